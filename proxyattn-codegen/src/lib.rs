@@ -1,0 +1,20 @@
+//! What a `proxyattn` kernel is, before any device is involved.
+//!
+//! ```text
+//! attribute tokens ──proxyattn-macros──▶ Spec ──rules──▶ Violation { key, … }  (the macro points at the key)
+//!                                         │
+//!                                         └──▶ constants of the expansion, and every backend's configuration
+//! ```
+//!
+//! The crate is pure: no I/O, no device, no third-party dependency. It runs inside the compiler (through
+//! the macro) and inside the runtime, and both see the same [`Spec`] judged by the same [`RULES`].
+
+#![deny(missing_docs)]
+
+mod key;
+mod rules;
+mod spec;
+
+pub use key::Key;
+pub use rules::{RULES, Rule, Violation};
+pub use spec::{Arch, ArchSet, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};

@@ -1,0 +1,167 @@
+//! A loaded kernel, and how it is called.
+
+use crate::{AsView, Device, Element, Error, Observer, Plan, Problem, Result, Tensor, Trace, View, ViewMut, cpu};
+use core::marker::PhantomData;
+use proxyattn_codegen::Spec;
+
+/// A type that stands for one attention configuration. `#[proxy_attention]` implements it.
+pub trait AttentionKernel: 'static {
+    /// The type's name, for messages.
+    const NAME: &'static str;
+    /// The configuration.
+    const SPEC: Spec;
+    /// Element type of Q, K, V and the output; `SPEC.dtype` as a type.
+    type Elem: Element;
+}
+
+/// A kernel that is ready to run on a device. Cheap to clone, safe to share.
+pub struct Attention<K: AttentionKernel> {
+    device: Device,
+    kernel: PhantomData<fn() -> K>,
+}
+
+impl<K: AttentionKernel> Attention<K> {
+    /// Makes the kernel ready on `device`.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if `K::SPEC` breaks a rule, or names another element type than `K::Elem`.
+    pub fn load(device: &Device) -> Result<Self> {
+        let violations = K::SPEC.violations();
+        if !violations.is_empty() {
+            return Err(Error::Spec { kernel: K::NAME, violations });
+        }
+        if K::SPEC.dtype != K::Elem::DTYPE {
+            return Err(Error::Shape {
+                arg: "dtype",
+                expected: format!("{} as `{}::SPEC` declares", K::SPEC.dtype, K::NAME),
+                got: format!("an element type of {}", K::Elem::DTYPE),
+            });
+        }
+        Ok(Self { device: device.clone(), kernel: PhantomData })
+    }
+
+    /// Where the kernel runs.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What the kernel would do for a shape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Overflow`] for a shape that the kernel cannot run.
+    pub fn plan(&self, problem: &Problem) -> Result<Plan> {
+        Plan::new(&K::SPEC, problem)
+    }
+
+    /// Attention of `q [batch, heads, q_len, D]` over `k` and `v` `[batch, kv_heads, kv_len, D]`.
+    ///
+    /// The output has the shape of `q`, in memory order `[batch, heads, q_len, D]`. With `q_len < kv_len` the
+    /// queries are the last tokens of the context.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for shapes that do not fit the kernel or each other, [`Error::NotFinite`] for NaN or
+    /// infinity in an input, [`Error::ScoreRange`] for inputs whose scores could overflow.
+    pub fn prefill(
+        &self,
+        q: &impl AsView<K::Elem>,
+        k: &impl AsView<K::Elem>,
+        v: &impl AsView<K::Elem>,
+    ) -> Result<Tensor<K::Elem>> {
+        let q = q.as_view();
+        let mut output = Tensor::zeros(q.shape())?;
+        self.prefill_into(&q, k, v, output.view_mut())?;
+        Ok(output)
+    }
+
+    /// [`prefill`](Self::prefill) into a buffer of the caller's, of any strides.
+    ///
+    /// # Errors
+    /// As [`prefill`](Self::prefill); nothing is written to `out` then.
+    pub fn prefill_into(
+        &self,
+        q: &impl AsView<K::Elem>,
+        k: &impl AsView<K::Elem>,
+        v: &impl AsView<K::Elem>,
+        mut out: ViewMut<'_, K::Elem>,
+    ) -> Result<()> {
+        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
+        let plan = self.plan_for(&inputs)?;
+        if out.shape() != inputs.q.shape() {
+            return Err(Error::Shape {
+                arg: "out",
+                expected: format!("the shape of q, {:?}", inputs.q.shape()),
+                got: format!("{:?}", out.shape()),
+            });
+        }
+        match self.device {
+            Device::Cpu => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
+        }
+    }
+
+    /// [`prefill`](Self::prefill), and what it did: the block lists and the time of each stage. `observer`
+    /// hears of progress; `&()` does not listen.
+    ///
+    /// # Errors
+    /// As [`prefill`](Self::prefill).
+    pub fn prefill_traced(
+        &self,
+        q: &impl AsView<K::Elem>,
+        k: &impl AsView<K::Elem>,
+        v: &impl AsView<K::Elem>,
+        observer: &dyn Observer,
+    ) -> Result<Trace<K::Elem>> {
+        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
+        let plan = self.plan_for(&inputs)?;
+        let mut output = Tensor::zeros(inputs.q.shape())?;
+        let (selection, times) = match self.device {
+            Device::Cpu => cpu::prefill(&plan, &inputs, &mut output.view_mut(), observer)?,
+        };
+        Ok(Trace { output, selection, times })
+    }
+
+    fn plan_for(&self, inputs: &Inputs<'_, K::Elem>) -> Result<Plan> {
+        Plan::new(&K::SPEC, &inputs.problem(K::SPEC.head_dim as usize)?)
+    }
+}
+
+impl<K: AttentionKernel> Clone for Attention<K> {
+    fn clone(&self) -> Self {
+        Self { device: self.device.clone(), kernel: PhantomData }
+    }
+}
+
+impl<K: AttentionKernel> core::fmt::Debug for Attention<K> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Attention").field("kernel", &K::NAME).field("device", &self.device).finish()
+    }
+}
+
+/// The three inputs of a prefill.
+pub(crate) struct Inputs<'a, T> {
+    pub(crate) q: View<'a, T>,
+    pub(crate) k: View<'a, T>,
+    pub(crate) v: View<'a, T>,
+}
+
+impl<T> Inputs<'_, T> {
+    /// The problem that the shapes describe, if they describe one.
+    fn problem(&self, head_dim: usize) -> Result<Problem> {
+        let [batch, heads, q_len, _] = self.q.shape();
+        let [_, kv_heads, kv_len, _] = self.k.shape();
+        for (arg, view) in [("q", &self.q), ("k", &self.k), ("v", &self.v)] {
+            if view.shape()[3] != head_dim {
+                let expected = format!("head_dim {head_dim} as the kernel declares");
+                return Err(Error::Shape { arg, expected, got: format!("shape {:?}", view.shape()) });
+            }
+        }
+        if self.k.shape()[0] != batch {
+            let expected = format!("the batch of q, {batch}");
+            return Err(Error::Shape { arg: "k", expected, got: format!("shape {:?}", self.k.shape()) });
+        }
+        if self.v.shape() != self.k.shape() {
+            let expected = format!("the shape of k, {:?}", self.k.shape());
+            return Err(Error::Shape { arg: "v", expected, got: format!("shape {:?}", self.v.shape()) });
+        }
+        Ok(Problem { batch, heads, kv_heads, q_len, kv_len })
+    }
+}

@@ -1,0 +1,157 @@
+//! Attention over the lists, with an online softmax.
+
+use super::pack::{Keys, Values, pack_queries};
+use super::simd::{Kernel, PANEL, Row, Simd, dispatch};
+use super::tile::{self, Running};
+use crate::tensor::Rows;
+use crate::{Element, Observer, Plan, Selection, Stage, ViewMut, attention::Inputs};
+use core::cmp::Reverse;
+use rayon::prelude::*;
+
+/// Attends and writes `out`. Every input was checked, so nothing can fail from here on.
+pub(super) fn attend<T: Element>(
+    plan: &Plan,
+    inputs: &Inputs<'_, T>,
+    packed: (&Keys, &Values),
+    selection: &Selection,
+    scale: f32,
+    out: &mut ViewMut<'_, T>,
+    observer: &dyn Observer,
+) {
+    let (problem, rows) = (plan.problem(), plan.geometry().rows());
+    let heads = problem.heads_per_kv();
+    // A unit is a row of blocks of one KV head: its query heads read each tile of K and V together.
+    let mut units: Vec<_> = (0..problem.batch)
+        .flat_map(|batch| (0..problem.kv_heads).map(move |kv_head| (batch, kv_head)))
+        .flat_map(|(batch, kv_head)| (0..rows).map(move |row| (batch, kv_head, row)))
+        .collect();
+    // The longest first, so that no thread is left with a long one at the end.
+    units.sort_by_cached_key(|&(batch, kv_head, row)| {
+        Reverse((0..heads).map(|i| selection.count(batch, kv_head * heads + i, row)).sum::<usize>())
+    });
+
+    observer.begin(Stage::Attend, units.len());
+    let out = out.rows();
+    units.par_iter().with_max_len(1).for_each_init(
+        || Scratch::new(plan),
+        |scratch, &(batch, kv_head, row)| {
+            let (keys, values) = packed;
+            dispatch(Unit { plan, inputs, keys, values, selection, scale, out: &out, batch, kv_head, row, scratch });
+            observer.advance(Stage::Attend, 1);
+        },
+    );
+}
+
+/// What a thread needs for a unit; panels of one head follow each other, then those of the next head.
+struct Scratch {
+    /// `[panel][dim][32]`.
+    q: Vec<Row>,
+    /// `[panel][dim][32]`, not yet divided by the sum.
+    o: Vec<Row>,
+    softmax: Vec<Running>,
+    /// `[key][32]`.
+    tile: Vec<Row>,
+}
+
+impl Scratch {
+    fn new(plan: &Plan) -> Self {
+        let spec = plan.spec();
+        let panels = plan.problem().heads_per_kv() * (spec.block.q as usize).div_ceil(PANEL);
+        let rows = vec![[0.0; PANEL]; panels * spec.head_dim as usize];
+        Self {
+            q: rows.clone(),
+            o: rows,
+            softmax: vec![Running::START; panels],
+            tile: vec![[0.0; PANEL]; spec.block.kv as usize],
+        }
+    }
+}
+
+/// One row of blocks of one KV head, with all its query heads.
+struct Unit<'a, T> {
+    plan: &'a Plan,
+    inputs: &'a Inputs<'a, T>,
+    keys: &'a Keys,
+    values: &'a Values,
+    selection: &'a Selection,
+    scale: f32,
+    out: &'a Rows<'a, T>,
+    batch: usize,
+    kv_head: usize,
+    row: usize,
+    scratch: &'a mut Scratch,
+}
+
+impl<T: Element> Kernel for Unit<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (spec, problem, geometry) = (self.plan.spec(), self.plan.problem(), self.plan.geometry());
+        let (dim, block_kv) = (spec.head_dim as usize, spec.block.kv as usize);
+        let heads = problem.heads_per_kv();
+        let first_head = self.kv_head * heads;
+        let tokens = geometry.tokens(self.row);
+        let panels = tokens.len().div_ceil(PANEL);
+        let kv_sequence = self.batch * problem.kv_heads + self.kv_head;
+        let Scratch { q, o, softmax, tile } = self.scratch;
+        let (q, o) = (&mut q[..heads * panels * dim], &mut o[..heads * panels * dim]);
+
+        o.fill([0.0; PANEL]);
+        softmax.fill(Running::START);
+        for (i, q) in q.chunks_exact_mut(dim).enumerate() {
+            let tokens = tokens.start + i % panels * PANEL..tokens.end;
+            pack_queries(q, &self.inputs.q, self.batch, first_head + i / panels, tokens, self.scale);
+        }
+
+        let group = first_head / self.plan.heads_per_group();
+        let list = self.selection.list(self.batch, group, self.row);
+        for head in 0..heads {
+            debug_assert!(self.selection.count(self.batch, first_head + head, self.row) <= list.len());
+        }
+        for (i, &block) in list.iter().enumerate() {
+            let block = block as usize;
+            let first = block * block_kv;
+            let keys = self.keys.range(kv_sequence, first, block_kv);
+            let values = self.values.block(kv_sequence, block);
+            let masked = geometry.keys(block).len() < block_kv || geometry.needs_mask(self.row, block);
+            for head in 0..heads {
+                if i >= self.selection.count(self.batch, first_head + head, self.row) {
+                    continue;
+                }
+                for panel in 0..panels {
+                    let at = head * panels + panel;
+                    let (q, o) = (&q[at * dim..][..dim], &mut o[at * dim..][..dim]);
+                    tile::scores(s, keys, q, tile);
+                    if masked {
+                        let position = geometry.offset() + tokens.start + panel * PANEL;
+                        let limits = std::array::from_fn(|lane| {
+                            let seen = if spec.causal { position + lane + 1 } else { problem.kv_len };
+                            seen.min(problem.kv_len) as u32
+                        });
+                        tile::mask(tile, first, &limits);
+                    }
+                    let softmax = &mut softmax[at];
+                    let max = tile::row_max(s, tile, &softmax.max);
+                    if let Some(factors) = softmax.raise(s, max) {
+                        tile::rescale(s, o, &factors);
+                    }
+                    let sum = tile::exponentiate(s, tile, &softmax.max);
+                    softmax.add(s, &sum);
+                    tile::accumulate(s, values, tile, o);
+                }
+            }
+        }
+
+        for (i, (o, softmax)) in o.chunks_exact(dim).zip(softmax).enumerate() {
+            let (head, first) = (first_head + i / panels, tokens.start + i % panels * PANEL);
+            for (lane, token) in (first..tokens.end.min(first + PANEL)).enumerate() {
+                let norm = 1.0 / softmax.sum[lane];
+                // SAFETY: a unit owns the tokens of its row of its KV head's query heads, and no two units
+                // share a row and a KV head.
+                let row = unsafe { self.out.row(self.batch, head, token) };
+                row.iter_mut().zip(o).for_each(|(x, dim)| *x = T::from_f32(dim[lane] * norm));
+            }
+        }
+    }
+}

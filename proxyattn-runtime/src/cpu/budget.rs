@@ -1,0 +1,150 @@
+//! Dynamic budgets: how many blocks hold γ of the softmax mass of a head's own last queries.
+//!
+//! ProxyAttn (arXiv 2509.24745), Algorithm 1: the mass of a block is the sum over the last `min(block.q, q_len)`
+//! queries of their probabilities on its keys; the budget is the fewest blocks whose mass reaches γ.
+
+use super::pack::{Keys, pack_queries};
+use super::simd::{Kernel, PANEL, Row, Simd, dispatch};
+use super::tile::{self, MASKED};
+use crate::{Element, Observer, Plan, Stage, attention::Inputs};
+use rayon::prelude::*;
+
+/// Blocks in one piece of work.
+const BLOCKS_PER_UNIT: usize = 32;
+
+/// A block's softmax under its own maximum, for one panel of queries.
+#[derive(Clone, Copy)]
+struct Partial {
+    max: Row,
+    sum: Row,
+}
+
+/// The budget of each head on the last row of blocks: `[batch · head]`.
+pub(super) fn measure<T: Element>(
+    plan: &Plan,
+    inputs: &Inputs<'_, T>,
+    keys: &Keys,
+    scale: f32,
+    gamma: f64,
+    observer: &dyn Observer,
+) -> Vec<usize> {
+    let (problem, geometry) = (plan.problem(), plan.geometry());
+    let dim = plan.spec().head_dim as usize;
+    let blocks = geometry.visible(geometry.rows() - 1);
+    let queries = (plan.spec().block.q as usize).min(problem.q_len);
+    let first_query = problem.q_len - queries;
+    let panels = queries.div_ceil(PANEL);
+
+    observer.begin(Stage::Budget, problem.batch * problem.heads);
+    (0..problem.batch * problem.heads)
+        .into_par_iter()
+        .map(|i| {
+            let (batch, head) = (i / problem.heads, i % problem.heads);
+            let mut q = vec![[0.0; PANEL]; panels * dim];
+            for (panel, q) in q.chunks_exact_mut(dim).enumerate() {
+                let tokens = first_query + panel * PANEL..problem.q_len;
+                pack_queries(q, &inputs.q, batch, head, tokens, scale);
+            }
+            let kv_head = batch * problem.kv_heads + head / problem.heads_per_kv();
+            let mut partials = vec![Partial { max: [MASKED; PANEL], sum: [0.0; PANEL] }; blocks * panels];
+            partials.par_chunks_mut(BLOCKS_PER_UNIT * panels).enumerate().for_each(|(unit, partials)| {
+                let first_block = unit * BLOCKS_PER_UNIT;
+                dispatch(Unit { plan, keys, kv_head, q: &q, first_query, first_block, partials });
+            });
+            let count = fewest_blocks(&block_masses(&partials, panels, queries), gamma);
+            observer.advance(Stage::Budget, 1);
+            count
+        })
+        .collect()
+}
+
+/// Some blocks of keys against the last queries of one head.
+struct Unit<'a> {
+    plan: &'a Plan,
+    keys: &'a Keys,
+    kv_head: usize,
+    /// `[panel][dim][32]`.
+    q: &'a [Row],
+    first_query: usize,
+    first_block: usize,
+    /// `[block][panel]`.
+    partials: &'a mut [Partial],
+}
+
+impl Kernel for Unit<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (spec, geometry) = (self.plan.spec(), self.plan.geometry());
+        let dim = spec.head_dim as usize;
+        let block = spec.block.kv as usize;
+        let panels = self.q.len() / dim;
+        let kv_len = self.plan.problem().kv_len;
+        let first_position = geometry.offset() + self.first_query;
+
+        let mut buffer = vec![[0.0; PANEL]; block];
+        for (i, partials) in self.partials.chunks_exact_mut(panels).enumerate() {
+            let first = (self.first_block + i) * block;
+            let keys = self.keys.range(self.kv_head, first, block);
+            for ((panel, q), partial) in self.q.chunks_exact(dim).enumerate().zip(partials) {
+                let position = first_position + panel * PANEL;
+                let limits = std::array::from_fn(|lane| {
+                    let seen = if spec.causal { position + lane + 1 } else { kv_len };
+                    seen.min(kv_len) as u32
+                });
+                tile::scores(s, keys, q, &mut buffer);
+                if (limits[0] as usize) < first + block {
+                    tile::mask(&mut buffer, first, &limits);
+                }
+                partial.max = tile::row_max(s, &buffer, &partial.max);
+                partial.sum = tile::sum_exp(s, &buffer, &partial.max);
+            }
+        }
+    }
+}
+
+/// The mass of each block, summed over the queries. A query's masses sum to 1.
+fn block_masses(partials: &[Partial], panels: usize, queries: usize) -> Vec<f64> {
+    let mut masses = vec![0.0; partials.len() / panels];
+    for query in 0..queries {
+        let (panel, lane) = (query / PANEL, query % PANEL);
+        let of_query = || partials.iter().skip(panel).step_by(panels).map(|p| (f64::from(p.max[lane]), f64::from(p.sum[lane])));
+        let max = of_query().fold(f64::NEG_INFINITY, |max, (m, _)| max.max(m));
+        let total: f64 = of_query().map(|(m, sum)| (m - max).exp2() * sum).sum();
+        for (mass, (m, sum)) in masses.iter_mut().zip(of_query()) {
+            *mass += (m - max).exp2() * sum / total;
+        }
+    }
+    masses
+}
+
+/// The fewest masses whose sum reaches `gamma` of the whole.
+fn fewest_blocks(masses: &[f64], gamma: f64) -> usize {
+    let mut sorted = masses.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let wanted = gamma * sorted.iter().sum::<f64>();
+    let mut sum = 0.0;
+    sorted
+        .iter()
+        .position(|mass| {
+            sum += mass;
+            sum >= wanted
+        })
+        .map_or(sorted.len(), |last| last + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fewest_blocks;
+
+    #[test]
+    fn a_budget_is_a_count() {
+        let masses = [0.05, 0.6, 0.05, 0.3];
+        assert_eq!(fewest_blocks(&masses, 0.5), 1);
+        assert_eq!(fewest_blocks(&masses, 0.6), 1);
+        assert_eq!(fewest_blocks(&masses, 0.61), 2);
+        assert_eq!(fewest_blocks(&masses, 0.92), 3);
+        assert_eq!(fewest_blocks(&masses, 1.0), 4);
+    }
+}

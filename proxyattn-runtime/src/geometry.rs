@@ -1,0 +1,186 @@
+//! Where the blocks of a problem lie: which rows see which key blocks, and which are always kept.
+
+use crate::Problem;
+use core::ops::Range;
+use proxyattn_codegen::{Budget, Rows, Spec};
+
+/// The block geometry of a [`Problem`] under a [`Spec`].
+///
+/// A *row* is a block of `block.q` query tokens; a *block* is `block.kv` key tokens. Query token `t` stands at
+/// key position `offset + t`, where `offset = kv_len − q_len`: a chunk of queries is the end of its context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    q_len: usize,
+    kv_len: usize,
+    block_q: usize,
+    block_kv: usize,
+    sink: usize,
+    local: usize,
+    causal: bool,
+}
+
+impl Geometry {
+    pub(crate) fn new(spec: &Spec, problem: &Problem) -> Self {
+        Self {
+            q_len: problem.q_len,
+            kv_len: problem.kv_len,
+            block_q: spec.block.q as usize,
+            block_kv: spec.block.kv as usize,
+            sink: spec.keep.sink as usize,
+            local: spec.keep.local as usize,
+            causal: spec.causal,
+        }
+    }
+
+    /// Rows of blocks along the queries.
+    pub fn rows(&self) -> usize {
+        self.q_len.div_ceil(self.block_q)
+    }
+
+    /// Blocks along the keys.
+    pub fn blocks(&self) -> usize {
+        self.kv_len.div_ceil(self.block_kv)
+    }
+
+    /// The key position of query token 0.
+    pub fn offset(&self) -> usize {
+        self.kv_len - self.q_len
+    }
+
+    /// The query tokens of a row.
+    pub fn tokens(&self, row: usize) -> Range<usize> {
+        let start = row * self.block_q;
+        start..(start + self.block_q).min(self.q_len)
+    }
+
+    /// The key tokens of a block.
+    pub fn keys(&self, block: usize) -> Range<usize> {
+        let start = block * self.block_kv;
+        start..(start + self.block_kv).min(self.kv_len)
+    }
+
+    /// How many blocks, from the first, hold a key that some token of the row sees.
+    pub fn visible(&self, row: usize) -> usize {
+        if self.causal { self.diagonal(row).end } else { self.blocks() }
+    }
+
+    /// The blocks at the row's own positions. More than one where `block.q` exceeds `block.kv`, or where the
+    /// offset is not a whole number of blocks.
+    pub fn diagonal(&self, row: usize) -> Range<usize> {
+        let Range { start, end } = self.tokens(row);
+        let first = (self.offset() + start) / self.block_kv;
+        let last = (self.offset() + end - 1) / self.block_kv;
+        first..last + 1
+    }
+
+    /// Whether a block the row can see is kept whatever its score: a sink, local to the row, or its diagonal.
+    pub fn is_pinned(&self, row: usize, block: usize) -> bool {
+        let diagonal = self.diagonal(row);
+        let local = diagonal.start.saturating_sub(self.local)..diagonal.end;
+        block < self.sink || local.contains(&block)
+    }
+
+    /// How many of the row's visible blocks are pinned.
+    pub fn pinned(&self, row: usize) -> usize {
+        let visible = self.visible(row);
+        let sink = self.sink.min(visible);
+        let diagonal = self.diagonal(row);
+        let local = diagonal.start.saturating_sub(self.local).max(sink);
+        sink + diagonal.end.saturating_sub(local)
+    }
+
+    /// Whether a key of `block` lies after some query of `row`, so that the causal rule must be applied token
+    /// by token.
+    pub fn needs_mask(&self, row: usize, block: usize) -> bool {
+        self.causal && self.keys(block).end > self.offset() + self.tokens(row).start + 1
+    }
+
+    /// Tiles (row, block) that dense attention visits, for one head.
+    pub fn visible_tiles(&self) -> u64 {
+        (0..self.rows()).map(|row| self.visible(row) as u64).sum()
+    }
+
+    /// The count of blocks for a head and row, given what the budget says: `measured` is the count that a
+    /// dynamic budget found on the last row, and is ignored by the other kinds.
+    ///
+    /// Never below the pinned blocks, never above the visible ones.
+    pub fn count(&self, budget: &Budget, measured: usize, row: usize) -> usize {
+        let visible = self.visible(row);
+        let wanted = match *budget {
+            Budget::All => visible,
+            Budget::TopK { blocks } => blocks as usize,
+            Budget::Ratio { share } => (share * visible as f64).ceil() as usize,
+            Budget::Dynamic { min_tokens, rows, .. } => {
+                let scaled = match rows {
+                    Rows::Absolute => measured,
+                    _ => (measured * visible).div_ceil(self.visible(self.rows() - 1)),
+                };
+                scaled.max((min_tokens as usize).div_ceil(self.block_kv))
+            }
+            _ => visible,
+        };
+        wanted.max(self.pinned(row)).min(visible)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proxyattn_codegen::{Block, Keep};
+
+    fn geometry(spec: &Spec, q_len: usize, kv_len: usize) -> Geometry {
+        Geometry::new(spec, &Problem { batch: 1, heads: 1, kv_heads: 1, q_len, kv_len })
+    }
+
+    #[test]
+    fn an_aligned_causal_problem() {
+        let g = geometry(&Spec::DEFAULT, 200, 200);
+        assert_eq!((g.rows(), g.blocks(), g.offset()), (4, 4, 0));
+        assert_eq!((0..4).map(|m| g.visible(m)).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert_eq!(g.visible_tiles(), 10);
+        assert_eq!(g.tokens(3), 192..200);
+        assert_eq!((0..4).map(|m| g.pinned(m)).collect::<Vec<_>>(), [1, 2, 2, 2]);
+        assert!(g.needs_mask(2, 2) && !g.needs_mask(2, 1));
+    }
+
+    #[test]
+    fn an_unaligned_chunk_has_two_diagonal_blocks() {
+        let g = geometry(&Spec::DEFAULT, 128, 228); // queries stand at keys 100..228
+        assert_eq!(g.diagonal(0), 1..3);
+        assert_eq!(g.diagonal(1), 2..4);
+        assert_eq!((g.visible(0), g.visible(1)), (3, 4));
+        assert!(g.needs_mask(0, 1) && g.needs_mask(0, 2) && !g.needs_mask(0, 0));
+    }
+
+    #[test]
+    fn pinned_counts_what_is_pinned() {
+        for (sink, local, causal) in [(0, 0, true), (1, 0, true), (3, 2, true), (2, 1, false), (9, 9, true)] {
+            for (q, kv) in [(32, 128), (64, 64), (128, 32)] {
+                let spec = Spec { block: Block { q, kv }, keep: Keep { sink, local }, causal, ..Spec::DEFAULT };
+                for (q_len, kv_len) in [(1, 1), (300, 300), (129, 1000), (64, 77)] {
+                    let g = geometry(&spec, q_len, kv_len);
+                    for row in 0..g.rows() {
+                        let counted = (0..g.visible(row)).filter(|&j| g.is_pinned(row, j)).count();
+                        assert_eq!(g.pinned(row), counted, "{spec:?} {q_len}/{kv_len} row {row}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn counts_follow_the_budget() {
+        let g = geometry(&Spec::DEFAULT, 6400, 6400); // 100 rows
+        let count = |budget, measured, row| g.count(&budget, measured, row);
+        assert_eq!(count(Budget::All, 0, 49), 50);
+        assert_eq!(count(Budget::TopK { blocks: 7 }, 0, 49), 7);
+        assert_eq!(count(Budget::TopK { blocks: 7 }, 0, 3), 4);
+        assert_eq!(count(Budget::Ratio { share: 0.1 }, 0, 49), 5);
+        assert_eq!(count(Budget::Ratio { share: 0.001 }, 0, 49), 2, "sink and diagonal");
+        let dynamic = |rows| Budget::Dynamic { gamma: 0.9, min_tokens: 512, rows };
+        assert_eq!(count(dynamic(Rows::Ratio), 30, 49), 15);
+        assert_eq!(count(dynamic(Rows::Ratio), 3, 49), 8, "512 tokens are 8 blocks");
+        assert_eq!(count(dynamic(Rows::Absolute), 30, 49), 30);
+        assert_eq!(count(dynamic(Rows::Absolute), 30, 20), 21);
+    }
+}

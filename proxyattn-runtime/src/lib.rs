@@ -1,0 +1,34 @@
+//! Runs what `#[proxy_attention]` declares.
+//!
+//! ```text
+//! View (q, k, v) ─check─▶ Problem ─plan─▶ Plan ─▶ backend ─▶ output, Selection, StageTimes
+//!                                                 │
+//!                                                 └ cpu: pool → score → budget → select → attend
+//! ```
+//!
+//! * [`Problem`] is a shape, [`Plan`] what the kernel will do with it; both are plain values.
+//! * [`View`] and [`Tensor`] are what goes in and comes out: any strides, as long as a head's row is contiguous.
+//! * [`Attention`] is a loaded kernel. Bad input is refused with a typed [`Error`] before anything is written.
+
+#![deny(missing_docs)]
+
+mod attention;
+mod cpu;
+mod device;
+mod element;
+mod error;
+mod geometry;
+mod observe;
+mod plan;
+mod selection;
+mod tensor;
+
+pub use attention::{Attention, AttentionKernel};
+pub use device::Device;
+pub use element::Element;
+pub use error::{Error, Result};
+pub use geometry::Geometry;
+pub use observe::{Observer, Stage, StageTimes, Trace};
+pub use plan::{Plan, Problem};
+pub use selection::Selection;
+pub use tensor::{AsView, Tensor, View, ViewMut};

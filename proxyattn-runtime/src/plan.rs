@@ -1,0 +1,216 @@
+//! From shapes to what will be done: no data, no allocation.
+
+use crate::{AttentionKernel, Error, Geometry, Result};
+use proxyattn_codegen::{Budget, Spec};
+
+/// The shape of one prefill: `q [batch, heads, q_len, D]`, `k` and `v` `[batch, kv_heads, kv_len, D]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Problem {
+    /// Sequences.
+    pub batch: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key/value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Query tokens. With `q_len < kv_len` they are the last ones of the context (chunked prefill).
+    pub q_len: usize,
+    /// Key tokens.
+    pub kv_len: usize,
+}
+
+/// The largest token count a problem may have: block indices and key positions stay inside 32 bits.
+const MAX_TOKENS: usize = 1 << 30;
+
+impl Problem {
+    /// A problem whose heads are checked against `K` when the program is compiled.
+    ///
+    /// ```compile_fail
+    /// # use proxyattn_runtime::*; use proxyattn_codegen::Spec;
+    /// struct EightKvHeads;
+    /// impl AttentionKernel for EightKvHeads {
+    ///     const NAME: &'static str = "EightKvHeads";
+    ///     const SPEC: Spec = Spec { kv_heads: Some(8), ..Spec::DEFAULT };
+    ///     type Elem = half::bf16;
+    /// }
+    /// let problem = Problem::of::<EightKvHeads, 32, 4>(1, 4096, 4096); // 4 KV heads, declared 8
+    /// ```
+    pub const fn of<K: AttentionKernel, const HEADS: u32, const KV_HEADS: u32>(
+        batch: usize,
+        q_len: usize,
+        kv_len: usize,
+    ) -> Self {
+        const {
+            assert!(
+                K::SPEC.accepts_heads(HEADS, KV_HEADS),
+                "the head counts do not fit the kernel's `heads`, `kv_heads` or `groups`"
+            );
+        }
+        Self { batch, heads: HEADS as usize, kv_heads: KV_HEADS as usize, q_len, kv_len }
+    }
+
+    /// Refuses what `spec` cannot run.
+    pub(crate) fn check(&self, spec: &Spec) -> Result<()> {
+        let positive = [
+            ("batch", self.batch),
+            ("heads", self.heads),
+            ("kv_heads", self.kv_heads),
+            ("q_len", self.q_len),
+            ("kv_len", self.kv_len),
+        ];
+        for (arg, value) in positive {
+            if value == 0 {
+                return Err(Error::Shape { arg, expected: "at least 1".into(), got: "0".into() });
+            }
+        }
+        if self.kv_len < self.q_len {
+            return Err(Error::Shape {
+                arg: "kv_len",
+                expected: format!("at least q_len = {} (the queries are the end of the context)", self.q_len),
+                got: format!("{}", self.kv_len),
+            });
+        }
+        if self.kv_len > MAX_TOKENS {
+            return Err(Error::Overflow {
+                arg: "kv_len",
+                what: "the number of tokens",
+                limit: MAX_TOKENS as u64,
+                got: format!("{}", self.kv_len),
+            });
+        }
+        self.check_heads(spec)?;
+        let elements = [self.batch, self.heads, self.kv_len, spec.head_dim as usize];
+        elements.into_iter().try_fold(4usize, usize::checked_mul).map(drop).ok_or_else(|| Error::Overflow {
+            arg: "q",
+            what: "the number of bytes",
+            limit: usize::MAX as u64,
+            got: format!("{} batches × {} heads × {} tokens", self.batch, self.heads, self.kv_len),
+        })
+    }
+
+    fn check_heads(&self, spec: &Spec) -> Result<()> {
+        let pinned = [("heads", spec.heads, self.heads), ("kv_heads", spec.kv_heads, self.kv_heads)];
+        for (arg, declared, given) in pinned {
+            if let Some(declared) = declared
+                && declared as usize != given
+            {
+                let expected = format!("{declared} as the kernel declares");
+                return Err(Error::Shape { arg, expected, got: format!("{given}") });
+            }
+        }
+        if !self.heads.is_multiple_of(self.kv_heads) {
+            return Err(Error::Shape {
+                arg: "kv_heads",
+                expected: format!("a divisor of heads = {}", self.heads),
+                got: format!("{}", self.kv_heads),
+            });
+        }
+        if let Some(groups) = spec.groups
+            && !self.kv_heads.is_multiple_of(groups as usize)
+        {
+            return Err(Error::Shape {
+                arg: "kv_heads",
+                expected: format!("a multiple of the kernel's groups = {groups}"),
+                got: format!("{}", self.kv_heads),
+            });
+        }
+        Ok(())
+    }
+
+    /// Query heads that share one KV head.
+    pub fn heads_per_kv(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+}
+
+/// What a kernel will do for one [`Problem`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    spec: Spec,
+    problem: Problem,
+    groups: usize,
+    dense: bool,
+}
+
+impl Plan {
+    pub(crate) fn new(spec: &Spec, problem: &Problem) -> Result<Self> {
+        problem.check(spec)?;
+        let groups = spec.groups.map_or(problem.kv_heads, |groups| groups as usize);
+        let mut plan = Self { spec: *spec, problem: *problem, groups, dense: spec.is_dense() };
+        plan.dense |= plan.keeps_every_block();
+        Ok(plan)
+    }
+
+    /// Whether the budget's floor covers every row, so that nothing can be dropped. The count of a row grows
+    /// no faster than what it sees, so the longest row decides.
+    fn keeps_every_block(&self) -> bool {
+        let geometry = self.geometry();
+        let last = geometry.rows() - 1;
+        let floor = match self.spec.budget {
+            Budget::Ratio { .. } => return (0..=last).all(|m| geometry.count(&self.spec.budget, 0, m) == geometry.visible(m)),
+            budget => geometry.count(&budget, 0, last),
+        };
+        floor == geometry.visible(last)
+    }
+
+    /// The configuration.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The shape.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// Where the blocks lie.
+    pub fn geometry(&self) -> Geometry {
+        Geometry::new(&self.spec, &self.problem)
+    }
+
+    /// Proxy heads.
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// Whether every block is visited: `budget = all`, or a context so short that the budget's floor covers it.
+    /// Then nothing is pooled, scored or selected.
+    pub fn is_dense(&self) -> bool {
+        self.dense
+    }
+
+    /// Query heads that share one ranking.
+    pub fn heads_per_group(&self) -> usize {
+        self.problem.heads / self.groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROBLEM: Problem = Problem { batch: 1, heads: 32, kv_heads: 8, q_len: 4096, kv_len: 4096 };
+
+    #[test]
+    fn bad_problems_are_refused_by_name() {
+        let refuse = |spec: Spec, problem: Problem| Plan::new(&spec, &problem).unwrap_err().to_string();
+        let d = Spec::DEFAULT;
+        assert_eq!(refuse(d, Problem { batch: 0, ..PROBLEM }), "`batch`: expected at least 1, got 0");
+        assert_eq!(refuse(d, Problem { q_len: 0, ..PROBLEM }), "`q_len`: expected at least 1, got 0");
+        assert!(refuse(d, Problem { kv_len: 4095, ..PROBLEM }).contains("at least q_len = 4096"));
+        assert!(refuse(d, Problem { kv_heads: 5, ..PROBLEM }).contains("a divisor of heads = 32"));
+        assert!(refuse(Spec { groups: Some(3), ..d }, PROBLEM).contains("multiple of the kernel's groups = 3"));
+        assert!(refuse(Spec { heads: Some(16), ..d }, PROBLEM).contains("16 as the kernel declares"));
+        assert!(refuse(d, Problem { kv_len: 1 << 31, ..PROBLEM }).contains("overflows"));
+        assert!(refuse(d, Problem { batch: usize::MAX / 8, ..PROBLEM }).contains("overflows"));
+    }
+
+    #[test]
+    fn short_contexts_run_dense() {
+        let dense = |spec: Spec, n| Plan::new(&spec, &Problem { q_len: n, kv_len: n, ..PROBLEM }).unwrap().is_dense();
+        assert!(dense(Spec::DEFAULT, 512) && !dense(Spec::DEFAULT, 577));
+        assert!(dense(Spec::PAPER, 2048) && !dense(Spec::PAPER, 2113));
+        assert!(dense(Spec { budget: Budget::All, ..Spec::DEFAULT }, 100_000));
+        assert!(dense(Spec { budget: Budget::Ratio { share: 0.5 }, ..Spec::DEFAULT }, 128));
+        assert!(!dense(Spec { budget: Budget::Ratio { share: 0.5 }, ..Spec::DEFAULT }, 2048));
+    }
+}

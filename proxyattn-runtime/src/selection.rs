@@ -1,0 +1,110 @@
+//! Which key blocks each head of each row visits.
+
+use crate::{Geometry, Plan};
+
+/// The block lists of one prefill.
+///
+/// A group of heads has **one** list per row; a head's blocks are a prefix of it, so the lists of a group are
+/// nested. Inside a list the blocks ascend from one head's count to the next larger one: first what every head
+/// visits, then what the head with the second smallest budget adds, and so on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    pub(crate) geometry: Geometry,
+    pub(crate) batch: usize,
+    pub(crate) heads: usize,
+    pub(crate) groups: usize,
+    /// Where each list starts in `blocks`; `[batch, group, row]`, and the end.
+    pub(crate) starts: Vec<usize>,
+    /// The lists, one after another.
+    pub(crate) blocks: Vec<u32>,
+    /// `[batch, head, row]`.
+    pub(crate) counts: Vec<u32>,
+}
+
+impl Selection {
+    /// The selection of dense attention: every list holds every visible block.
+    pub(crate) fn dense(plan: &Plan) -> Self {
+        let (geometry, problem) = (plan.geometry(), plan.problem());
+        let mut selection = Self {
+            geometry,
+            batch: problem.batch,
+            heads: problem.heads,
+            groups: plan.groups(),
+            starts: vec![0],
+            blocks: Vec::new(),
+            counts: Vec::with_capacity(problem.batch * problem.heads * geometry.rows()),
+        };
+        for _ in 0..problem.batch * plan.groups() {
+            for row in 0..geometry.rows() {
+                selection.blocks.extend(0..geometry.visible(row) as u32);
+                selection.starts.push(selection.blocks.len());
+            }
+        }
+        for _ in 0..problem.batch * problem.heads {
+            selection.counts.extend((0..geometry.rows()).map(|row| geometry.visible(row) as u32));
+        }
+        selection
+    }
+
+    /// The block geometry.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Sequences.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Query heads.
+    pub fn heads(&self) -> usize {
+        self.heads
+    }
+
+    /// Groups of heads that share a list.
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// The list that the heads of a group share in a row: as long as the largest of their counts.
+    ///
+    /// # Panics
+    /// If an index is out of bounds.
+    pub fn list(&self, batch: usize, group: usize, row: usize) -> &[u32] {
+        let rows = self.geometry.rows();
+        assert!(group < self.groups && row < rows, "group {group}, row {row} of {} × {rows}", self.groups);
+        let i = (batch * self.groups + group) * rows + row;
+        &self.blocks[self.starts[i]..self.starts[i + 1]]
+    }
+
+    /// How many blocks of its group's list a head visits in a row.
+    ///
+    /// # Panics
+    /// If an index is out of bounds.
+    pub fn count(&self, batch: usize, head: usize, row: usize) -> usize {
+        let rows = self.geometry.rows();
+        assert!(head < self.heads && row < rows, "head {head}, row {row} of {} × {rows}", self.heads);
+        self.counts[(batch * self.heads + head) * rows + row] as usize
+    }
+
+    /// The blocks that a head visits in a row.
+    ///
+    /// # Panics
+    /// If an index is out of bounds.
+    pub fn blocks(&self, batch: usize, head: usize, row: usize) -> &[u32] {
+        let group = head / (self.heads / self.groups);
+        &self.list(batch, group, row)[..self.count(batch, head, row)]
+    }
+
+    /// Visited tiles over the tiles that dense attention visits, for one head of one sequence.
+    pub fn head_density(&self, batch: usize, head: usize) -> f64 {
+        let visited: u64 = (0..self.geometry.rows()).map(|row| self.count(batch, head, row) as u64).sum();
+        visited as f64 / self.geometry.visible_tiles() as f64
+    }
+
+    /// Visited tiles over the tiles that dense attention visits, for all heads.
+    pub fn density(&self) -> f64 {
+        let visited: u64 = self.counts.iter().map(|&count| u64::from(count)).sum();
+        visited as f64 / (self.geometry.visible_tiles() as f64 * (self.batch * self.heads) as f64)
+    }
+}

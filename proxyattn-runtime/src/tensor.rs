@@ -1,0 +1,321 @@
+//! Tensors of attention: always `[batch, heads, tokens, dim]`, whatever the layout in memory.
+
+use crate::{Element, Error, Result};
+
+/// The axes of every tensor here, in logical order.
+pub(crate) type Shape = [usize; 4];
+
+/// A borrowed tensor `[batch, heads, tokens, dim]` of any strides whose last is 1.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a, T> {
+    data: &'a [T],
+    shape: Shape,
+    strides: Shape,
+}
+
+/// A borrowed tensor to write to; its elements must not overlap.
+#[derive(Debug)]
+pub struct ViewMut<'a, T> {
+    data: &'a mut [T],
+    shape: Shape,
+    strides: Shape,
+}
+
+/// An owned tensor `[batch, heads, tokens, dim]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor<T> {
+    data: Vec<T>,
+    shape: Shape,
+    strides: Shape,
+}
+
+/// Anything that can be looked at as a [`View`]: what [`prefill`](crate::Attention::prefill) takes.
+pub trait AsView<T> {
+    /// The view.
+    fn as_view(&self) -> View<'_, T>;
+}
+
+impl<T> AsView<T> for View<'_, T> {
+    fn as_view(&self) -> View<'_, T> {
+        View { data: self.data, ..*self }
+    }
+}
+
+impl<T> AsView<T> for Tensor<T> {
+    fn as_view(&self) -> View<'_, T> {
+        View { data: &self.data, shape: self.shape, strides: self.strides }
+    }
+}
+
+/// Strides, in elements and in the order batch, heads, tokens, dim, of a dense tensor whose memory order is
+/// `[batch, heads, tokens, dim]`.
+fn bhsd_strides([_, heads, tokens, dim]: Shape) -> Shape {
+    let token = dim;
+    let head = tokens.saturating_mul(token);
+    [heads.saturating_mul(head), head, token, 1]
+}
+
+/// The same for the memory order `[batch, tokens, heads, dim]`.
+fn bshd_strides([_, heads, tokens, dim]: Shape) -> Shape {
+    let token = heads.saturating_mul(dim);
+    [tokens.saturating_mul(token), dim, token, 1]
+}
+
+/// The number of elements that a tensor of these strides reaches into memory.
+fn extent(shape: Shape, strides: Shape) -> Result<usize> {
+    let mut last = 0usize;
+    for (size, stride) in shape.into_iter().zip(strides) {
+        if size == 0 {
+            return Ok(0);
+        }
+        let step = (size - 1).checked_mul(stride);
+        last = step.and_then(|step| last.checked_add(step)).ok_or_else(|| overflow(shape, strides))?;
+    }
+    last.checked_add(1).filter(|&n| n <= isize::MAX as usize / 2).ok_or_else(|| overflow(shape, strides))
+}
+
+fn overflow(shape: Shape, strides: Shape) -> Error {
+    Error::Overflow {
+        arg: "shape",
+        what: "the extent in memory",
+        limit: isize::MAX as u64 / 2,
+        got: format!("shape {shape:?} with strides {strides:?}"),
+    }
+}
+
+fn check(len: usize, shape: Shape, strides: Shape) -> Result<()> {
+    if strides[3] != 1 && shape[3] > 1 {
+        return Err(Error::Layout {
+            arg: "strides",
+            expected: "a last stride of 1 (a head's row contiguous)".into(),
+            got: format!("{strides:?}"),
+        });
+    }
+    let needed = extent(shape, strides)?;
+    if needed > len {
+        return Err(Error::Shape {
+            arg: "data",
+            expected: format!("at least {needed} elements for shape {shape:?} with strides {strides:?}"),
+            got: format!("{len}"),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses strides under which two indices share an element: sorted by stride, each axis must step over
+/// everything that the smaller ones span.
+fn check_disjoint(shape: Shape, strides: Shape) -> Result<()> {
+    let mut axes: Vec<_> = shape.into_iter().zip(strides).filter(|&(size, _)| size > 1).collect();
+    axes.sort_by_key(|&(_, stride)| stride);
+    let mut span = 0;
+    for (size, stride) in axes {
+        if stride <= span {
+            return Err(Error::Layout {
+                arg: "strides",
+                expected: "strides under which no two elements overlap".into(),
+                got: format!("{strides:?} for shape {shape:?}"),
+            });
+        }
+        span += (size - 1) * stride;
+    }
+    Ok(())
+}
+
+impl<'a, T> View<'a, T> {
+    /// A tensor `shape = [batch, heads, tokens, dim]` that starts at `data[0]` and steps by `strides` elements,
+    /// in the same order of axes.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] if the last stride is not 1, [`Error::Shape`] if `data` is too short,
+    /// [`Error::Overflow`] if the extent is not addressable.
+    pub fn strided(data: &'a [T], shape: [usize; 4], strides: [usize; 4]) -> Result<Self> {
+        check(data.len(), shape, strides)?;
+        Ok(Self { data, shape, strides })
+    }
+
+    /// A dense tensor in memory order `[batch, heads, tokens, dim]`, the order of PyTorch's SDPA and of burn.
+    ///
+    /// # Errors
+    /// As [`View::strided`].
+    pub fn bhsd(data: &'a [T], shape: [usize; 4]) -> Result<Self> {
+        Self::strided(data, shape, bhsd_strides(shape))
+    }
+
+    /// A dense tensor in memory order `[batch, tokens, heads, dim]`, the order of FlashAttention and candle.
+    /// `shape` is the memory order's; [`View::shape`] of the result is `[batch, heads, tokens, dim]` as ever.
+    ///
+    /// # Errors
+    /// As [`View::strided`].
+    pub fn bshd(data: &'a [T], shape: [usize; 4]) -> Result<Self> {
+        let [batch, tokens, heads, dim] = shape;
+        let shape = [batch, heads, tokens, dim];
+        Self::strided(data, shape, bshd_strides(shape))
+    }
+
+    /// `[batch, heads, tokens, dim]`.
+    pub fn shape(&self) -> [usize; 4] {
+        self.shape
+    }
+
+    /// Elements from one index to the next, for each axis of [`View::shape`].
+    pub fn strides(&self) -> [usize; 4] {
+        self.strides
+    }
+
+    /// The `dim` elements of one token of one head.
+    ///
+    /// # Panics
+    /// If an index is out of bounds.
+    #[inline]
+    pub fn row(&self, batch: usize, head: usize, token: usize) -> &'a [T] {
+        let [batches, heads, tokens, dim] = self.shape;
+        assert!(batch < batches && head < heads && token < tokens, "row outside of {:?}", self.shape);
+        let start = batch * self.strides[0] + head * self.strides[1] + token * self.strides[2];
+        &self.data[start..start + dim]
+    }
+}
+
+impl<'a, T> ViewMut<'a, T> {
+    /// As [`View::strided`], to write to.
+    ///
+    /// # Errors
+    /// As [`View::strided`], and [`Error::Layout`] if elements overlap.
+    pub fn strided(data: &'a mut [T], shape: [usize; 4], strides: [usize; 4]) -> Result<Self> {
+        check(data.len(), shape, strides)?;
+        check_disjoint(shape, strides)?;
+        Ok(Self { data, shape, strides })
+    }
+
+    /// As [`View::bhsd`], to write to.
+    ///
+    /// # Errors
+    /// As [`ViewMut::strided`].
+    pub fn bhsd(data: &'a mut [T], shape: [usize; 4]) -> Result<Self> {
+        Self::strided(data, shape, bhsd_strides(shape))
+    }
+
+    /// As [`View::bshd`], to write to.
+    ///
+    /// # Errors
+    /// As [`ViewMut::strided`].
+    pub fn bshd(data: &'a mut [T], shape: [usize; 4]) -> Result<Self> {
+        let [batch, tokens, heads, dim] = shape;
+        let shape = [batch, heads, tokens, dim];
+        Self::strided(data, shape, bshd_strides(shape))
+    }
+
+    /// `[batch, heads, tokens, dim]`.
+    pub fn shape(&self) -> [usize; 4] {
+        self.shape
+    }
+
+    /// A handle through which several threads may write disjoint rows.
+    pub(crate) fn rows(&mut self) -> Rows<'_, T> {
+        Rows { base: self.data.as_mut_ptr(), shape: self.shape, strides: self.strides, _data: core::marker::PhantomData }
+    }
+}
+
+/// Rows of a [`ViewMut`], each to be written by at most one thread.
+pub(crate) struct Rows<'a, T> {
+    base: *mut T,
+    shape: Shape,
+    strides: Shape,
+    _data: core::marker::PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a `Rows` is the exclusive borrow of a `ViewMut`, given out row by row through the unsafe `row`, whose
+// caller promises that no row is held twice. Rows never overlap: the view was built by `check_disjoint`.
+unsafe impl<T: Send> Sync for Rows<'_, T> {}
+
+impl<T> Rows<'_, T> {
+    /// The `dim` elements of one token of one head.
+    ///
+    /// # Safety
+    /// No other reference to the same row may be alive.
+    #[allow(clippy::mut_from_ref)] // the contract above stands in for the borrow checker
+    pub(crate) unsafe fn row(&self, batch: usize, head: usize, token: usize) -> &mut [T] {
+        let [batches, heads, tokens, dim] = self.shape;
+        assert!(batch < batches && head < heads && token < tokens, "row outside of {:?}", self.shape);
+        let start = batch * self.strides[0] + head * self.strides[1] + token * self.strides[2];
+        // SAFETY: the indices were just checked against the shape, whose whole extent lies inside the slice
+        // (`check`), and the caller holds this row alone.
+        unsafe { core::slice::from_raw_parts_mut(self.base.add(start), dim) }
+    }
+}
+
+impl<T: Element> Tensor<T> {
+    /// Zeros, in memory order `[batch, heads, tokens, dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] if the shape is not addressable.
+    pub fn zeros(shape: [usize; 4]) -> Result<Self> {
+        let strides = bhsd_strides(shape);
+        Ok(Self { data: vec![T::default(); extent(shape, strides)?], shape, strides })
+    }
+
+    /// A tensor that takes `data` over, in memory order `[batch, heads, tokens, dim]`.
+    ///
+    /// # Errors
+    /// As [`View::bhsd`].
+    pub fn from_bhsd(data: Vec<T>, shape: [usize; 4]) -> Result<Self> {
+        let strides = bhsd_strides(shape);
+        check(data.len(), shape, strides)?;
+        Ok(Self { data, shape, strides })
+    }
+
+    /// `[batch, heads, tokens, dim]`.
+    pub fn shape(&self) -> [usize; 4] {
+        self.shape
+    }
+
+    /// The elements, in memory order `[batch, heads, tokens, dim]`.
+    pub fn as_slice(&self) -> &[T] {
+        &self.data
+    }
+
+    /// The tensor to write to.
+    pub fn view_mut(&mut self) -> ViewMut<'_, T> {
+        ViewMut { data: &mut self.data, shape: self.shape, strides: self.strides }
+    }
+
+    /// The elements, in memory order `[batch, heads, tokens, dim]`.
+    pub fn into_vec(self) -> Vec<T> {
+        self.data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::bf16;
+
+    #[test]
+    fn both_orders_read_the_same_token() {
+        let numbers: Vec<u32> = (0..2 * 3 * 4 * 5).collect();
+        let bhsd = View::bhsd(&numbers, [2, 3, 4, 5]).unwrap();
+        assert_eq!(bhsd.row(1, 2, 3)[0], ((3 + 2) * 4 + 3) * 5);
+        let bshd = View::bshd(&numbers, [2, 4, 3, 5]).unwrap();
+        assert_eq!(bshd.shape(), [2, 3, 4, 5]);
+        assert_eq!(bshd.row(1, 2, 3)[0], ((4 + 3) * 3 + 2) * 5);
+    }
+
+    #[test]
+    fn bad_views_are_refused() {
+        let data = vec![0u32; 100];
+        let message = |r: Result<View<'_, u32>>| r.unwrap_err().to_string();
+        assert!(message(View::strided(&data, [1, 1, 5, 4], [20, 20, 1, 5])).contains("last stride of 1"));
+        assert!(message(View::bhsd(&data, [1, 1, 26, 4])).contains("at least 104 elements"));
+        assert!(message(View::bhsd(&data, [1, 2, usize::MAX / 2, 4])).contains("overflows"));
+        assert!(Tensor::<bf16>::zeros([usize::MAX, 2, 2, 2]).is_err());
+    }
+
+    #[test]
+    fn an_output_may_not_overlap_itself() {
+        let mut data = vec![0u32; 64];
+        let broadcast = ViewMut::strided(&mut data, [1, 2, 4, 8], [0, 0, 8, 1]);
+        assert!(broadcast.unwrap_err().to_string().contains("overlap"));
+        let sliding = ViewMut::strided(&mut data, [1, 1, 4, 8], [0, 0, 4, 1]);
+        assert!(sliding.unwrap_err().to_string().contains("overlap"));
+        assert!(ViewMut::strided(&mut data, [1, 2, 4, 8], [0, 8, 16, 1]).is_ok());
+    }
+}
