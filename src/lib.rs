@@ -4,13 +4,15 @@
 pub use proxyattn_codegen as codegen;
 pub use proxyattn_macros::proxy_attention;
 pub use proxyattn_runtime::{
-    AsView, Attention, AttentionKernel, Device, Element, Error, Geometry, Observer, Plan, Problem, Result, Selection,
-    Stage, StageTimes, Tensor, Trace, View, ViewMut,
+    AsView, Attention, AttentionKernel, Device, Element, Error, Geometry, Observer, Plan, Problem, Result,
+    Selection, Stage, StageTimes, Tensor, Trace, View, ViewMut,
 };
 
 /// What a program that runs attention wants in scope: `use proxyattn::prelude::*;`.
 pub mod prelude {
-    pub use crate::{AsView, Attention, AttentionKernel, Device, Problem, Tensor, View, ViewMut, proxy_attention};
+    pub use crate::{
+        AsView, Attention, AttentionKernel, Device, Problem, Tensor, View, ViewMut, proxy_attention,
+    };
     pub use half::{bf16, f16};
 }
 

@@ -154,7 +154,8 @@ impl Rule {
             Rule::KvHeadsPositive => not_positive(Key::KvHeads),
             Rule::KvHeadsDivideHeads => {
                 let (heads, kv_heads) = (spec.heads.unwrap_or(0), spec.kv_heads.unwrap_or(0));
-                let message = format!("`kv_heads` must divide `heads`, and {kv_heads} does not divide {heads}");
+                let message =
+                    format!("`kv_heads` must divide `heads`, and {kv_heads} does not divide {heads}");
                 (Key::KvHeads, message, divisors_help(heads))
             }
             Rule::GroupsDivideHeads => {
@@ -182,16 +183,23 @@ impl Rule {
             Rule::Gamma => {
                 let Budget::Dynamic { gamma, .. } = spec.budget else { unreachable!("the rule is about it") };
                 let message = format!("`gamma` is a share of the softmax mass, in (0, 1], not {gamma}");
-                let help = (1.0 < gamma && gamma <= 100.0).then(|| format!("for {gamma}%, write {}", gamma / 100.0));
+                let help =
+                    (1.0 < gamma && gamma <= 100.0).then(|| format!("for {gamma}%, write {}", gamma / 100.0));
                 (Key::Gamma, message, help)
             }
             Rule::MinTokens => {
-                let Budget::Dynamic { min_tokens, .. } = spec.budget else { unreachable!("the rule is about it") };
+                let Budget::Dynamic { min_tokens, .. } = spec.budget else {
+                    unreachable!("the rule is about it")
+                };
                 let block = spec.block.kv;
                 let message = if min_tokens < block {
-                    format!("`min_tokens` must cover at least one key block of {block} tokens, not {min_tokens}")
+                    format!(
+                        "`min_tokens` must cover at least one key block of {block} tokens, not {min_tokens}"
+                    )
                 } else {
-                    format!("`min_tokens` must be below {MAX_COUNT} blocks of {block} tokens, not {min_tokens}")
+                    format!(
+                        "`min_tokens` must be below {MAX_COUNT} blocks of {block} tokens, not {min_tokens}"
+                    )
                 };
                 (Key::MinTokens, message, None)
             }
@@ -212,7 +220,8 @@ impl Rule {
             Rule::Ratio => {
                 let Budget::Ratio { share } = spec.budget else { unreachable!("the rule is about it") };
                 let message = format!("`ratio` is a share of a row's blocks, in (0, 1], not {share}");
-                let help = (1.0 < share && share <= 100.0).then(|| format!("for {share}%, write ratio({})", share / 100.0));
+                let help = (1.0 < share && share <= 100.0)
+                    .then(|| format!("for {share}%, write ratio({})", share / 100.0));
                 (Key::Ratio, message, help)
             }
             Rule::Sink => too_many(Key::KeepSink, spec.keep.sink),
@@ -295,7 +304,11 @@ fn bad_block(key: Key, block: u32) -> (Key, String, Option<String>) {
 
 fn bad_stride(key: Key, stride: u32, block_key: Key, block: u32) -> (Key, String, Option<String>) {
     if stride == 0 {
-        return (key, format!("`{key}` must be at least 1, not 0"), Some("1 looks at every token".to_owned()));
+        return (
+            key,
+            format!("`{key}` must be at least 1, not 0"),
+            Some("1 looks at every token".to_owned()),
+        );
     }
     let message = format!("`{key}` must divide `{block_key}`, and {stride} does not divide {block}");
     (key, message, divisors_help(block))

@@ -1,6 +1,8 @@
 //! A loaded kernel, and how it is called.
 
-use crate::{AsView, Device, Element, Error, Observer, Plan, Problem, Result, Tensor, Trace, View, ViewMut, cpu};
+use crate::{
+    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Tensor, Trace, View, ViewMut, cpu,
+};
 use core::marker::PhantomData;
 use proxyattn_codegen::Spec;
 

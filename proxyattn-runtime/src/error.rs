@@ -69,7 +69,9 @@ pub enum Error {
         max_k: f32,
     },
     /// Finite values whose weighted sum could leave the range of f32.
-    #[error("`v`: expected magnitudes up to {limit:e}, the largest f32 over the number of keys, got {max_v:e}")]
+    #[error(
+        "`v`: expected magnitudes up to {limit:e}, the largest f32 over the number of keys, got {max_v:e}"
+    )]
     ValueRange {
         /// The largest magnitude that is safe.
         limit: f32,
@@ -110,7 +112,10 @@ mod tests {
         let error = Error::Shape { arg: "k", expected: "head_dim 128".into(), got: "64".into() };
         assert_eq!(error.to_string(), "`k`: expected head_dim 128, got 64");
         let error = Error::NotFinite { arg: "q", value: f32::NAN, at: [0, 3, 77, 5] };
-        assert_eq!(error.to_string(), "`q`: expected finite values, got NaN at [batch 0, head 3, token 77, dim 5]");
+        assert_eq!(
+            error.to_string(),
+            "`q`: expected finite values, got NaN at [batch 0, head 3, token 77, dim 5]"
+        );
     }
 
     #[test]

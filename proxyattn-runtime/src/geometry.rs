@@ -156,7 +156,8 @@ mod tests {
     fn pinned_counts_what_is_pinned() {
         for (sink, local, causal) in [(0, 0, true), (1, 0, true), (3, 2, true), (2, 1, false), (9, 9, true)] {
             for (q, kv) in [(32, 128), (64, 64), (128, 32)] {
-                let spec = Spec { block: Block { q, kv }, keep: Keep { sink, local }, causal, ..Spec::DEFAULT };
+                let spec =
+                    Spec { block: Block { q, kv }, keep: Keep { sink, local }, causal, ..Spec::DEFAULT };
                 for (q_len, kv_len) in [(1, 1), (300, 300), (129, 1000), (64, 77)] {
                     let g = geometry(&spec, q_len, kv_len);
                     for row in 0..g.rows() {

@@ -21,7 +21,8 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order in which they run.
-    pub const ALL: &'static [Stage] = &[Stage::Pool, Stage::Score, Stage::Budget, Stage::Select, Stage::Attend];
+    pub const ALL: &'static [Stage] =
+        &[Stage::Pool, Stage::Score, Stage::Budget, Stage::Select, Stage::Attend];
 }
 
 impl fmt::Display for Stage {

@@ -146,7 +146,9 @@ impl Plan {
         let geometry = self.geometry();
         let last = geometry.rows() - 1;
         let floor = match self.spec.budget {
-            Budget::Ratio { .. } => return (0..=last).all(|m| geometry.count(&self.spec.budget, 0, m) == geometry.visible(m)),
+            Budget::Ratio { .. } => {
+                return (0..=last).all(|m| geometry.count(&self.spec.budget, 0, m) == geometry.visible(m));
+            }
             budget => geometry.count(&budget, 0, last),
         };
         floor == geometry.visible(last)
@@ -198,7 +200,9 @@ mod tests {
         assert_eq!(refuse(d, Problem { q_len: 0, ..PROBLEM }), "`q_len`: expected at least 1, got 0");
         assert!(refuse(d, Problem { kv_len: 4095, ..PROBLEM }).contains("at least q_len = 4096"));
         assert!(refuse(d, Problem { kv_heads: 5, ..PROBLEM }).contains("a divisor of heads = 32"));
-        assert!(refuse(Spec { groups: Some(3), ..d }, PROBLEM).contains("multiple of the kernel's groups = 3"));
+        assert!(
+            refuse(Spec { groups: Some(3), ..d }, PROBLEM).contains("multiple of the kernel's groups = 3")
+        );
         assert!(refuse(Spec { heads: Some(16), ..d }, PROBLEM).contains("16 as the kernel declares"));
         assert!(refuse(d, Problem { kv_len: 1 << 31, ..PROBLEM }).contains("overflows"));
         assert!(refuse(d, Problem { batch: usize::MAX / 8, ..PROBLEM }).contains("overflows"));
@@ -206,7 +210,8 @@ mod tests {
 
     #[test]
     fn short_contexts_run_dense() {
-        let dense = |spec: Spec, n| Plan::new(&spec, &Problem { q_len: n, kv_len: n, ..PROBLEM }).unwrap().is_dense();
+        let dense =
+            |spec: Spec, n| Plan::new(&spec, &Problem { q_len: n, kv_len: n, ..PROBLEM }).unwrap().is_dense();
         assert!(dense(Spec::DEFAULT, 512) && !dense(Spec::DEFAULT, 577));
         assert!(dense(Spec::PAPER, 2048) && !dense(Spec::PAPER, 2113));
         assert!(dense(Spec { budget: Budget::All, ..Spec::DEFAULT }, 100_000));

@@ -211,7 +211,12 @@ impl<'a, T> ViewMut<'a, T> {
 
     /// A handle through which several threads may write disjoint rows.
     pub(crate) fn rows(&mut self) -> Rows<'_, T> {
-        Rows { base: self.data.as_mut_ptr(), shape: self.shape, strides: self.strides, _data: core::marker::PhantomData }
+        Rows {
+            base: self.data.as_mut_ptr(),
+            shape: self.shape,
+            strides: self.strides,
+            _data: core::marker::PhantomData,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Attention over the lists, with an online softmax.
 
-use super::pack::{Keys, Values, pack_queries};
+use super::pack::{Keys, Values, pack_queries, unpack_output};
 use super::simd::{Kernel, PANEL, Row, Simd, dispatch};
 use super::tile::{self, Running};
 use crate::tensor::Rows;
@@ -36,7 +36,19 @@ pub(super) fn attend<T: Element>(
         || Scratch::new(plan),
         |scratch, &(batch, kv_head, row)| {
             let (keys, values) = packed;
-            dispatch(Unit { plan, inputs, keys, values, selection, scale, out: &out, batch, kv_head, row, scratch });
+            dispatch(Unit {
+                plan,
+                inputs,
+                keys,
+                values,
+                selection,
+                scale,
+                out: &out,
+                batch,
+                kv_head,
+                row,
+                scratch,
+            });
             observer.advance(Stage::Attend, 1);
         },
     );
@@ -97,11 +109,10 @@ impl<T: Element> Kernel for Unit<'_, T> {
         let Scratch { q, o, softmax, tile } = self.scratch;
         let (q, o) = (&mut q[..heads * panels * dim], &mut o[..heads * panels * dim]);
 
-        o.fill([0.0; PANEL]);
         softmax.fill(Running::START);
         for (i, q) in q.chunks_exact_mut(dim).enumerate() {
             let tokens = tokens.start + i % panels * PANEL..tokens.end;
-            pack_queries(q, &self.inputs.q, self.batch, first_head + i / panels, tokens, self.scale);
+            pack_queries(s, q, &self.inputs.q, (self.batch, first_head + i / panels), tokens, self.scale);
         }
 
         let group = first_head / self.plan.heads_per_group();
@@ -122,36 +133,40 @@ impl<T: Element> Kernel for Unit<'_, T> {
                 for panel in 0..panels {
                     let at = head * panels + panel;
                     let (q, o) = (&q[at * dim..][..dim], &mut o[at * dim..][..dim]);
-                    tile::scores(s, keys, q, tile);
-                    if masked {
+                    let tile = if masked {
                         let position = geometry.offset() + tokens.start + panel * PANEL;
                         let limits = std::array::from_fn(|lane| {
                             let seen = if spec.causal { position + lane + 1 } else { problem.kv_len };
                             seen.min(problem.kv_len) as u32
                         });
+                        let tile = &mut tile[..tile::reach(first, block_kv, &limits)];
+                        tile::scores(s, keys, q, tile);
                         tile::mask(tile, first, &limits);
-                    }
+                        tile
+                    } else {
+                        tile::scores(s, keys, q, tile);
+                        &mut tile[..]
+                    };
                     let softmax = &mut softmax[at];
                     let max = tile::row_max(s, tile, &softmax.max);
-                    if let Some(factors) = softmax.raise(s, max) {
+                    if let Some(factors) = softmax.raise(s, max)
+                        && i > 0
+                    {
                         tile::rescale(s, o, &factors);
                     }
                     let sum = tile::exponentiate(s, tile, &softmax.max);
                     softmax.add(s, &sum);
-                    tile::accumulate(s, values, tile, o);
+                    tile::accumulate(s, values, block_kv, tile, o, i > 0);
                 }
             }
         }
 
         for (i, (o, softmax)) in o.chunks_exact(dim).zip(softmax).enumerate() {
             let (head, first) = (first_head + i / panels, tokens.start + i % panels * PANEL);
-            for (lane, token) in (first..tokens.end.min(first + PANEL)).enumerate() {
-                let norm = 1.0 / softmax.sum[lane];
-                // SAFETY: a unit owns the tokens of its row of its KV head's query heads, and no two units
-                // share a row and a KV head.
-                let row = unsafe { self.out.row(self.batch, head, token) };
-                row.iter_mut().zip(o).for_each(|(x, dim)| *x = T::from_f32(dim[lane] * norm));
-            }
+            // SAFETY: a unit owns the tokens of its row of its KV head's query heads, and no two units share a
+            // row and a KV head; within a unit each token is named once.
+            let out = (first..tokens.end).map(|token| unsafe { self.out.row(self.batch, head, token) });
+            unpack_output(s, o, &softmax.sum.map(|sum| 1.0 / sum), out);
         }
     }
 }

@@ -41,10 +41,7 @@ pub(super) fn measure<T: Element>(
         .map(|i| {
             let (batch, head) = (i / problem.heads, i % problem.heads);
             let mut q = vec![[0.0; PANEL]; panels * dim];
-            for (panel, q) in q.chunks_exact_mut(dim).enumerate() {
-                let tokens = first_query + panel * PANEL..problem.q_len;
-                pack_queries(q, &inputs.q, batch, head, tokens, scale);
-            }
+            dispatch(PackQueries { inputs, batch, head, first_query, scale, q: &mut q });
             let kv_head = batch * problem.kv_heads + head / problem.heads_per_kv();
             let mut partials = vec![Partial { max: [MASKED; PANEL], sum: [0.0; PANEL] }; blocks * panels];
             partials.par_chunks_mut(BLOCKS_PER_UNIT * panels).enumerate().for_each(|(unit, partials)| {
@@ -56,6 +53,30 @@ pub(super) fn measure<T: Element>(
             count
         })
         .collect()
+}
+
+/// The last queries of one head, as panels.
+struct PackQueries<'a, T> {
+    inputs: &'a Inputs<'a, T>,
+    batch: usize,
+    head: usize,
+    first_query: usize,
+    scale: f32,
+    /// `[panel][dim][32]`.
+    q: &'a mut [Row],
+}
+
+impl<T: Element> Kernel for PackQueries<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let [_, _, q_len, dim] = self.inputs.q.shape();
+        for (panel, q) in self.q.chunks_exact_mut(dim).enumerate() {
+            let tokens = self.first_query + panel * PANEL..q_len;
+            pack_queries(s, q, &self.inputs.q, (self.batch, self.head), tokens, self.scale);
+        }
+    }
 }
 
 /// Some blocks of keys against the last queries of one head.
@@ -109,7 +130,13 @@ fn block_masses(partials: &[Partial], panels: usize, queries: usize) -> Vec<f64>
     let mut masses = vec![0.0; partials.len() / panels];
     for query in 0..queries {
         let (panel, lane) = (query / PANEL, query % PANEL);
-        let of_query = || partials.iter().skip(panel).step_by(panels).map(|p| (f64::from(p.max[lane]), f64::from(p.sum[lane])));
+        let of_query = || {
+            partials
+                .iter()
+                .skip(panel)
+                .step_by(panels)
+                .map(|p| (f64::from(p.max[lane]), f64::from(p.sum[lane])))
+        };
         let max = of_query().fold(f64::NEG_INFINITY, |max, (m, _)| max.max(m));
         let total: f64 = of_query().map(|(m, sum)| (m - max).exp2() * sum).sum();
         for (mass, (m, sum)) in masses.iter_mut().zip(of_query()) {

@@ -27,12 +27,16 @@ pub(super) fn check<T: Element>(plan: &Plan, inputs: &Inputs<'_, T>) -> Result<(
 
 /// The largest magnitude in a tensor.
 fn max_magnitude<T: Element>(arg: &'static str, view: &View<'_, T>) -> Result<f32> {
+    const TOKENS_PER_UNIT: usize = 256;
     let [batch, heads, tokens, _] = view.shape();
-    let largest = (0..batch * heads)
+    let units = tokens.div_ceil(TOKENS_PER_UNIT);
+    let largest = (0..batch * heads * units)
         .into_par_iter()
         .map(|i| {
-            let (b, h) = (i / heads, i % heads);
-            (0..tokens).map(|t| magnitude_bits(view.row(b, h, t))).max().unwrap_or(0)
+            let (b, h) = (i / units / heads, i / units % heads);
+            let first = i % units * TOKENS_PER_UNIT;
+            let tokens = first..tokens.min(first + TOKENS_PER_UNIT);
+            tokens.map(|t| magnitude_bits(view.row(b, h, t))).max().unwrap_or(0)
         })
         .max()
         .unwrap_or(0);
@@ -44,7 +48,11 @@ fn max_magnitude<T: Element>(arg: &'static str, view: &View<'_, T>) -> Result<f3
         for h in 0..heads {
             for t in 0..tokens {
                 if let Some(d) = view.row(b, h, t).iter().position(|x| !x.to_f32().is_finite()) {
-                    return Err(Error::NotFinite { arg, value: view.row(b, h, t)[d].to_f32(), at: [b, h, t, d] });
+                    return Err(Error::NotFinite {
+                        arg,
+                        value: view.row(b, h, t)[d].to_f32(),
+                        at: [b, h, t, d],
+                    });
                 }
             }
         }

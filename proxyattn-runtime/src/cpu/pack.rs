@@ -1,8 +1,28 @@
 //! Inputs in f32, laid out in the order in which the tiles read them.
 
-use super::simd::{CHUNK, Col, PANEL, Row};
+use super::simd::{Block, CHUNK, Col, Kernel, PANEL, Row, Simd, dispatch};
 use crate::{Element, View};
+use core::mem::MaybeUninit;
 use rayon::prelude::*;
+
+/// `len` elements, made in parallel pieces of `chunk` by `fill(index of the piece, its elements)`, which come
+/// as `zero`. The threads that fill the memory are the first to touch it.
+pub(super) fn par_fill<T: Copy + Send + Sync>(
+    len: usize,
+    chunk: usize,
+    zero: T,
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    let mut data = Vec::with_capacity(len);
+    data.spare_capacity_mut()[..len].par_chunks_mut(chunk).enumerate().for_each(|(i, piece)| {
+        piece.fill(MaybeUninit::new(zero));
+        // SAFETY: every element of the piece was written just now, and `MaybeUninit<T>` has the layout of `T`.
+        fill(i, unsafe { &mut *(core::ptr::from_mut(piece) as *mut [T]) });
+    });
+    // SAFETY: the pieces cover the first `len` elements, and each was written.
+    unsafe { data.set_len(len) };
+    data
+}
 
 /// Keys of several heads: `[head][key / 8][dim][8]`, the keys of a head padded with zeros to whole blocks.
 pub(super) struct Keys {
@@ -24,8 +44,9 @@ impl Keys {
     ) -> Self {
         let len = len.next_multiple_of(align.max(CHUNK));
         let chunks = len / CHUNK;
-        let mut data = vec![[0.0; CHUNK]; heads * chunks * dim];
-        data.par_chunks_mut(dim).enumerate().for_each(|(i, chunk)| fill(i / chunks, i % chunks * CHUNK, chunk));
+        let data = par_fill(heads * chunks * dim, dim, [0.0; CHUNK], |i, chunk| {
+            fill(i / chunks, i % chunks * CHUNK, chunk);
+        });
         Self { data, dim, len }
     }
 
@@ -33,11 +54,8 @@ impl Keys {
     pub(super) fn pack<T: Element>(k: &View<'_, T>, align: usize) -> Self {
         let [batch, heads, tokens, dim] = k.shape();
         Self::new(batch * heads, tokens, align, dim, |head, first, chunk| {
-            for (i, token) in (first..tokens.min(first + CHUNK)).enumerate() {
-                for (col, x) in chunk.iter_mut().zip(k.row(head / heads, head % heads, token)) {
-                    col[i] = x.to_f32();
-                }
-            }
+            let rows = gather(k, (head / heads, head % heads), first..tokens);
+            dispatch(PackChunk { rows, chunk });
         })
     }
 
@@ -61,8 +79,7 @@ impl Values {
     pub(super) fn pack<T: Element>(v: &View<'_, T>, block: usize) -> Self {
         let [batch, heads, tokens, dim] = v.shape();
         let (blocks, stride) = (tokens.div_ceil(block), block * dim / CHUNK);
-        let mut data = vec![[0.0; CHUNK]; batch * heads * blocks * stride];
-        data.par_chunks_mut(stride).enumerate().for_each(|(i, out)| {
+        let data = par_fill(batch * heads * blocks * stride, stride, [0.0; CHUNK], |i, out| {
             let (head, first) = (i / blocks, i % blocks * block);
             for (key, token) in (first..tokens.min(first + block)).enumerate() {
                 let (chunks, _) = v.row(head / heads, head % heads, token).as_chunks::<CHUNK>();
@@ -81,19 +98,110 @@ impl Values {
     }
 }
 
+/// Turns eight keys into a chunk.
+struct PackChunk<'a, T> {
+    rows: Octet<'a, T>,
+    chunk: &'a mut [Col],
+}
+
+impl<T: Element> Kernel for PackChunk<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (blocks, _) = self.chunk.as_chunks_mut::<CHUNK>();
+        for (i, block) in blocks.iter_mut().enumerate() {
+            *block = s.transpose(&widen(&self.rows, i, 1.0));
+        }
+    }
+}
+
+/// Eight tokens, each as runs of eight dims.
+type Octet<'a, T> = [&'a [[T; CHUNK]]; CHUNK];
+
+/// The next eight of `tokens`; zeros where there are fewer.
+#[inline(always)]
+fn gather<'a, T: Element>(
+    view: &View<'a, T>,
+    (batch, head): (usize, usize),
+    mut tokens: impl Iterator<Item = usize>,
+) -> Octet<'a, T> {
+    let dim = view.shape()[3];
+    core::array::from_fn(|_| match tokens.next() {
+        Some(token) => view.row(batch, head, token).as_chunks().0,
+        None => &T::ZEROS.as_chunks().0[..dim / CHUNK],
+    })
+}
+
+/// The `i`-th eight dims of eight tokens, times `scale`.
+#[inline(always)]
+fn widen<T: Element>(rows: &Octet<'_, T>, i: usize, scale: f32) -> Block {
+    let mut block = Block::default();
+    for (out, row) in block.iter_mut().zip(rows) {
+        for (x, value) in out.iter_mut().zip(&row[i]) {
+            *x = value.to_f32() * scale;
+        }
+    }
+    block
+}
+
+/// Puts eight dims of eight tokens into the columns of a panel from lane `first` on.
+#[inline(always)]
+pub(super) fn put<S: Simd>(s: S, dims: &mut [Row; CHUNK], first: usize, tokens: &Block) {
+    let turned = s.transpose(tokens);
+    for (row, lanes) in dims.iter_mut().zip(&turned) {
+        row[first..first + CHUNK].copy_from_slice(lanes);
+    }
+}
+
 /// Fills a panel of queries `[dim][32]` with the tokens that `tokens` yields, times `scale`; other rows are 0.
-pub(super) fn pack_queries<T: Element>(
+#[inline(always)]
+pub(super) fn pack_queries<S: Simd, T: Element>(
+    s: S,
     panel: &mut [Row],
     q: &View<'_, T>,
-    batch: usize,
-    head: usize,
-    tokens: impl Iterator<Item = usize>,
+    head: (usize, usize),
+    mut tokens: impl Iterator<Item = usize>,
     scale: f32,
 ) {
-    panel.fill([0.0; PANEL]);
-    for (i, token) in tokens.enumerate().take(PANEL) {
-        for (row, x) in panel.iter_mut().zip(q.row(batch, head, token)) {
-            row[i] = x.to_f32() * scale;
+    for first in (0..PANEL).step_by(CHUNK) {
+        let rows = gather(q, head, &mut tokens);
+        let (blocks, _) = panel.as_chunks_mut::<CHUNK>();
+        for (i, block) in blocks.iter_mut().enumerate() {
+            put(s, block, first, &widen(&rows, i, scale));
+        }
+    }
+}
+
+/// Writes the tokens of a panel `[dim][32]` times `factors` to the rows that `out` yields.
+#[inline(always)]
+pub(super) fn unpack_output<'a, S: Simd, T: Element>(
+    s: S,
+    panel: &[Row],
+    factors: &Row,
+    mut out: impl Iterator<Item = &'a mut [T]>,
+) {
+    let (blocks, _) = panel.as_chunks::<CHUNK>();
+    let (factors, _) = factors.as_chunks::<CHUNK>();
+    for (group, factors) in factors.iter().enumerate() {
+        let mut rows: [&mut [T]; CHUNK] = std::array::from_fn(|_| out.next().unwrap_or_default());
+        for (i, block) in blocks.iter().enumerate() {
+            let mut scaled = Block::default();
+            for (out, row) in scaled.iter_mut().zip(block) {
+                for (lane, x) in out.iter_mut().enumerate() {
+                    *x = row[group * CHUNK + lane] * factors[lane];
+                }
+            }
+            let turned = s.transpose(&scaled);
+            for (row, dims) in rows.iter_mut().zip(&turned) {
+                if let Some(values) =
+                    row.get_mut(i * CHUNK..).and_then(|rest| rest.first_chunk_mut::<CHUNK>())
+                {
+                    for (value, &x) in values.iter_mut().zip(dims) {
+                        *value = T::from_f32(x);
+                    }
+                }
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Proxy heads: the mean of a group's queries and of its keys, on strided tokens.
 
-use super::pack::Keys;
-use super::simd::{CHUNK, PANEL, Row};
-use crate::{Element, Plan, attention::Inputs};
-use rayon::prelude::*;
+use super::pack::{Keys, par_fill, put};
+use super::simd::{Block, CHUNK, Col, Kernel, PANEL, Row, Simd, dispatch};
+use crate::{Element, Plan, View, attention::Inputs};
+use core::ops::Range;
 
 /// The proxy heads of a prefill.
 ///
@@ -33,18 +33,15 @@ impl<'a> Proxies<'a> {
         let query_samples = problem.q_len.div_ceil(stride_q);
         let panels = query_samples.div_ceil(PANEL);
         let heads = plan.heads_per_group();
-        let mut queries = vec![[0.0; PANEL]; problem.batch * groups * panels * dim];
-        queries.par_chunks_mut(dim).enumerate().for_each(|(i, panel)| {
+        let len = problem.batch * groups * panels * dim;
+        let queries = par_fill(len, dim, [0.0; PANEL], |i, panel| {
             let (sequence, first) = (i / panels, i % panels * PANEL);
             let (batch, group) = (sequence / groups, sequence % groups);
-            for (lane, sample) in (first..query_samples.min(first + PANEL)).enumerate() {
-                for head in group * heads..(group + 1) * heads {
-                    let token = inputs.q.row(batch, head, sample * stride_q);
-                    panel.iter_mut().zip(token).for_each(|(row, x)| row[lane] += x.to_f32());
-                }
-            }
-            let factor = scale / heads as f32;
-            panel.iter_mut().flatten().for_each(|x| *x *= factor);
+            let heads = group * heads..(group + 1) * heads;
+            let factor = scale / heads.len() as f32;
+            let mean =
+                Mean { view: &inputs.q, batch, heads, stride: stride_q, samples: query_samples, factor };
+            dispatch(PoolPanel { mean, first, panel });
         });
 
         let key_samples = problem.kv_len.div_ceil(stride_kv);
@@ -54,17 +51,26 @@ impl<'a> Proxies<'a> {
         } else {
             // Whole blocks of samples, and a block of samples may be smaller than a chunk.
             let align = (spec.block.kv / spec.stride.kv) as usize;
-            KeySamples::Pooled(Keys::new(problem.batch * groups, key_samples, align, dim, |sequence, first, chunk| {
-                let (batch, group) = (sequence / groups, sequence % groups);
-                for (lane, sample) in (first..key_samples.min(first + CHUNK)).enumerate() {
-                    for head in group * kv_heads..(group + 1) * kv_heads {
-                        let token = inputs.k.row(batch, head, sample * stride_kv);
-                        chunk.iter_mut().zip(token).for_each(|(col, x)| col[lane] += x.to_f32());
-                    }
-                }
-                let factor = 1.0 / kv_heads as f32;
-                chunk.iter_mut().flatten().for_each(|x| *x *= factor);
-            }))
+            KeySamples::Pooled(Keys::new(
+                problem.batch * groups,
+                key_samples,
+                align,
+                dim,
+                |sequence, first, chunk| {
+                    let (batch, group) = (sequence / groups, sequence % groups);
+                    let heads = group * kv_heads..(group + 1) * kv_heads;
+                    let factor = 1.0 / kv_heads as f32;
+                    let mean = Mean {
+                        view: &inputs.k,
+                        batch,
+                        heads,
+                        stride: stride_kv,
+                        samples: key_samples,
+                        factor,
+                    };
+                    dispatch(PoolChunk { mean, first, chunk });
+                },
+            ))
         };
         Self { queries, keys, query_samples, key_samples, dim }
     }
@@ -82,6 +88,89 @@ impl<'a> Proxies<'a> {
         match &self.keys {
             KeySamples::Same(keys) => keys,
             KeySamples::Pooled(keys) => keys,
+        }
+    }
+}
+
+/// A proxy head: the mean of some heads on strided tokens, times a factor over their number.
+struct Mean<'a, T> {
+    view: &'a View<'a, T>,
+    batch: usize,
+    heads: Range<usize>,
+    stride: usize,
+    samples: usize,
+    factor: f32,
+}
+
+impl<T: Element> Mean<'_, T> {
+    /// Eight samples from `first` on, as rows of `dim`; zeros past the last.
+    #[inline(always)]
+    fn samples(&self, first: usize, rows: &mut [f32]) {
+        let dim = rows.len() / CHUNK;
+        rows.fill(0.0);
+        for (row, sample) in rows.chunks_exact_mut(dim).zip(first..self.samples) {
+            for head in self.heads.clone() {
+                for (sum, x) in row.iter_mut().zip(self.view.row(self.batch, head, sample * self.stride)) {
+                    *sum += x.to_f32();
+                }
+            }
+            for sum in row {
+                *sum *= self.factor;
+            }
+        }
+    }
+}
+
+/// Eight dims, from `dim` on, of eight rows.
+#[inline(always)]
+fn square(rows: &[f32], dim: usize) -> Block {
+    let mut block = Block::default();
+    for (out, row) in block.iter_mut().zip(rows.chunks_exact(rows.len() / CHUNK)) {
+        out.copy_from_slice(&row[dim..dim + CHUNK]);
+    }
+    block
+}
+
+/// Fills a panel `[dim][32]` with samples.
+struct PoolPanel<'a, T> {
+    mean: Mean<'a, T>,
+    first: usize,
+    panel: &'a mut [Row],
+}
+
+impl<T: Element> Kernel for PoolPanel<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let mut rows = vec![0.0; self.panel.len() * CHUNK];
+        for lane in (0..PANEL).step_by(CHUNK) {
+            self.mean.samples(self.first + lane, &mut rows);
+            let (blocks, _) = self.panel.as_chunks_mut::<CHUNK>();
+            for (i, block) in blocks.iter_mut().enumerate() {
+                put(s, block, lane, &square(&rows, i * CHUNK));
+            }
+        }
+    }
+}
+
+/// Fills a chunk `[dim][8]` with samples.
+struct PoolChunk<'a, T> {
+    mean: Mean<'a, T>,
+    first: usize,
+    chunk: &'a mut [Col],
+}
+
+impl<T: Element> Kernel for PoolChunk<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let mut rows = vec![0.0; self.chunk.len() * CHUNK];
+        self.mean.samples(self.first, &mut rows);
+        let (blocks, _) = self.chunk.as_chunks_mut::<CHUNK>();
+        for (i, block) in blocks.iter_mut().enumerate() {
+            *block = s.transpose(&square(&rows, i * CHUNK));
         }
     }
 }

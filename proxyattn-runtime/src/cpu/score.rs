@@ -67,7 +67,7 @@ struct PanelState {
     running: Running,
     /// How many key samples each lane sees.
     limits: [u32; PANEL],
-    /// The largest logit of each (block, lane).
+    /// The largest logit of each (block, lane), for the blocks that some lane sees.
     maxima: Vec<Row>,
 }
 
@@ -90,42 +90,43 @@ impl Kernel for Unit<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let spec = self.plan.spec();
-        let blocks = self.plan.geometry().blocks();
         let samples_per_block = (spec.block.kv / spec.stride.kv) as usize;
         let tile_len = samples_per_block.max(CHUNK);
         let first_panel = self.first_row * self.samples_per_row / PANEL;
         let panels = self.panels.min(self.proxies.query_samples.div_ceil(PANEL) - first_panel);
 
+        let mut seen = 0;
         let mut states: Vec<_> = (first_panel..first_panel + panels)
-            .map(|panel| PanelState {
-                running: Running::START,
-                limits: std::array::from_fn(|lane| self.limit(panel * PANEL + lane)),
-                maxima: vec![[MASKED; PANEL]; blocks],
+            .map(|panel| {
+                let limits = std::array::from_fn(|lane| self.limit(panel * PANEL + lane));
+                let longest = limits.iter().fold(0, |max, &limit| limit.max(max)) as usize;
+                seen = seen.max(longest);
+                let maxima = vec![[MASKED; PANEL]; longest.div_ceil(samples_per_block)];
+                PanelState { running: Running::START, limits, maxima }
             })
             .collect();
-        let seen = states.iter().flat_map(|state| state.limits).max().unwrap_or(0) as usize;
 
         let mut buffer = vec![[0.0; PANEL]; tile_len];
         for first in (0..seen).step_by(tile_len) {
             let keys = self.proxies.keys().range(self.sequence, first, tile_len);
             for (panel, state) in states.iter_mut().enumerate() {
-                let longest = state.limits.iter().fold(0, |max, &limit| limit.max(max)) as usize;
-                if longest <= first {
+                let buffer = &mut buffer[..tile::reach(first, tile_len, &state.limits)];
+                if buffer.is_empty() {
                     continue;
                 }
-                tile::scores(s, keys, self.proxies.queries(self.sequence, first_panel + panel), &mut buffer);
+                tile::scores(s, keys, self.proxies.queries(self.sequence, first_panel + panel), buffer);
                 let shortest = state.limits.iter().fold(u32::MAX, |min, &limit| limit.min(min)) as usize;
-                if shortest < first + tile_len {
-                    tile::mask(&mut buffer, first, &state.limits);
+                if shortest < first + buffer.len() {
+                    tile::mask(buffer, first, &state.limits);
                 }
                 let maxima = &mut state.maxima[first / samples_per_block..];
                 let mut max = state.running.max;
-                for (block, out) in buffer.chunks_exact(samples_per_block).zip(maxima) {
+                for (block, out) in buffer.chunks(samples_per_block).zip(maxima) {
                     *out = tile::row_max(s, block, out);
                     max = tile::row_max(s, core::slice::from_ref(out), &max);
                 }
                 state.running.raise(s, max);
-                let sum = tile::sum_exp(s, &buffer, &state.running.max);
+                let sum = tile::sum_exp(s, buffer, &state.running.max);
                 state.running.add(s, &sum);
             }
         }
@@ -144,11 +145,16 @@ impl Unit<'_> {
             });
             let first_sample = (first_panel + panel) * PANEL;
             let lanes = PANEL.min(self.proxies.query_samples - first_sample);
-            for lane in 0..lanes {
-                let row = (first_sample + lane) / self.samples_per_row - self.first_row;
-                let scores = &mut self.scores[row * blocks..][..blocks];
-                for (score, maxima) in scores.iter_mut().zip(&state.maxima) {
-                    *score = score.max((f64::from(maxima[lane]) - lse[lane]) as f32);
+            let lanes_per_row = self.samples_per_row.min(PANEL);
+            let first_row = first_sample / self.samples_per_row - self.first_row;
+            for (block, maxima) in state.maxima.iter().enumerate() {
+                let mut scores = [0.0; PANEL];
+                for (lane, score) in scores.iter_mut().enumerate() {
+                    *score = (f64::from(maxima[lane]) - lse[lane]) as f32;
+                }
+                for (row, scores) in scores[..lanes].chunks(lanes_per_row).enumerate() {
+                    let best = &mut self.scores[(first_row + row) * blocks + block];
+                    *best = scores.iter().fold(*best, |max, &score| if score > max { score } else { max });
                 }
             }
         }

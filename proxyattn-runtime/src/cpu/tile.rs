@@ -14,14 +14,22 @@ use super::simd::{CHUNK, Col, PANEL, Row, Simd};
 /// them is NaN; far below [`MAX_SCORE`](super::inputs::MAX_SCORE), so that its exponential is 0.
 pub(super) const MASKED: f32 = -1e30;
 
-/// `Sᵀ = K·Q` for `out.len()` keys. `keys` holds a chunk of 8 keys after another, each `dim` columns of 8.
+/// `Sᵀ = K·Q` for the first `out.len()` keys. `keys` holds a chunk of 8 keys after another, each `dim` columns of 8.
 #[inline(always)]
 pub(super) fn scores<S: Simd>(s: S, keys: &[Col], q: &[Row], out: &mut [Row]) {
     let (chunks, rest) = out.as_chunks_mut::<CHUNK>();
-    debug_assert!(rest.is_empty() && keys.len() == q.len() * chunks.len());
+    debug_assert!(rest.is_empty() && keys.len() >= q.len() * chunks.len());
     for (chunk, keys) in chunks.iter_mut().zip(keys.chunks_exact(q.len())) {
         s.outer(keys, q, chunk, false);
     }
+}
+
+/// How many keys of a tile that begins at `first` have to be looked at: up to the last that any row sees,
+/// in whole chunks.
+#[inline(always)]
+pub(super) fn reach(first: usize, len: usize, limits: &[u32; PANEL]) -> usize {
+    let last = limits.iter().fold(0, |max, &limit| limit.max(max)) as usize;
+    last.saturating_sub(first).min(len).next_multiple_of(CHUNK)
 }
 
 /// Forbids the keys from `limits[row]` on, where the tile's first key is `first`.
@@ -97,7 +105,8 @@ impl Running {
     /// or `None` where no maximum grew and all of them are 1.
     #[inline(always)]
     pub(super) fn raise<S: Simd>(&mut self, s: S, max: Row) -> Option<Row> {
-        let grew = (0..PANEL / S::LANES).fold(false, |any, i| any | s.any_gt(s.load(&max, i), s.load(&self.max, i)));
+        let grew =
+            (0..PANEL / S::LANES).fold(false, |any, i| any | s.any_gt(s.load(&max, i), s.load(&self.max, i)));
         if !grew {
             return None;
         }
@@ -133,12 +142,13 @@ pub(super) fn rescale<S: Simd>(s: S, tile: &mut [Row], factors: &Row) {
     }
 }
 
-/// `Oᵀ += V·P`. `values` holds a chunk of 8 dims after another, each `p.len()` columns of 8.
+/// `Oᵀ = V·P` for the first `p.len()` keys of a block, or added to what `out` holds. `values` holds a chunk of 8 dims after another, each
+/// `block` columns of 8.
 #[inline(always)]
-pub(super) fn accumulate<S: Simd>(s: S, values: &[Col], p: &[Row], out: &mut [Row]) {
+pub(super) fn accumulate<S: Simd>(s: S, values: &[Col], block: usize, p: &[Row], out: &mut [Row], add: bool) {
     let (chunks, rest) = out.as_chunks_mut::<CHUNK>();
-    debug_assert!(rest.is_empty() && values.len() == p.len() * chunks.len());
-    for (chunk, values) in chunks.iter_mut().zip(values.chunks_exact(p.len())) {
-        s.outer(values, p, chunk, true);
+    debug_assert!(rest.is_empty() && values.len() == block * chunks.len());
+    for (chunk, values) in chunks.iter_mut().zip(values.chunks_exact(block)) {
+        s.outer(&values[..p.len()], p, chunk, add);
     }
 }

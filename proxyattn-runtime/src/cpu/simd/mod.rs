@@ -24,6 +24,9 @@ pub(crate) type Row = [f32; PANEL];
 /// One column of a chunk.
 pub(crate) type Col = [f32; CHUNK];
 
+/// A square that [`Simd::transpose`] turns.
+pub(crate) type Block = [Col; CHUNK];
+
 /// An instruction set.
 pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// A vector of `LANES` floats.
@@ -51,6 +54,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// `c[r][j] = Σ a[·][r]·b[·][j]`, or added to what `c` holds: the one matrix product of the backend.
     fn outer(self, a: &[Col], b: &[Row], c: &mut [Row; CHUNK], accumulate: bool);
 
+    /// Rows become columns. Tokens lie in memory one after another, panels hold them side by side.
+    fn transpose(self, block: &Block) -> Block;
+
     /// Runs `kernel` in a function that is compiled for this set.
     fn vectorize<K: Kernel>(self, kernel: K) -> K::Output;
 
@@ -74,15 +80,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
 }
 
 /// Coefficients of `2ᶠ` on `[−½, ½]`.
-const EXP2: [f32; 7] = [
-    1.0,
-    0.693_147_24,
-    0.240_226_46,
-    0.055_503_152,
-    0.009_618_543,
-    0.001_340_463_6,
-    0.000_153_425_42,
-];
+const EXP2: [f32; 7] =
+    [1.0, 0.693_147_24, 0.240_226_46, 0.055_503_152, 0.009_618_543, 0.001_340_463_6, 0.000_153_425_42];
 
 /// A computation that can be compiled for any instruction set.
 ///
@@ -265,6 +264,26 @@ mod tests {
             edge[0][2] = -1000.5;
             on(isa, Exp2(&mut edge));
             assert_eq!(edge[0][..4], [0.0, 1.0, 0.0, 0.0], "{isa:?}");
+        }
+    }
+
+    struct Transpose(Block);
+
+    impl Kernel for Transpose {
+        type Output = Block;
+
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Block {
+            s.transpose(&self.0)
+        }
+    }
+
+    #[test]
+    fn transposing_swaps_rows_and_columns() {
+        let block: Block = std::array::from_fn(|i| std::array::from_fn(|j| (i * CHUNK + j) as f32));
+        for isa in sets() {
+            let turned = on(isa, Transpose(block));
+            assert!((0..64).all(|i| turned[i % 8][i / 8] == block[i / 8][i % 8]), "{isa:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The baseline of the target, left to the compiler's vectoriser: SSE2 on x86-64, NEON on AArch64.
 
-use super::{CHUNK, Col, Kernel, Row, Simd, outer_tiled};
+use super::{Block, CHUNK, Col, Kernel, Row, Simd, outer_tiled};
 
 const LANES: usize = 4;
 type V = [f32; LANES];
@@ -83,6 +83,11 @@ impl Simd for Portable {
     #[inline(always)]
     fn outer(self, a: &[Col], b: &[Row], c: &mut [Row; CHUNK], accumulate: bool) {
         outer_tiled::<_, 4, 2>(self, a, b, c, accumulate);
+    }
+
+    #[inline(always)]
+    fn transpose(self, block: &Block) -> Block {
+        core::array::from_fn(|i| core::array::from_fn(|j| block[j][i]))
     }
 
     #[inline(always)]

@@ -1,7 +1,37 @@
 //! AVX-512 and AVX2 with FMA.
 
-use super::{CHUNK, Col, Kernel, PANEL, Row, Simd, outer_tiled};
+use super::{Block, CHUNK, Col, Kernel, PANEL, Row, Simd, outer_tiled};
 use core::arch::x86_64::*;
+
+/// Eight rows of eight: pairs, then fours, then halves change places.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transpose(block: &Block) -> Block {
+    // SAFETY: a row is eight floats, a vector's worth.
+    let r = block.each_ref().map(|row| unsafe { _mm256_loadu_ps(row.as_ptr()) });
+    let pairs =
+        [0, 2, 4, 6].map(|i| (_mm256_unpacklo_ps(r[i], r[i + 1]), _mm256_unpackhi_ps(r[i], r[i + 1])));
+    let fours = [0, 2].map(|i| {
+        let ((a, b), (c, d)) = (pairs[i], pairs[i + 1]);
+        [
+            _mm256_shuffle_ps::<0b01_00_01_00>(a, c),
+            _mm256_shuffle_ps::<0b11_10_11_10>(a, c),
+            _mm256_shuffle_ps::<0b01_00_01_00>(b, d),
+            _mm256_shuffle_ps::<0b11_10_11_10>(b, d),
+        ]
+    });
+    let mut out = Block::default();
+    for i in 0..4 {
+        let low = _mm256_permute2f128_ps::<0x20>(fours[0][i], fours[1][i]);
+        let high = _mm256_permute2f128_ps::<0x31>(fours[0][i], fours[1][i]);
+        // SAFETY: as above.
+        unsafe {
+            _mm256_storeu_ps(out[i].as_mut_ptr(), low);
+            _mm256_storeu_ps(out[i + 4].as_mut_ptr(), high);
+        }
+    }
+    out
+}
 
 macro_rules! instruction_set {
     (
@@ -99,6 +129,12 @@ macro_rules! instruction_set {
             #[inline(always)]
             fn outer(self, a: &[Col], b: &[Row], c: &mut [Row; CHUNK], accumulate: bool) {
                 outer_tiled::<_, $depth, $vecs>(self, a, b, c, accumulate);
+            }
+
+            #[inline(always)]
+            fn transpose(self, block: &Block) -> Block {
+                // SAFETY: both sets have AVX2, see above.
+                unsafe { transpose(block) }
             }
 
             #[inline]
