@@ -206,16 +206,17 @@ impl Rule {
             Rule::TopKHoldsPinned => {
                 let Budget::TopK { blocks } = spec.budget else { unreachable!("the rule is about it") };
                 let pinned = spec.pinned_blocks();
-                let message = if u64::from(blocks) < pinned {
-                    format!(
+                let (message, help) = if u64::from(blocks) < pinned {
+                    let message = format!(
                         "`top_k(blocks = {blocks})` has no room for the {pinned} blocks that are always kept \
                          (sink {}, local {}, and the diagonal)",
                         spec.keep.sink, spec.keep.local
-                    )
+                    );
+                    (message, Some(format!("the least is {pinned}, or keep fewer")))
                 } else {
-                    format!("`top_k(blocks)` must be at most {MAX_COUNT}, not {blocks}")
+                    (format!("`top_k(blocks)` must be at most {MAX_COUNT}, not {blocks}"), None)
                 };
-                (Key::TopKBlocks, message, None)
+                (Key::TopKBlocks, message, help)
             }
             Rule::Ratio => {
                 let Budget::Ratio { share } = spec.budget else { unreachable!("the rule is about it") };
@@ -319,8 +320,13 @@ fn too_many(key: Key, count: u32) -> (Key, String, Option<String>) {
 }
 
 fn nearest(values: &[u32], given: u32) -> Option<String> {
-    let best = values.iter().min_by_key(|value| value.abs_diff(given))?;
-    Some(format!("the nearest is {best}"))
+    let distance = values.iter().map(|value| value.abs_diff(given)).min()?;
+    let nearest: Vec<_> =
+        values.iter().filter(|value| value.abs_diff(given) == distance).map(u32::to_string).collect();
+    Some(match nearest.as_slice() {
+        [one] => format!("the nearest is {one}"),
+        many => format!("the nearest are {}", many.join(" and ")),
+    })
 }
 
 fn divisors_help(whole: u32) -> Option<String> {

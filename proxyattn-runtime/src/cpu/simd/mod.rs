@@ -94,6 +94,7 @@ pub(crate) trait Kernel {
 
 /// An outer product with an accumulator of `DEPTH` rows by `VECS` vectors in registers.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // plain indices, so that the accumulator unrolls into registers
 fn outer_tiled<S: Simd, const DEPTH: usize, const VECS: usize>(
     s: S,
     a: &[Col],

@@ -1,0 +1,147 @@
+//! The tokens that the attribute leaves behind.
+//!
+//! Every path is absolute and goes through the facade's `__private`, so that nothing in the user's scope
+//! can get in the way. The inherent items have the struct's own visibility: what is private stays so.
+
+use super::docs;
+use super::item::Item;
+use super::model::Model;
+use proc_macro2::{Ident, Literal, TokenStream};
+use proxyattn_codegen::{Budget, Dtype, Spec};
+use quote::{format_ident, quote};
+
+/// The documented struct with its implementations and its compile-time assertion.
+pub(crate) fn kernel(item: &Item, model: &Model) -> TokenStream {
+    let Item { attrs, vis, keyword, name, semicolon } = item;
+    let private = private(model);
+    let shared = item.shared_attrs();
+    let docs = docs::of_struct(item, &model.spec);
+    let spec = spec(&model.spec, &private);
+    let implementations = implementations(item, model, &spec);
+    let refused = format!(
+        "the specification of `{}` breaks a rule: proxyattn and proxyattn-macros are not of one version",
+        item.plain_name()
+    );
+    quote! {
+        #(#attrs)*
+        #(#[doc = #docs])*
+        #vis #keyword #name #semicolon
+        #implementations
+        #shared
+        const _: () = ::core::assert!(<#name as #private::AttentionKernel>::SPEC.is_valid(), #refused);
+    }
+}
+
+/// Implementations that let the rest of the crate type-check after an error: the defaults, with the
+/// element type that was asked for.
+pub(crate) fn stand_in(item: &Item, model: &Model) -> TokenStream {
+    let private = private(model);
+    let dtype = dtype(model.spec.dtype, &private);
+    implementations(item, model, &quote!(#private::Spec { dtype: #dtype, ..#private::Spec::DEFAULT }))
+}
+
+fn implementations(item: &Item, model: &Model, spec: &TokenStream) -> TokenStream {
+    let Item { vis, name, .. } = item;
+    let private = private(model);
+    let shared = item.shared_attrs();
+    let plain_name = item.plain_name();
+    // The attribute names element types as `half` does.
+    let elem = format_ident!("{}", model.spec.dtype.as_str());
+    let docs = docs::OF_LOAD;
+    quote! {
+        #shared
+        #[automatically_derived]
+        impl #private::AttentionKernel for #name {
+            const NAME: &'static ::core::primitive::str = #plain_name;
+            const SPEC: #private::Spec = #spec;
+            type Elem = #private::#elem;
+        }
+        #shared
+        #[automatically_derived]
+        impl #name {
+            #(#[doc = #docs])*
+            #vis fn load(device: &#private::Device) -> #private::Result<#private::Attention<Self>> {
+                #private::Attention::load(device)
+            }
+        }
+    }
+}
+
+fn private(model: &Model) -> TokenStream {
+    let facade = &model.facade;
+    quote!(#facade::__private)
+}
+
+/// `spec` as a struct literal, every field spelled out.
+fn spec(spec: &Spec, private: &TokenStream) -> TokenStream {
+    let number = Literal::u32_unsuffixed;
+    let count = |count: Option<u32>| option(count.map(number));
+    let head_dim = number(spec.head_dim);
+    let (block_q, block_kv) = (number(spec.block.q), number(spec.block.kv));
+    let (groups, heads, kv_heads) = (count(spec.groups), count(spec.heads), count(spec.kv_heads));
+    let (stride_q, stride_kv) = (number(spec.stride.q), number(spec.stride.kv));
+    let dtype = dtype(spec.dtype, private);
+    let causal = spec.causal;
+    let scale = option(spec.scale.map(Literal::f64_unsuffixed));
+    let scorer = variant(&spec.scorer);
+    let budget = budget(spec.budget, private);
+    let (sink, local) = (number(spec.keep.sink), number(spec.keep.local));
+    let (sm_80, sm_90a) = (spec.arch.sm_80, spec.arch.sm_90a);
+    quote! {
+        #private::Spec {
+            head_dim: #head_dim,
+            block: #private::Block { q: #block_q, kv: #block_kv },
+            groups: #groups,
+            heads: #heads,
+            kv_heads: #kv_heads,
+            stride: #private::Stride { q: #stride_q, kv: #stride_kv },
+            dtype: #dtype,
+            causal: #causal,
+            scale: #scale,
+            scorer: #private::Scorer::#scorer,
+            budget: #budget,
+            keep: #private::Keep { sink: #sink, local: #local },
+            arch: #private::ArchSet { sm_80: #sm_80, sm_90a: #sm_90a },
+        }
+    }
+}
+
+fn budget(budget: Budget, private: &TokenStream) -> TokenStream {
+    let (number, share) = (Literal::u32_unsuffixed, Literal::f64_unsuffixed);
+    match budget {
+        Budget::Dynamic { gamma, min_tokens, rows } => {
+            let (gamma, min_tokens, rows) = (share(gamma), number(min_tokens), variant(&rows));
+            quote! {
+                #private::Budget::Dynamic { gamma: #gamma, min_tokens: #min_tokens, rows: #private::Rows::#rows }
+            }
+        }
+        Budget::TopK { blocks } => {
+            let blocks = number(blocks);
+            quote!(#private::Budget::TopK { blocks: #blocks })
+        }
+        Budget::Ratio { share: part } => {
+            let part = share(part);
+            quote!(#private::Budget::Ratio { share: #part })
+        }
+        Budget::All => quote!(#private::Budget::All),
+        // `Budget` is open to other crates; a kind that the parser can give belongs above.
+        _ => quote!(::core::compile_error!("proxyattn-macros does not know this budget")),
+    }
+}
+
+fn dtype(dtype: Dtype, private: &TokenStream) -> TokenStream {
+    let dtype = variant(&dtype);
+    quote!(#private::Dtype::#dtype)
+}
+
+/// The name of a variant without fields, which `Debug` spells.
+fn variant(value: &impl core::fmt::Debug) -> Ident {
+    format_ident!("{value:?}")
+}
+
+fn option(value: Option<Literal>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}

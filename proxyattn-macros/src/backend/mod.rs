@@ -1,0 +1,42 @@
+//! The whole of the attribute, as functions on `proc_macro2` tokens.
+//!
+//! ```text
+//! attribute ──args, value──▶ Arg ──parse, budget──▶ Raw ──model──▶ Spec ──emit, docs──▶ tokens
+//! struct    ──item────────────────────────────────────────────────────────▲
+//! ```
+//!
+//! A step that meets something wrong tells [`Errors`] and goes on with what is left, so that one build
+//! shows every mistake. Nothing here touches `proc_macro`, so tests include this module by its path.
+
+mod args;
+mod budget;
+mod docs;
+mod emit;
+mod errors;
+mod item;
+mod model;
+mod parse;
+mod suggest;
+mod value;
+
+use errors::Errors;
+use proc_macro2::TokenStream;
+
+/// Expands `#[proxy_attention(attr)] item`.
+///
+/// On errors the item stays as it was and gets a stand-in implementation, so that the code that uses it
+/// still type-checks and the errors shown are the user's own.
+pub(crate) fn expand(attr: TokenStream, tokens: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let item = item::parse(tokens.clone(), &mut errors);
+    let model = model::resolve(parse::parse(attr, &mut errors), &mut errors);
+    match item {
+        Some(item) if errors.is_empty() => emit::kernel(&item, &model),
+        item => {
+            let mut output = tokens;
+            output.extend(errors.into_tokens());
+            output.extend(item.map(|item| emit::stand_in(&item, &model)));
+            output
+        }
+    }
+}

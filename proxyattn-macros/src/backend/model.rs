@@ -1,0 +1,115 @@
+//! From what was written to what is meant: presets, defaults and rules.
+
+use super::budget::RawBudget;
+use super::errors::Errors;
+use super::parse::{Places, Preset, Raw};
+use proc_macro2::TokenStream;
+use proxyattn_codegen::{Block, Budget, Keep, Key, Rule, Spec, Stride, Violation};
+use quote::quote;
+
+/// What the expansion is made from.
+pub(crate) struct Model {
+    /// The resolved configuration; it keeps every rule where no error was reported.
+    pub(crate) spec: Spec,
+    /// The path of the facade crate.
+    pub(crate) facade: TokenStream,
+}
+
+/// Fills what is absent from the preset or the defaults, and reports the rules that the result breaks.
+pub(crate) fn resolve(raw: Raw, errors: &mut Errors) -> Model {
+    let base = match raw.preset {
+        Some(Preset::Paper) => Spec::PAPER,
+        None => Spec::DEFAULT,
+    };
+    let spec = Spec {
+        head_dim: raw.head_dim.unwrap_or(base.head_dim),
+        block: Block { q: raw.block.q.unwrap_or(base.block.q), kv: raw.block.kv.unwrap_or(base.block.kv) },
+        groups: raw.groups.or(base.groups),
+        heads: raw.heads.or(base.heads),
+        kv_heads: raw.kv_heads.or(base.kv_heads),
+        stride: Stride {
+            q: raw.stride.q.unwrap_or(base.stride.q),
+            kv: raw.stride.kv.unwrap_or(base.stride.kv),
+        },
+        dtype: raw.dtype.unwrap_or(base.dtype),
+        causal: raw.causal.unwrap_or(base.causal),
+        scale: raw.scale.or(base.scale),
+        scorer: raw.scorer.unwrap_or(base.scorer),
+        budget: raw.budget.map_or(base.budget, |budget| over(base.budget, budget)),
+        keep: Keep { sink: raw.sink.unwrap_or(base.keep.sink), local: raw.local.unwrap_or(base.keep.local) },
+        arch: raw.arch.unwrap_or(base.arch),
+    };
+    check(&spec, &raw.places, errors);
+    Model { spec, facade: raw.facade.unwrap_or_else(|| quote!(::proxyattn)) }
+}
+
+/// The written budget; the parts that a dynamic one leaves out come from `base`.
+fn over(base: Budget, written: RawBudget) -> Budget {
+    match written {
+        RawBudget::TopK { blocks } => Budget::TopK { blocks },
+        RawBudget::Ratio { share } => Budget::Ratio { share },
+        RawBudget::All => Budget::All,
+        RawBudget::Dynamic { gamma, min_tokens, rows } => {
+            let mut budget = base;
+            if let Budget::Dynamic { gamma: g, min_tokens: m, rows: r } = &mut budget {
+                *g = gamma.unwrap_or(*g);
+                *m = min_tokens.unwrap_or(*m);
+                *r = rows.unwrap_or(*r);
+            }
+            budget
+        }
+    }
+}
+
+/// Reports each broken rule at the value that the user wrote.
+fn check(spec: &Spec, places: &Places, errors: &mut Errors) {
+    // Beside a value that could not be read, a rule about several keys would judge its default.
+    let all_read = errors.is_empty();
+    let broken: Vec<_> =
+        spec.violations().into_iter().filter(|broken| all_read || is_about_one_key(broken.rule)).collect();
+    let written = |violation: &Violation| {
+        let keys = [Some(violation.key), violation.key.parent()];
+        keys.into_iter().flatten().find(|key| places.contains_key(key))
+    };
+    // A default that breaks a rule does so because of a value that somebody wrote: blame only that one.
+    let somebody_wrote = broken.iter().any(|violation| written(violation).is_some());
+    let mut shared: Vec<Key> = Vec::new();
+    for violation in broken {
+        let key = written(&violation);
+        let mut message = violation.message;
+        match key {
+            None if somebody_wrote => continue,
+            // `block = 48` breaks the rules of both its sides; one error says it.
+            Some(key) if shared.contains(&key) => continue,
+            Some(key) if key != violation.key => {
+                message = message.replace(&format!("`{}`", violation.key), &format!("`{key}`"));
+                shared.push(key);
+            }
+            _ => {}
+        }
+        let place = key.and_then(|key| places.get(&key));
+        match violation.help {
+            Some(help) => errors.push_with_help(place, message, help),
+            None => errors.push(place, message),
+        }
+    }
+}
+
+/// Whether only the rule's own key can break it. A rule that is not listed counts as one about several.
+fn is_about_one_key(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::HeadDim
+            | Rule::BlockQ
+            | Rule::BlockKv
+            | Rule::GroupsPositive
+            | Rule::HeadsPositive
+            | Rule::KvHeadsPositive
+            | Rule::Scale
+            | Rule::Gamma
+            | Rule::Ratio
+            | Rule::Sink
+            | Rule::Local
+            | Rule::Arch
+    )
+}

@@ -1,0 +1,224 @@
+//! Gives the arguments their meaning: keys, their types, and what may be said once only.
+
+use super::args::{self, Arg, Form, flatten, split_commas, stream};
+use super::budget::{self, RawBudget};
+use super::errors::Errors;
+use super::{suggest, value};
+use core::fmt;
+use proc_macro2::{TokenStream, TokenTree};
+use proxyattn_codegen::{Arch, ArchSet, Dtype, Key, Scorer};
+use quote::ToTokens;
+use std::collections::BTreeMap;
+use syn::parse::Parser;
+
+/// Where the value of each written key stands.
+pub(crate) type Places = BTreeMap<Key, TokenStream>;
+
+/// What the user wrote, key by key; `None` is a key that is absent or could not be read.
+#[derive(Default)]
+pub(crate) struct Raw {
+    pub(crate) head_dim: Option<u32>,
+    pub(crate) block: RawPair,
+    pub(crate) groups: Option<u32>,
+    pub(crate) heads: Option<u32>,
+    pub(crate) kv_heads: Option<u32>,
+    pub(crate) stride: RawPair,
+    pub(crate) dtype: Option<Dtype>,
+    pub(crate) causal: Option<bool>,
+    pub(crate) scale: Option<f64>,
+    pub(crate) scorer: Option<Scorer>,
+    pub(crate) budget: Option<RawBudget>,
+    pub(crate) sink: Option<u32>,
+    pub(crate) local: Option<u32>,
+    pub(crate) arch: Option<ArchSet>,
+    pub(crate) preset: Option<Preset>,
+    pub(crate) facade: Option<TokenStream>,
+    pub(crate) places: Places,
+}
+
+/// A key with a query and a key side: `block`, `stride`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct RawPair {
+    pub(crate) q: Option<u32>,
+    pub(crate) kv: Option<u32>,
+}
+
+/// A named setting that other keys start from.
+#[derive(Clone, Copy)]
+pub(crate) enum Preset {
+    /// What the paper evaluates.
+    Paper,
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Preset::Paper => "paper",
+        })
+    }
+}
+
+/// Reads the attribute's arguments.
+pub(crate) fn parse(attr: TokenStream, errors: &mut Errors) -> Raw {
+    let mut raw = Raw::default();
+    let known: Vec<_> = Key::TOP_LEVEL.iter().map(|&key| (key.as_str(), key)).collect();
+    for (key, arg) in entries(attr, None, &known, errors) {
+        raw.places.insert(key, arg.place());
+        match key {
+            Key::HeadDim => raw.head_dim = value::integer(key, &arg, errors),
+            Key::Block => raw.block = pair([Key::BlockQ, Key::BlockKv], key, &arg, &mut raw.places, errors),
+            Key::Groups => raw.groups = value::integer(key, &arg, errors),
+            Key::Heads => raw.heads = value::integer(key, &arg, errors),
+            Key::KvHeads => raw.kv_heads = value::integer(key, &arg, errors),
+            Key::Stride => {
+                raw.stride = pair([Key::StrideQ, Key::StrideKv], key, &arg, &mut raw.places, errors)
+            }
+            Key::Dtype => raw.dtype = value::word(key, &arg, Dtype::ALL, errors),
+            Key::Causal => raw.causal = value::flag(key, &arg, errors),
+            Key::Scale => raw.scale = value::number(key, &arg, errors),
+            Key::Scorer => raw.scorer = value::word(key, &arg, &[Scorer::Proxy], errors),
+            Key::Budget => raw.budget = budget::parse(&arg, &mut raw.places, errors),
+            Key::Keep => keep(&arg, &mut raw, errors),
+            Key::Arch => raw.arch = arch(&arg, errors),
+            Key::Preset => raw.preset = value::word(key, &arg, &[Preset::Paper], errors),
+            Key::Crate => raw.facade = path(&arg, errors),
+            // The other keys are parts, which `entries` does not give at the top level.
+            _ => {}
+        }
+    }
+    raw
+}
+
+/// The arguments whose key is in `known`; the others, and those that come twice, are reported.
+///
+/// `owner` is the name that the list belongs to, and `None` for the attribute itself.
+pub(crate) fn entries(
+    list: TokenStream,
+    owner: Option<&str>,
+    known: &[(&str, Key)],
+    errors: &mut Errors,
+) -> Vec<(Key, Arg)> {
+    let mut found: Vec<(Key, Arg)> = Vec::new();
+    for arg in args::parse(list, errors) {
+        let name = arg.name.to_string();
+        match known.iter().find(|(known, _)| *known == name) {
+            None => unknown(&arg, &name, owner, known, errors),
+            Some((_, key)) if found.iter().any(|(other, _)| other == key) => {
+                let message = format!("`{key}` is given twice");
+                errors.push_with_help(&arg.name, message, "keep one of the two");
+            }
+            Some((_, key)) => found.push((*key, arg)),
+        }
+    }
+    found
+}
+
+fn unknown(arg: &Arg, name: &str, owner: Option<&str>, known: &[(&str, Key)], errors: &mut Errors) {
+    let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+    let at = [TokenTree::Ident(arg.name.clone())];
+    let (message, choices) = match (owner, &names[..]) {
+        (None, _) => (format!("unknown key `{name}`"), format!("the keys are {}", suggest::list(&names))),
+        (Some(owner), [only]) => {
+            (format!("`{owner}` has no part `{name}`"), format!("its only part is `{only}`"))
+        }
+        (Some(owner), _) => {
+            (format!("`{owner}` has no part `{name}`"), format!("its parts are {}", suggest::list(&names)))
+        }
+    };
+    match home(name).filter(|_| owner.is_none()) {
+        Some(usage) => errors.push_with_help(&arg.name, message, format_args!("write {usage}")),
+        None => value::unknown(&at, message, name, &names, choices, errors),
+    }
+}
+
+/// How to write a name that stands at the top level but belongs inside a key.
+fn home(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "dynamic" | "gamma" => "`budget = dynamic(gamma = 0.9)`",
+        "min_tokens" => "`budget = dynamic(min_tokens = 512)`",
+        "rows" => "`budget = dynamic(rows = ratio)`",
+        "top_k" => "`budget = top_k(blocks = 64)`",
+        "ratio" => "`budget = ratio(0.1)`",
+        "all" => "`budget = all`",
+        "sink" | "local" => value::usage(Key::Keep),
+        "bf16" | "f16" => "`dtype = bf16` or `dtype = f16`",
+        "sm_80" | "sm_90a" => value::usage(Key::Arch),
+        "paper" => value::usage(Key::Preset),
+        "proxy" => value::usage(Key::Scorer),
+        _ => return None,
+    })
+}
+
+/// `block = 64` or `block(q = 128, kv = 64)`, either part optional.
+fn pair([q, kv]: [Key; 2], key: Key, arg: &Arg, places: &mut Places, errors: &mut Errors) -> RawPair {
+    let Form::List(group) = &arg.form else {
+        let both = value::integer(key, arg, errors);
+        return RawPair { q: both, kv: both };
+    };
+    let mut pair = RawPair::default();
+    for (part, arg) in listed(key, group, &[("q", q), ("kv", kv)], errors) {
+        places.insert(part, arg.place());
+        let value = value::integer(part, &arg, errors);
+        if part == q { pair.q = value } else { pair.kv = value }
+    }
+    pair
+}
+
+fn keep(arg: &Arg, raw: &mut Raw, errors: &mut Errors) {
+    let Some(group) = value::group(Key::Keep, arg, errors) else { return };
+    for (part, arg) in listed(Key::Keep, group, &[("sink", Key::KeepSink), ("local", Key::KeepLocal)], errors)
+    {
+        raw.places.insert(part, arg.place());
+        let value = value::integer(part, &arg, errors);
+        if part == Key::KeepSink { raw.sink = value } else { raw.local = value }
+    }
+}
+
+/// The parts in `key(…)`. An empty list says nothing, so it is probably not what was meant.
+fn listed(
+    key: Key,
+    group: &proc_macro2::Group,
+    known: &[(&str, Key)],
+    errors: &mut Errors,
+) -> Vec<(Key, Arg)> {
+    if group.stream().is_empty() {
+        let help = format!("write {}, or leave `{key}` out", value::usage(key));
+        errors.push_with_help(group, format_args!("`{key}()` sets nothing"), help);
+    }
+    entries(group.stream(), Some(key.as_str()), known, errors)
+}
+
+/// `arch(sm_80, sm_90a)`. An empty set is a rule's business.
+fn arch(arg: &Arg, errors: &mut Errors) -> Option<ArchSet> {
+    let group = value::group(Key::Arch, arg, errors)?;
+    let mut set = ArchSet::NONE;
+    let mut complete = true;
+    for entry in split_commas(flatten(group.stream())) {
+        match value::word_in(Key::Arch, &entry, Arch::ALL, errors) {
+            Some(arch) if set.contains(arch) => {
+                let message = format!("`arch` names `{arch}` twice");
+                errors.push_with_help(stream(&entry), message, "keep one of the two");
+            }
+            Some(arch) => set = set.with(arch),
+            None => complete = false,
+        }
+    }
+    complete.then_some(set)
+}
+
+/// `crate = some::path`: where the facade is found.
+fn path(arg: &Arg, errors: &mut Errors) -> Option<TokenStream> {
+    let tokens = value::single(Key::Crate, arg, errors)?;
+    match syn::Path::parse_mod_style.parse2(stream(tokens)) {
+        Ok(path) => Some(path.into_token_stream()),
+        Err(_) => {
+            let help = match syn::parse2::<syn::LitStr>(stream(tokens)) {
+                Ok(text) => format!("write it without quotes: crate = {}", text.value()),
+                Err(_) => format!("write {}", value::usage(Key::Crate)),
+            };
+            let message = format!("`crate` expects a path, found `{}`", args::shown(tokens));
+            errors.push_with_help(stream(tokens), message, help);
+            None
+        }
+    }
+}

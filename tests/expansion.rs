@@ -1,0 +1,94 @@
+//! What `#[proxy_attention]` expands to, as text that can be read and diffed.
+//!
+//! A proc-macro crate exports nothing but macros, so its backend is included by path.
+
+#[path = "../proxyattn-macros/src/backend/mod.rs"]
+mod backend;
+
+use proc_macro2::TokenStream;
+use std::time::{Duration, Instant};
+
+const KERNEL: &str = "/// Prefill of a 128K context.\n#[derive(Clone, Copy)]\npub struct LlamaPrefill;";
+
+/// Every key and every value of a word, each at least once.
+const CONFIGURATIONS: &[(&str, &str, &str)] = &[
+    ("defaults", "", KERNEL),
+    ("groups", "block = 64, groups = 4", KERNEL),
+    (
+        "every_key",
+        "head_dim = 96, block(q = 128, kv = 64), groups = 2, heads = 32, kv_heads = 8, stride(q = 8, kv = 2), \
+         dtype = f16, causal = false, scale = 0.125, scorer = proxy, \
+         budget = dynamic(gamma = 0.85, min_tokens = 1024, rows = ratio), keep(sink = 2, local = 1), \
+         arch(sm_90a), crate = ::proxyattn",
+        KERNEL,
+    ),
+    (
+        "top_k",
+        "block = 32, stride = 4, causal, dtype = bf16, budget = top_k(blocks = 64), arch(sm_80)",
+        KERNEL,
+    ),
+    ("ratio", "head_dim = 64, budget = ratio(0.10), keep(sink = 0)", KERNEL),
+    ("all", "head_dim = 256, budget = all", KERNEL),
+    ("absolute", "budget = dynamic(rows = absolute)", KERNEL),
+    ("preset_paper", "preset = paper", KERNEL),
+    ("preset_paper_overridden", "stride(kv = 1), budget = dynamic(gamma = 0.9), preset = paper", KERNEL),
+    ("crate_path", "crate = engine::reexports::proxyattn", KERNEL),
+    ("private_undocumented", "", "struct Kernel;"),
+    ("restricted_and_cfg", "", "#[cfg(unix)] pub(in crate::model) struct r#dyn;"),
+    ("broken", "dtype = f16, block = 48, grups = 4", KERNEL),
+    ("broken_item", "", "pub struct Kernel { scale: f32 }"),
+];
+
+fn expand(attr: &str, item: &str) -> TokenStream {
+    backend::expand(attr.parse().expect("the attribute lexes"), item.parse().expect("the item lexes"))
+}
+
+fn pretty(tokens: TokenStream) -> String {
+    prettyplease::unparse(&syn::parse2(tokens).expect("an expansion is a list of items"))
+}
+
+#[test]
+fn expansions_read_as_the_snapshots() {
+    for (name, attr, item) in CONFIGURATIONS {
+        insta::with_settings!({ description => format!("#[proxy_attention({attr})]"), omit_expression => true }, {
+            insta::assert_snapshot!(*name, pretty(expand(attr, item)));
+        });
+    }
+}
+
+#[test]
+fn the_configurations_hold_every_key() {
+    let written: Vec<&str> = CONFIGURATIONS.iter().map(|(_, attr, _)| *attr).collect();
+    let written = written.join(", ");
+    for key in proxyattn_codegen::Key::TOP_LEVEL {
+        let starts = [format!("{key} ="), format!("{key}(")];
+        assert!(starts.iter().any(|start| written.contains(start)), "no snapshot has `{key}`");
+    }
+}
+
+#[test]
+fn two_runs_give_the_same_tokens() {
+    for (name, attr, item) in CONFIGURATIONS {
+        assert_eq!(expand(attr, item).to_string(), expand(attr, item).to_string(), "{name}");
+    }
+}
+
+#[test]
+fn one_expansion_takes_at_most_5_ms() {
+    const LIMIT: Duration = Duration::from_millis(5);
+    let (_, attr, item) = CONFIGURATIONS[2];
+    let (attr, item): (TokenStream, TokenStream) =
+        (attr.parse().expect("lexes"), item.parse().expect("lexes"));
+    let mut times: Vec<Duration> = (0..201)
+        .map(|_| {
+            let (attr, item) = (attr.clone(), item.clone());
+            let start = Instant::now();
+            std::hint::black_box(backend::expand(attr, item));
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    let median = times[times.len() / 2];
+    println!("one expansion: {median:.1?} (median of {})", times.len());
+    assert!(median <= LIMIT, "{median:?} is more than {LIMIT:?}");
+}

@@ -1,0 +1,8 @@
+use proxyattn::prelude::*;
+
+#[proxy_attention(arch(sm_80, sm_90))]
+pub struct Kernel;
+
+fn main() {
+    let _ = Kernel::load(&Device::auto());
+}

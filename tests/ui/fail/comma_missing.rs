@@ -1,0 +1,8 @@
+use proxyattn::prelude::*;
+
+#[proxy_attention(block = 64 groups = 4)]
+pub struct Kernel;
+
+fn main() {
+    let _ = Kernel::load(&Device::auto());
+}

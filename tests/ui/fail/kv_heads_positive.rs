@@ -1,0 +1,8 @@
+use proxyattn::prelude::*;
+
+#[proxy_attention(kv_heads = 0)]
+pub struct Kernel;
+
+fn main() {
+    let _ = Kernel::load(&Device::auto());
+}
