@@ -192,16 +192,15 @@ impl Rule {
                     unreachable!("the rule is about it")
                 };
                 let block = spec.block.kv;
-                let message = if min_tokens < block {
-                    format!(
-                        "`min_tokens` must cover at least one key block of {block} tokens, not {min_tokens}"
+                let (expected, help) = if min_tokens < block {
+                    (
+                        format!("cover at least one key block of {block} tokens"),
+                        Some(format!("the least is {block}")),
                     )
                 } else {
-                    format!(
-                        "`min_tokens` must be below {MAX_COUNT} blocks of {block} tokens, not {min_tokens}"
-                    )
+                    (format!("be below {MAX_COUNT} blocks of {block} tokens"), None)
                 };
-                (Key::MinTokens, message, None)
+                (Key::MinTokens, format!("`min_tokens` must {expected}, not {min_tokens}"), help)
             }
             Rule::TopKHoldsPinned => {
                 let Budget::TopK { blocks } = spec.budget else { unreachable!("the rule is about it") };

@@ -1,2 +1,45 @@
-//! Chores.
-fn main(){}
+//! Chores of the repository, as `cargo xtask CHORE`. Everything they install goes into `target/`.
+
+mod bench;
+mod buildtime;
+mod run;
+mod test;
+
+use run::Outcome;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask test                 everything that must pass: formatting, lints, documentation, tests
+cargo xtask package              packages every publishable member and builds it from its package
+cargo xtask build-time           clean builds of the macro's crates against syn + quote + proc-macro2
+cargo xtask bench-cpu [OPTIONS]  CPU prefill beside PyTorch, which is installed into target/ first;
+                                 OPTIONS are those of `cargo bench --bench prefill -- …`";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let chore = args.next();
+    let rest: Vec<_> = args.collect();
+    let outcome = match chore.as_deref() {
+        Some("test") => test::all(),
+        Some("package") => test::package(),
+        Some("build-time") => buildtime::measure(),
+        Some("bench-cpu") => bench::cpu(&rest),
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        Some(other) => Err(format!("unknown chore `{other}`\n\n{USAGE}")),
+        None => Err(format!("expected a chore\n\n{USAGE}")),
+    };
+    finish(outcome)
+}
+
+fn finish(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

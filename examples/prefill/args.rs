@@ -1,0 +1,83 @@
+//! The command line.
+
+use super::{input::HEAD_DIMS, kernels::Budget};
+use clap::{Parser, builder::PossibleValuesParser, builder::TypedValueParser};
+use std::path::PathBuf;
+
+/// The attention inputs that come with the repository.
+pub(super) const BUNDLED: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/smollm2-layer13-4096.safetensors");
+
+/// Runs sparse prefill attention, compares it with dense attention, and draws what it selected.
+///
+/// Without arguments it runs on the bundled attention inputs of a real model (SmolLM2-135M, layer 13, 4096 tokens).
+#[derive(Clone, Debug, Parser)]
+#[command(name = "prefill", max_term_width = 110)]
+pub(super) struct Args {
+    /// Read `q`, `k`, `v` [batch, heads, tokens, dim], bf16 or f16, rotary embedding applied, from safetensors
+    #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
+    pub(super) input: Option<PathBuf>,
+
+    /// Generate an input of N tokens instead: topics, a sink, recency and planted needles
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub(super) synthetic: Option<u32>,
+
+    /// Query heads of the generated input
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "synthetic")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) heads: u32,
+
+    /// Key/value heads of the generated input; divides --heads
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "synthetic")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) kv_heads: u32,
+
+    /// Head width of the generated input
+    #[arg(long, value_name = "D", default_value = "128", requires = "synthetic", value_parser = head_dim())]
+    pub(super) head_dim: usize,
+
+    /// How alike the heads of the generated input are: 0 (each looks elsewhere) to 1 (all look at the same)
+    #[arg(long, value_name = "0..1", default_value_t = 0.9, requires = "synthetic", value_parser = similarity)]
+    pub(super) similarity: f64,
+
+    /// Seed of the generated input
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "synthetic")]
+    pub(super) seed: u64,
+
+    /// Which of the compiled kernels to run
+    #[arg(long, value_enum, default_value_t = Budget::Default)]
+    pub(super) budget: Budget,
+
+    /// Threads to use; all of them by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) threads: Option<u16>,
+
+    /// Print one JSON object on stdout and nothing else
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// Where to draw the true attention mass beside the selected blocks
+    #[arg(
+        long,
+        value_name = "FILE.png",
+        default_value = "target/prefill.png",
+        conflicts_with = "no_picture"
+    )]
+    pub(super) picture: PathBuf,
+
+    /// Draw nothing
+    #[arg(long)]
+    pub(super) no_picture: bool,
+}
+
+fn head_dim() -> impl TypedValueParser<Value = usize> {
+    PossibleValuesParser::new(HEAD_DIMS.map(|dim| &*dim.to_string().leak()))
+        .try_map(|dim| dim.parse::<usize>())
+}
+
+fn similarity(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 1".into()),
+    }
+}

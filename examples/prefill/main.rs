@@ -1,0 +1,40 @@
+//! Sparse prefill attention on a real or generated input: what it selects, what that is worth, what it costs.
+//!
+//! ```text
+//! cargo run --release --example prefill
+//! cargo run --release --example prefill -- --synthetic 16384 --similarity 0.3
+//! cargo run --release --example prefill -- --input layer.safetensors --budget paper --json
+//! ```
+
+mod app;
+mod args;
+mod compare;
+mod input;
+mod kernels;
+mod mass;
+mod measure;
+mod picture;
+mod progress;
+mod report;
+mod synthetic;
+
+use args::Args;
+use clap::Parser;
+use std::{io::Write, process::ExitCode};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let print = |output: String| Ok(std::io::stdout().write_all(output.as_bytes())?);
+    match start_threads(&args).and_then(|()| app::run(&args)).and_then(print) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_threads(args: &Args) -> app::Result<()> {
+    let threads = args.threads.map_or(0, usize::from); // 0 is rayon's word for all
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?)
+}
