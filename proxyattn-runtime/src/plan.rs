@@ -1,7 +1,7 @@
 //! From shapes to what will be done: no data, no allocation.
 
 use crate::{AttentionKernel, Error, Geometry, Result};
-use proxyattn_codegen::{Budget, Spec};
+use proxyattn_codegen::Spec;
 
 /// The shape of one prefill: `q [batch, heads, q_len, D]`, `k` and `v` `[batch, kv_heads, kv_len, D]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,18 +140,10 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Whether the budget's floor covers every row, so that nothing can be dropped. The count of a row grows
-    /// no faster than what it sees, so the longest row decides.
+    /// Whether the budget's floor covers every row, so that nothing can be dropped whatever the scores say.
     fn keeps_every_block(&self) -> bool {
         let geometry = self.geometry();
-        let last = geometry.rows() - 1;
-        let floor = match self.spec.budget {
-            Budget::Ratio { .. } => {
-                return (0..=last).all(|m| geometry.count(&self.spec.budget, 0, m) == geometry.visible(m));
-            }
-            budget => geometry.count(&budget, 0, last),
-        };
-        floor == geometry.visible(last)
+        (0..geometry.rows()).all(|row| geometry.count(&self.spec.budget, 0, row) == geometry.visible(row))
     }
 
     /// The configuration.
@@ -189,6 +181,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proxyattn_codegen::{Budget, Keep};
 
     const PROBLEM: Problem = Problem { batch: 1, heads: 32, kv_heads: 8, q_len: 4096, kv_len: 4096 };
 
@@ -217,5 +210,11 @@ mod tests {
         assert!(dense(Spec { budget: Budget::All, ..Spec::DEFAULT }, 100_000));
         assert!(dense(Spec { budget: Budget::Ratio { share: 0.5 }, ..Spec::DEFAULT }, 128));
         assert!(!dense(Spec { budget: Budget::Ratio { share: 0.5 }, ..Spec::DEFAULT }, 2048));
+
+        // Not causal: the last row keeps all three blocks (sink, local, diagonal), the row before only two.
+        let keep = Keep { sink: 1, local: 1 };
+        let spec = Spec { causal: false, keep, budget: Budget::TopK { blocks: 2 }, ..Spec::DEFAULT };
+        let problem = Problem { q_len: 65, kv_len: 129, ..PROBLEM };
+        assert!(!Plan::new(&spec, &problem).unwrap().is_dense());
     }
 }

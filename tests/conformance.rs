@@ -1,0 +1,33 @@
+//! Every backend against one plain reference.
+//!
+//! The checks are written once (`conformance/`) and instantiated per device at the end of this file. A failure
+//! prints the specification, the problem and the seed of its inputs.
+
+#[path = "conformance/causality.rs"]
+mod causality;
+#[path = "conformance/compare.rs"]
+mod compare;
+#[path = "conformance/determinism.rs"]
+mod determinism;
+#[path = "conformance/inputs.rs"]
+mod inputs;
+#[path = "conformance/kernels.rs"]
+mod kernels;
+#[path = "conformance/layouts.rs"]
+mod layouts;
+#[path = "conformance/numerics.rs"]
+mod numerics;
+#[path = "conformance/oracle.rs"]
+mod oracle;
+#[path = "conformance/random.rs"]
+mod random;
+#[path = "conformance/refusals.rs"]
+mod refusals;
+#[path = "conformance/suite.rs"]
+mod suite;
+#[path = "conformance/verify.rs"]
+mod verify;
+
+use proxyattn::Device;
+
+suite::conformance!(cpu, Device::cpu());

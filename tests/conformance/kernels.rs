@@ -1,0 +1,94 @@
+//! The configurations under test. Floors are low so that short contexts are sparse.
+
+use half::{bf16, f16};
+use proxyattn::codegen::{Block, Budget, Keep, Rows, Spec, Stride};
+use proxyattn::{AttentionKernel, Element};
+
+macro_rules! kernels {
+    ($($name:ident($elem:ty) = $spec:expr;)+) => {$(
+        pub(crate) struct $name;
+
+        impl AttentionKernel for $name {
+            const NAME: &'static str = stringify!($name);
+            const SPEC: Spec = Spec { dtype: <$elem as Element>::DTYPE, ..$spec };
+            type Elem = $elem;
+        }
+    )+};
+}
+
+const fn block(q: u32, kv: u32) -> Block {
+    Block { q, kv }
+}
+
+const fn dynamic(gamma: f64, min_tokens: u32, rows: Rows) -> Budget {
+    Budget::Dynamic { gamma, min_tokens, rows }
+}
+
+/// Short contexts in small blocks.
+const SMALL: Spec =
+    Spec { head_dim: 64, block: block(32, 32), budget: dynamic(0.9, 64, Rows::Ratio), ..Spec::DEFAULT };
+const DENSE: Spec = Spec { budget: Budget::All, ..SMALL };
+
+kernels! {
+    Dense64(bf16) = DENSE;
+    Dense96(f16) = Spec { head_dim: 96, block: block(128, 64), ..DENSE };
+    Dense128(bf16) = Spec { head_dim: 128, block: block(64, 128), ..DENSE };
+    Dense256(f16) = Spec { head_dim: 256, block: block(64, 64), scale: Some(0.04), ..DENSE };
+    DenseBoth(bf16) = Spec { causal: false, block: block(64, 32), ..DENSE };
+
+    Small(bf16) = SMALL;
+    SmallF16(f16) = SMALL;
+    Absolute(bf16) = Spec {
+        head_dim: 128,
+        block: block(64, 64),
+        stride: Stride { q: 4, kv: 4 },
+        budget: dynamic(0.7, 70, Rows::Absolute),
+        ..SMALL
+    };
+    WideRows(f16) = Spec {
+        head_dim: 96,
+        block: block(128, 32),
+        stride: Stride { q: 1, kv: 1 },
+        keep: Keep { sink: 2, local: 2 },
+        budget: dynamic(0.8, 32, Rows::Ratio),
+        ..SMALL
+    };
+    WideBlocks(bf16) = Spec {
+        block: block(32, 128),
+        stride: Stride { q: 32, kv: 32 },
+        budget: Budget::TopK { blocks: 3 },
+        ..SMALL
+    };
+    OneGroup(bf16) = Spec {
+        groups: Some(1),
+        keep: Keep { sink: 0, local: 0 },
+        budget: Budget::Ratio { share: 0.3 },
+        ..SMALL
+    };
+    TwoGroups(bf16) = Spec { groups: Some(2), keep: Keep { sink: 3, local: 1 }, ..SMALL };
+    Both(f16) = Spec {
+        causal: false,
+        stride: Stride { q: 1, kv: 4 },
+        keep: Keep { sink: 1, local: 1 },
+        ..SMALL
+    };
+    Wide(bf16) = Spec {
+        head_dim: 256,
+        scale: Some(0.09),
+        stride: Stride { q: 8, kv: 2 },
+        budget: dynamic(0.85, 100, Rows::Ratio),
+        ..SMALL
+    };
+
+    Default64(bf16) = Spec { head_dim: 64, ..Spec::DEFAULT };
+    Paper64(bf16) = Spec { head_dim: 64, ..Spec::PAPER };
+
+    TopFour(bf16) = Spec { budget: Budget::TopK { blocks: 4 }, ..SMALL };
+    EveryShare(bf16) = Spec { budget: Budget::Ratio { share: 1.0 }, ..SMALL };
+    EveryTop(bf16) = Spec { budget: Budget::TopK { blocks: 1 << 20 }, ..SMALL };
+    EveryMass(bf16) = Spec { budget: dynamic(1.0, 32, Rows::Ratio), ..SMALL };
+    EveryMassAbsolute(bf16) = Spec { budget: dynamic(1.0, 32, Rows::Absolute), ..SMALL };
+
+    Pinned(bf16) = Spec { heads: Some(6), kv_heads: Some(2), ..SMALL };
+    HugeScale(f16) = Spec { scale: Some(1e30), ..SMALL };
+}

@@ -1,0 +1,59 @@
+//! The suite's table of contents: what a device must do, instantiated once for each.
+
+/// Generates the tests of one device: `conformance!(cpu, Device::cpu());`.
+macro_rules! conformance {
+    ($device:ident, $open:expr) => {
+        mod $device {
+            $crate::suite::tests! { $open;
+                dense_attention_matches = numerics::dense_matches;
+                ragged_lengths_match = numerics::ragged_lengths_match;
+                head_ratios_match = numerics::head_ratios_match;
+                chunks_match = numerics::chunks_match;
+                presets_match = numerics::presets_match;
+                long_contexts_match = numerics::long_contexts_match;
+                sharp_scores_match = numerics::sharp_scores_match;
+                all_kept_is_dense = numerics::all_kept_is_dense;
+                ties_go_to_the_lower_block = numerics::ties_go_to_the_lower_block;
+                equal_blocks_go_to_the_lower_one = numerics::equal_blocks_go_to_the_lower_one;
+
+                random_dense = random::shapes_match::<kernels::Dense64>;
+                random_small = random::shapes_match::<kernels::Small>;
+                random_absolute = random::shapes_match::<kernels::Absolute>;
+                random_wide_rows = random::shapes_match::<kernels::WideRows>;
+                random_wide_blocks = random::shapes_match::<kernels::WideBlocks>;
+                random_one_group = random::shapes_match::<kernels::OneGroup>;
+                random_two_groups = random::shapes_match::<kernels::TwoGroups>;
+                random_both_directions = random::shapes_match::<kernels::Both>;
+                random_wide_heads = random::shapes_match::<kernels::Wide>;
+
+                runs_repeat = determinism::runs_repeat;
+                the_future_is_not_read = causality::the_future_is_not_read;
+                the_future_is_read_where_asked = causality::the_future_is_read_where_asked;
+                layouts_agree = layouts::layouts_agree;
+                named_orders_agree = layouts::named_orders_agree;
+
+                non_finite_inputs_are_refused = refusals::non_finite_inputs;
+                scores_out_of_range_are_refused = refusals::scores_out_of_range;
+                values_out_of_range_are_refused = refusals::values_out_of_range;
+                large_values_that_are_fine_pass = refusals::large_values_that_are_fine;
+                shapes_that_do_not_fit_are_refused = refusals::shapes_that_do_not_fit;
+                a_refusal_leaves_no_trace = refusals::a_refusal_leaves_no_trace;
+            }
+        }
+    };
+}
+
+macro_rules! tests {
+    ($open:expr; $($name:ident = $check:expr;)+) => {
+        use crate::*;
+
+        $(
+            #[test]
+            fn $name() {
+                $check(&$open);
+            }
+        )+
+    };
+}
+
+pub(crate) use {conformance, tests};
