@@ -11,6 +11,7 @@
 
 #![deny(missing_docs)]
 
+pub mod cuda;
 mod key;
 mod rules;
 mod spec;

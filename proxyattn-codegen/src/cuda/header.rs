@@ -1,0 +1,151 @@
+//! The opening comment of a text, and its constants.
+
+use super::{Buffer, Entry, Tiles};
+use crate::{Arch, Budget, Spec};
+use core::f64::consts::LOG2_E;
+use core::fmt::Write;
+
+/// What a reader wants to know before the first kernel.
+pub(super) fn comment(
+    spec: &Spec,
+    arch: Arch,
+    tiles: &Tiles,
+    entries: &[Entry],
+    buffers: &[Buffer],
+) -> String {
+    let mut out = String::new();
+    let mut line = |text: &str| {
+        out.push_str(if text.is_empty() { "//" } else { "// " });
+        out.push_str(text);
+        out.push('\n');
+    };
+    line(&format!(
+        "proxyattn: {} for {arch}",
+        if spec.is_dense() { "dense attention" } else { "block-sparse attention" }
+    ));
+    line("");
+    line("Configuration");
+    for (key, value) in configuration(spec) {
+        line(&format!("  {key:<10} {value}"));
+    }
+    line("");
+    line("Pipeline, in one stream");
+    for entry in entries {
+        let shared = match (entry.shared.fixed, entry.shared.per_block) {
+            (0, _) => "no shared memory".to_owned(),
+            (fixed, 0) => format!("{fixed} B shared"),
+            (fixed, per_block) => format!("{fixed} + {per_block} · blocks B shared"),
+        };
+        let [x, y, z] = entry.grid;
+        line(&format!("  {:<16} grid ({x}, {y}, {z}) × {} threads, {shared}", entry.name, entry.threads));
+    }
+    if !spec.is_dense() {
+        line("  `dense` alone runs where the budget keeps every block.");
+    }
+    line("");
+    line("Tensors, any strides that are multiples of 8 with the last 1, 16-byte aligned");
+    line("  q, out [batch, heads, q_len, HEAD_DIM]; k, v [batch, kv_heads, kv_len, HEAD_DIM]");
+    if !spec.is_dense() {
+        let keys = if super::features::pools_keys(spec) {
+            "keys = proxy_k".to_owned()
+        } else if spec.stride.kv == 1 {
+            "keys = k".to_owned()
+        } else {
+            format!(
+                "keys = k at every {}th token: keys_sample is {} times k's token stride",
+                spec.stride.kv, spec.stride.kv
+            )
+        };
+        line(&format!("  {keys}"));
+        line("");
+        line("Buffers, caller's; bytes = element × dimensions");
+        for buffer in buffers {
+            let elem = if buffer.elem == "elem" { spec.dtype.as_str() } else { buffer.elem };
+            line(&format!("  {:<12} {elem:<5} [{}]: {}", buffer.name, buffer.dims.join(", "), buffer.holds));
+        }
+    }
+    line("");
+    line("Shared memory");
+    let row = spec.head_dim * 2;
+    let (queries, tile) = (tiles.heads * tiles.rows * row, tiles.keys * row);
+    line(&format!(
+        "  attention: {queries} B of queries (later the output), then {} stages of {tile} B keys + {tile} B values",
+        tiles.stages
+    ));
+    if !spec.is_dense() {
+        line(&format!(
+            "  scoring:   {} B of queries, then in their place {} stages of {} B keys",
+            super::abi::SCORING_ROWS * row,
+            tiles.ring_stages,
+            tiles.ring_keys * row
+        ));
+        line("  select:    words for the samples' sums, a histogram, the cuts, and a rank for each block");
+    }
+    out
+}
+
+fn configuration(spec: &Spec) -> Vec<(&'static str, String)> {
+    let pinned =
+        |count: Option<u32>, otherwise: &str| count.map_or(otherwise.to_owned(), |count| count.to_string());
+    let mut lines = vec![
+        ("head_dim", spec.head_dim.to_string()),
+        ("dtype", spec.dtype.to_string()),
+        ("block", format!("q = {}, kv = {}", spec.block.q, spec.block.kv)),
+        ("heads", pinned(spec.heads, "any")),
+        ("kv_heads", pinned(spec.kv_heads, "any")),
+        ("causal", spec.causal.to_string()),
+        ("scale", format!("{}", spec.softmax_scale())),
+        ("budget", spec.budget.to_string()),
+    ];
+    if !spec.is_dense() {
+        lines.push(("groups", pinned(spec.groups, "one per KV head")));
+        lines.push(("stride", format!("q = {}, kv = {}", spec.stride.q, spec.stride.kv)));
+        lines.push(("scorer", spec.scorer.to_string()));
+        lines.push((
+            "keep",
+            format!("sink = {}, local = {}, and the diagonal", spec.keep.sink, spec.keep.local),
+        ));
+    }
+    lines
+}
+
+/// The constants of the configuration, and the open ones with their defaults.
+pub(super) fn constants(spec: &Spec, tiles: &Tiles) -> String {
+    let mut defines = vec![("HEAD_DIM", spec.head_dim.to_string()), ("BLOCK_Q", spec.block.q.to_string())];
+    let scale = (spec.softmax_scale() * LOG2_E) as f32;
+    if !spec.is_dense() {
+        defines.push(("BLOCK_KV", spec.block.kv.to_string()));
+        if spec.stride.q > 1 {
+            defines.push(("STRIDE_Q", spec.stride.q.to_string()));
+        }
+        if spec.stride.kv > 1 {
+            defines.push(("STRIDE_KV", spec.stride.kv.to_string()));
+        }
+        defines.push(("SAMPLES_Q", (spec.block.q / spec.stride.q).to_string()));
+        defines.push(("SAMPLES_KV", (spec.block.kv / spec.stride.kv).to_string()));
+        defines.push(("KEEP_SINK", spec.keep.sink.to_string()));
+        defines.push(("KEEP_LOCAL", spec.keep.local.to_string()));
+        defines.push(("POOL_THREADS", "256".to_owned()));
+    }
+    match spec.budget {
+        Budget::Dynamic { gamma, min_tokens, .. } => {
+            defines.push(("GAMMA", format!("{gamma:?}")));
+            defines.push(("MIN_BLOCKS", min_tokens.div_ceil(spec.block.kv).to_string()));
+        }
+        Budget::TopK { blocks } => defines.push(("TOP_K", blocks.to_string())),
+        Budget::Ratio { share } => defines.push(("RATIO", format!("{share:?}"))),
+        Budget::All => {}
+    }
+    let mut out = String::from("// The configuration.\n");
+    for (name, value) in defines {
+        let _ = writeln!(out, "#define {name} {value}");
+    }
+    let _ = writeln!(out, "// Softmax in base 2: the scale times log2(e).\n#define SCALE_LOG2 {scale:?}f");
+    out.push_str("\n// What the GPU decides.\n");
+    for (name, value) in tiles.macros() {
+        if !(spec.is_dense() && name.starts_with("RING_")) {
+            let _ = writeln!(out, "#ifndef {name}\n#define {name} {value}\n#endif");
+        }
+    }
+    out
+}

@@ -1,0 +1,180 @@
+// budget_partials: the last queries of each head against a range of blocks; of each (block, query) the largest score
+// and the sum under it.
+#define BUDGET_HEADS (SCORING_ROWS / BLOCK_Q)
+//@kernel budget_partials
+{
+    const u32 packs = (p.heads_per_kv + BUDGET_HEADS - 1) / BUDGET_HEADS;
+    const u32 first_head = blockIdx.x % packs * BUDGET_HEADS; // within the KV head
+    const u32 first_block = blockIdx.x / packs * p.blocks_per_cta;
+    const u32 kv_head = blockIdx.y, batch = blockIdx.z;
+    const u32 head0 = kv_head * p.heads_per_kv + first_head;
+    const i32 first_query = max(p.q_len - BLOCK_Q, 0);
+    const u32 ring = smem_u32(smem);
+    const Elem* k = p.k + batch * p.k_batch + kv_head * p.k_head;
+
+#pragma unroll
+    for (u32 h = 0; h < BUDGET_HEADS; ++h) {
+        const bool has = first_head + h < (u32)p.heads_per_kv;
+        copy_rows<BLOCK_Q, SCORING_THREADS>(ring + h * BLOCK_Q * ROW_BYTES,
+                                            p.q + batch * p.q_batch + (has ? head0 + h : head0) * p.q_head,
+                                            p.q_token, first_query, has ? p.q_len : 0);
+    }
+    cp_async_commit();
+    cp_async_wait<0>();
+    sync_threads();
+    u32 q[2][ROW_STEPS][4];
+    hold_queries(q, lane_base_a(ring + warp_id() * 32 * ROW_BYTES));
+    sync_threads(); // the ring takes the place of the queries
+
+    const u32 blocks = min((u32)p.blocks_per_cta, (u32)p.blocks - first_block);
+    const i32 first_key = (i32)(first_block * BLOCK_KV);
+    const u32 tiles = blocks * (BLOCK_KV / RING_KEYS);
+    auto load = [&](u32 tile) {
+        if (tile < tiles)
+            copy_rows<RING_KEYS, SCORING_THREADS>(ring + tile % RING_STAGES * RING_BYTES, k, p.k_token,
+                                                  first_key + (i32)(tile * RING_KEYS), p.kv_len);
+        cp_async_commit();
+    };
+    for (u32 tile = 0; tile + 1 < RING_STAGES; ++tile) load(tile);
+
+    // The warp's 32 rows are of one head.
+    const u32 warp_query = warp_id() * 32 % BLOCK_Q, warp_head = warp_id() * 32 / BLOCK_Q;
+    const bool present = first_head + warp_head < (u32)p.heads_per_kv;
+    const u64 head = (u64)batch * p.heads + head0 + warp_head;
+    const u32 at = warp_query + quad_row();
+    i32 limits[2][2];
+#pragma unroll
+    for (u32 i = 0; i < 4; ++i)
+//@if CAUSAL
+        limits[i / 2][i % 2] = min(p.kv_len - p.q_len + first_query + 1 +
+                                       (i32)(warp_query + i / 2 * 16 + i % 2 * 8 + lane_id() / 4),
+                                   p.kv_len);
+//@else
+        limits[i / 2][i % 2] = p.kv_len;
+//@end
+    Running running;
+    for (u32 tile = 0; tile < tiles; ++tile) {
+        cp_async_wait<RING_STAGES - 2>();
+        sync_threads();
+        load(tile + RING_STAGES - 1);
+        if (!present) continue;
+        float s[2][RING_N][4];
+        multiply_keys(s, q, lane_base_b(ring + tile % RING_STAGES * RING_BYTES));
+        const i32 key = first_key + (i32)(tile * RING_KEYS);
+//@if CAUSAL
+        if (key + RING_KEYS > p.kv_len - p.q_len + first_query + 1) mask_keys(s, key, limits);
+//@else
+        if (key + RING_KEYS > p.kv_len) mask_keys(s, key, limits);
+//@end
+        if (tile % (BLOCK_KV / RING_KEYS) == 0) running_start(running);
+        float max[2][2];
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) max[i / 2][i % 2] = scores_max<RING_N>(s[i / 2], 0, i % 2);
+        running_add(running, s, max);
+        if (tile % (BLOCK_KV / RING_KEYS) + 1 == BLOCK_KV / RING_KEYS) {
+            const u64 block = head * p.blocks + first_block + tile / (BLOCK_KV / RING_KEYS);
+            float sum[2][2];
+#pragma unroll
+            for (u32 i = 0; i < 4; ++i) sum[i / 2][i % 2] = quad_sum(running.sum[i / 2][i % 2]);
+            p.partial_max[block * BLOCK_Q + at] = quad_pick(running.max) * SCALE_LOG2;
+            p.partial_sum[block * BLOCK_Q + at] = quad_pick(sum);
+        }
+    }
+}
+
+// budget_counts: from the partials of a head to the fewest blocks whose mass reaches GAMMA of the whole.
+#define COUNT_THREADS 512
+#define COUNT_WARPS (COUNT_THREADS / WARP_SIZE)
+#define COUNT_PARTS (COUNT_THREADS / BLOCK_Q)
+
+// Sum over the warp; every lane receives it.
+__device__ __forceinline__ u64 warp_sum_u64(u64 v) {
+    for (u32 step = WARP_SIZE / 2; step > 0; step /= 2)
+        v += (u64)shfl_xor((u32)(v >> 32), step) << 32 | shfl_xor((u32)v, step);
+    return v;
+}
+
+//@kernel budget_counts
+{
+    const u64 head = (u64)blockIdx.y * p.heads + blockIdx.x;
+    const float* partial_max = p.partial_max + head * p.blocks * BLOCK_Q;
+    const float* partial_sum = p.partial_sum + head * p.blocks * BLOCK_Q;
+    u32* masses = p.masses + head * p.blocks;
+    const u32 blocks = p.blocks, queries = min(BLOCK_Q, p.q_len);
+    const u32 maxima = smem_u32(smem), sums = maxima + COUNT_THREADS * 4, votes = sums + COUNT_THREADS * 4;
+
+    // Each query's maximum and sum over all blocks: COUNT_PARTS threads share a query.
+    const u32 query = threadIdx.x % BLOCK_Q;
+    float max = MASKED_SCORE * SCALE_LOG2, sum = 0.0f;
+    for (u32 block = threadIdx.x / BLOCK_Q; block < blocks; block += COUNT_PARTS) {
+        const float m = partial_max[(u64)block * BLOCK_Q + query];
+        const float top = fmaxf(max, m);
+        sum = sum * exp2_approx(max - top) + partial_sum[(u64)block * BLOCK_Q + query] * exp2_approx(m - top);
+        max = top;
+    }
+    st_shared_f32(maxima + threadIdx.x * 4, max);
+    st_shared_f32(sums + threadIdx.x * 4, sum);
+    sync_threads();
+    float top = MASKED_SCORE * SCALE_LOG2, total = 0.0f;
+    if (threadIdx.x < BLOCK_Q) {
+        for (u32 part = 0; part < COUNT_PARTS; ++part)
+            top = fmaxf(top, ld_shared_f32(maxima + (part * BLOCK_Q + query) * 4));
+        for (u32 part = 0; part < COUNT_PARTS; ++part)
+            total += ld_shared_f32(sums + (part * BLOCK_Q + query) * 4) *
+                     exp2_approx(ld_shared_f32(maxima + (part * BLOCK_Q + query) * 4) - top);
+    }
+    sync_threads();
+    if (threadIdx.x < BLOCK_Q) {
+        st_shared_f32(maxima + threadIdx.x * 4, top);
+        // Every query has the same weight in the mass, and the masses of all blocks sum to 1.
+        st_shared_f32(sums + threadIdx.x * 4, query < queries ? 1.0f / (total * (float)queries) : 0.0f);
+    }
+    sync_threads();
+
+    // Masses as fractions of 2³²: their sums are exact, so that no order of addition matters.
+    for (u32 block = warp_id(); block < blocks; block += COUNT_WARPS) {
+        float mass = 0.0f;
+#pragma unroll
+        for (u32 i = lane_id(); i < BLOCK_Q; i += WARP_SIZE)
+            if (i < queries)
+                mass += partial_sum[(u64)block * BLOCK_Q + i] *
+                        exp2_approx(partial_max[(u64)block * BLOCK_Q + i] - ld_shared_f32(maxima + i * 4)) *
+                        ld_shared_f32(sums + i * 4);
+        mass = warp_sum(mass);
+        if (lane_id() == 0) masses[block] = (u32)(fminf(mass, 1.0f) * 4294967040.0f);
+    }
+    sync_threads();
+
+    u64 whole = 0;
+    for (u32 block = lane_id(); block < blocks; block += WARP_SIZE) whole += masses[block];
+    const u64 wanted = (u64)ceil(GAMMA * (double)warp_sum_u64(whole));
+
+    // The largest threshold at which the masses from it on still reach what is wanted, four bits a round: warp w
+    // tries the digit w.
+    u32 threshold = 0;
+    for (u32 shift = 32; shift > 0;) {
+        shift -= 4;
+        const u32 tried = threshold + (warp_id() << shift);
+        u64 mass = 0;
+        for (u32 block = lane_id(); block < blocks; block += WARP_SIZE)
+            if (masses[block] >= tried) mass += masses[block];
+        mass = warp_sum_u64(mass);
+        if (lane_id() == 0) st_shared_u32(votes + warp_id() * 4, mass >= wanted);
+        sync_threads();
+        u32 digit = 0;
+        for (u32 w = 1; w < COUNT_WARPS; ++w) digit += ld_shared_u32(votes + w * 4);
+        threshold += digit << shift;
+        sync_threads();
+    }
+    if (warp_id() != 0) return;
+    u64 above = 0;
+    u32 count = 0;
+    for (u32 block = lane_id(); block < blocks; block += WARP_SIZE)
+        if (masses[block] > threshold) {
+            above += masses[block];
+            count += 1;
+        }
+    above = warp_sum_u64(above);
+    count = redux_add(count);
+    if (lane_id() == 0) p.measured[head] = count + (u32)((wanted - above + threshold - 1) / threshold);
+}

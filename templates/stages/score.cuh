@@ -1,0 +1,147 @@
+// score: proxy queries against proxy keys, once. Rows keep their maximum and sum, and each (sample, block) its largest
+// score: softmax is monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
+//@kernel score
+{
+    const u32 group = blockIdx.y, batch = blockIdx.z;
+    const u64 sequence = (u64)batch * p.groups + group;
+    // The last samples see the most keys: they come first.
+    const i32 first_sample = (i32)(gridDim.x - 1 - blockIdx.x) * SCORING_ROWS;
+    const u32 ring = smem_u32(smem);
+    const Elem* keys = p.keys + batch * p.keys_batch + group * p.keys_group;
+
+    copy_rows<SCORING_ROWS, SCORING_THREADS>(ring, p.proxy_q + sequence * p.q_samples * HEAD_DIM, HEAD_DIM,
+                                             first_sample, p.q_samples);
+    cp_async_commit();
+    cp_async_wait<0>();
+    sync_threads();
+    u32 q[2][ROW_STEPS][4];
+    hold_queries(q, lane_base_a(ring + warp_id() * 32 * ROW_BYTES));
+    sync_threads(); // the ring takes the place of the queries
+
+    // How many key samples a query sample sees.
+    auto limit_of = [&](i32 sample) -> i32 {
+//@if CAUSAL
+//@if STRIDED_Q
+        const i32 position = p.kv_len - p.q_len + sample * STRIDE_Q;
+//@else
+        const i32 position = p.kv_len - p.q_len + sample;
+//@end
+//@if STRIDED_KV
+        return min(position / STRIDE_KV + 1, p.kv_samples);
+//@else
+        return min(position + 1, p.kv_samples);
+//@end
+//@else
+        return p.kv_samples;
+//@end
+    };
+    const i32 seen = limit_of(min(first_sample + SCORING_ROWS, p.q_samples) - 1);
+    const u32 tiles = (u32)(seen + RING_KEYS - 1) / RING_KEYS;
+    const u32 plain = (u32)limit_of(first_sample) / RING_KEYS;
+
+    auto load = [&](u32 tile) {
+        if (tile < tiles)
+            copy_rows<RING_KEYS, SCORING_THREADS>(ring + tile % RING_STAGES * RING_BYTES, keys, p.keys_sample,
+                                                  (i32)(tile * RING_KEYS), p.kv_samples);
+        cp_async_commit();
+    };
+    for (u32 tile = 0; tile + 1 < RING_STAGES; ++tile) load(tile);
+
+    Running running;
+    running_start(running);
+    const u32 warp_sample = (u32)first_sample + warp_id() * 32;
+    // Whose maxima this lane stores, and where: [row of blocks][block][sample of the row].
+    auto maxima_of = [&](u32 sample) -> float* {
+        const u64 row = sequence * p.rows + sample / SAMPLES_Q;
+        return p.maxima + row * p.blocks * SAMPLES_Q + sample % SAMPLES_Q;
+    };
+    const u32 samples = (u32)p.rows * SAMPLES_Q;
+//@if BLOCK_SPANS_TILES
+    float block_max[2][2];
+//@end
+    for (u32 tile = 0; tile < tiles; ++tile) {
+        cp_async_wait<RING_STAGES - 2>();
+        sync_threads();
+        load(tile + RING_STAGES - 1);
+        float s[2][RING_N][4];
+        multiply_keys(s, q, lane_base_b(ring + tile % RING_STAGES * RING_BYTES));
+        if (tile >= plain) {
+            i32 limits[2][2];
+#pragma unroll
+            for (u32 i = 0; i < 4; ++i) {
+                const i32 sample = (i32)(warp_sample + i / 2 * 16 + i % 2 * 8 + lane_id() / 4);
+                // Past the last sample a row sees the first key alone, and nobody looks at it.
+                limits[i / 2][i % 2] = sample < p.q_samples ? limit_of(sample) : 1;
+            }
+            mask_keys(s, (i32)(tile * RING_KEYS), limits);
+        }
+
+        float max[2][2];
+//@if BLOCK_SPANS_TILES
+        const u32 part = tile % (SAMPLES_KV / RING_KEYS);
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+            max[i / 2][i % 2] = scores_max<RING_N>(s[i / 2], 0, i % 2);
+            block_max[i / 2][i % 2] =
+                part == 0 ? max[i / 2][i % 2] : fmaxf(block_max[i / 2][i % 2], max[i / 2][i % 2]);
+        }
+        const u32 sample = warp_sample + quad_row();
+        if ((part + 1 == SAMPLES_KV / RING_KEYS || tile + 1 == tiles) && sample < samples)
+            maxima_of(sample)[(u64)(tile / (SAMPLES_KV / RING_KEYS)) * SAMPLES_Q] = quad_pick(block_max) * SCALE_LOG2;
+//@end
+//@if BLOCK_FILLS_N_TILES
+#pragma unroll
+        for (u32 b = 0; b < RING_KEYS / SAMPLES_KV; ++b) {
+            float block_max[2][2];
+#pragma unroll
+            for (u32 i = 0; i < 4; ++i) {
+                const float top = scores_max<SAMPLES_KV / 8>(s[i / 2], b * (SAMPLES_KV / 8), i % 2);
+                block_max[i / 2][i % 2] = top;
+                max[i / 2][i % 2] = b == 0 ? top : fmaxf(max[i / 2][i % 2], top);
+            }
+            const u32 sample = warp_sample + quad_row();
+            const u32 block = tile * (RING_KEYS / SAMPLES_KV) + b;
+            if (sample < samples && block < (u32)p.blocks)
+                maxima_of(sample)[(u64)block * SAMPLES_Q] = quad_pick(block_max) * SCALE_LOG2;
+        }
+//@end
+//@if BLOCK_WITHIN_N_TILE
+        // A block is SAMPLES_KV of the 8 columns of an n-tile: two, one or half of the columns of a quad's lane.
+        const u32 t = lane_id() % 4;
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+            const u32 sample = warp_sample + i / 2 * 16 + i % 2 * 8 + lane_id() / 4;
+            max[i / 2][i % 2] = scores_max<RING_N>(s[i / 2], 0, i % 2);
+#pragma unroll
+            for (u32 n = 0; n < RING_N; ++n) {
+                const float a = s[i / 2][n][i % 2 * 2], b = s[i / 2][n][i % 2 * 2 + 1];
+                const u32 first = (tile * RING_KEYS + n * 8 + 2 * t) / SAMPLES_KV;
+//@if BLOCK_OF_4
+                const float top = fmaxf(fmaxf(a, b), shfl_xor(fmaxf(a, b), 1));
+                if (t % 2 == 0 && sample < samples && first < (u32)p.blocks)
+                    maxima_of(sample)[(u64)first * SAMPLES_Q] = top * SCALE_LOG2;
+//@end
+//@if BLOCK_OF_2
+                if (sample < samples && first < (u32)p.blocks)
+                    maxima_of(sample)[(u64)first * SAMPLES_Q] = fmaxf(a, b) * SCALE_LOG2;
+//@end
+//@if BLOCK_OF_1
+                if (sample < samples && first < (u32)p.blocks)
+                    maxima_of(sample)[(u64)first * SAMPLES_Q] = a * SCALE_LOG2;
+                if (sample < samples && first + 1 < (u32)p.blocks)
+                    maxima_of(sample)[(u64)(first + 1) * SAMPLES_Q] = b * SCALE_LOG2;
+//@end
+            }
+        }
+//@end
+        running_add(running, s, max);
+    }
+
+    float lse[2][2];
+#pragma unroll
+    for (u32 i = 0; i < 4; ++i)
+        lse[i / 2][i % 2] =
+            running.max[i / 2][i % 2] * SCALE_LOG2 + log2_approx(quad_sum(running.sum[i / 2][i % 2]));
+    const u32 sample = warp_sample + quad_row();
+    if (sample < samples) p.lse[sequence * samples + sample] = quad_pick(lse);
+}

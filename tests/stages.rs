@@ -1,0 +1,172 @@
+//! Every stage of the portable kernels, run on the host and compared with plain loops: the emitted text, compiled by
+//! g++ against the shim of its wrappers.
+
+#[path = "stages/harness.rs"]
+mod harness;
+#[path = "stages/reference.rs"]
+mod reference;
+
+use harness::{Harness, Memory};
+use proxyattn::codegen::cuda::{Shape, Tiles, emit_tiled};
+use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
+use proxyattn::prelude::{bf16, f16};
+use proxyattn::{Attention, AttentionKernel, Device, Geometry, Problem};
+use reference::Reference;
+
+/// A generator that is its own source: the numbers must not change with a dependency.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as f64 / (1u64 << 31) as f64 * 2.0 - 1.0
+    }
+
+    /// Elements of `[batch, tokens, heads, dim]`. Heads lean on a direction of their own for each stretch of tokens, so
+    /// that blocks differ in mass.
+    fn tensor(&mut self, spec: &Spec, batch: u64, tokens: u64, heads: u64) -> Vec<u8> {
+        let dim = u64::from(spec.head_dim);
+        let mut bytes = Vec::new();
+        for i in 0..batch * tokens * heads * dim {
+            let token = i / dim / heads % tokens;
+            let lean = ((token / 32 * 7 + i % dim * 3) % 11) as f64 / 11.0 - 0.5;
+            let value = self.next() * 1.2 + lean * 1.5;
+            let bits = match spec.dtype {
+                Dtype::F16 => f16::from_f64(value).to_bits(),
+                _ => bf16::from_f64(value).to_bits(),
+            };
+            bytes.extend(bits.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
+    let mut random = Random(seed);
+    let mut memory = Memory::default();
+    let dim = i64::from(spec.head_dim);
+    for (name, [batch, head, token], heads, tokens) in [
+        ("q", ["q_batch", "q_head", "q_token"], shape.heads, shape.q_len),
+        ("k", ["k_batch", "k_head", "k_token"], shape.kv_heads, shape.kv_len),
+        ("v", ["v_batch", "v_head", "v_token"], shape.kv_heads, shape.kv_len),
+        ("out", ["out_batch", "out_head", "out_token"], shape.heads, shape.q_len),
+    ] {
+        let token_stride = heads as i64 * dim;
+        memory.strides.extend([(batch, tokens as i64 * token_stride), (head, dim), (token, token_stride)]);
+        let tensor = random.tensor(spec, shape.batch, tokens, heads);
+        if name == "out" {
+            memory.bytes.insert("out_dense", vec![0xff; tensor.len()]);
+            memory.bytes.insert("out", vec![0xff; tensor.len()]);
+        } else {
+            memory.bytes.insert(name, tensor);
+        }
+    }
+    let pooled = spec.groups.is_some() && spec.groups != spec.kv_heads;
+    let samples = shape.kv_samples(spec) as i64;
+    let keys = if pooled {
+        [shape.groups(spec) as i64 * samples * dim, samples * dim, dim]
+    } else {
+        let token = memory.strides["k_token"] * i64::from(spec.stride.kv);
+        [memory.strides["k_batch"], memory.strides["k_head"], token]
+    };
+    memory.strides.extend(["keys_batch", "keys_group", "keys_sample"].into_iter().zip(keys));
+    memory
+}
+
+/// Runs a spec's stages on some shapes, `[batch, heads, kv_heads, q_len, kv_len]`, each with its own seed.
+fn check<K: AttentionKernel>(tiles: impl Fn(Tiles) -> Tiles, shapes: &[[u64; 5]]) {
+    let spec = K::SPEC;
+    let [_, heads, kv_heads, ..] = shapes[0];
+    let tiles = tiles(Tiles::portable(&spec, Some((heads / kv_heads) as u32)));
+    let harness = Harness::compile(K::NAME, &spec, emit_tiled(&spec, Arch::Sm80, &tiles));
+    for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
+        let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
+        let mut memory = inputs(&spec, &shape, seed as u64 + 1);
+        harness.run(&shape, &mut memory, seed as u64 + 1);
+        let reference = Reference { spec, shape, geometry: geometry::<K>(&shape), memory: &memory };
+        reference.attention("out_dense", true);
+        if spec.is_dense() {
+            continue;
+        }
+        reference.pool("proxy_q");
+        if memory.bytes.contains_key("proxy_k") {
+            reference.pool("proxy_k");
+        }
+        reference.score();
+        if let Budget::Dynamic { gamma, .. } = spec.budget {
+            reference.budget(gamma);
+        }
+        reference.select();
+        reference.attention("out", false);
+    }
+}
+
+fn geometry<K: AttentionKernel>(shape: &Shape) -> Geometry {
+    let problem = Problem {
+        batch: shape.batch as usize,
+        heads: shape.heads as usize,
+        kv_heads: shape.kv_heads as usize,
+        q_len: shape.q_len as usize,
+        kv_len: shape.kv_len as usize,
+    };
+    let attention = Attention::<K>::load(&Device::Cpu).expect("the spec keeps the rules");
+    attention.plan(&problem).expect("the shape fits the spec").geometry()
+}
+
+const SMALL: Budget = Budget::Dynamic { gamma: 0.8, min_tokens: 128, rows: Rows::Ratio };
+
+macro_rules! stages {
+    ($($(#[$doc:meta])* $test:ident: $elem:ty, $spec:expr, $tiles:expr, $shapes:expr;)+) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $test() {
+            struct Kernel;
+            impl AttentionKernel for Kernel {
+                const NAME: &'static str = stringify!($test);
+                const SPEC: Spec = $spec;
+                type Elem = $elem;
+            }
+            check::<Kernel>($tiles, $shapes);
+        }
+    )+};
+}
+
+stages! {
+    /// One proxy per KV head, keys as they are; two heads a CTA.
+    one_proxy_per_kv_head: bf16, Spec { budget: SMALL, keep: Keep { sink: 1, local: 0 }, ..Spec::DEFAULT }, |t| t,
+        &[[1, 4, 2, 512, 512], [2, 2, 1, 130, 403], [1, 2, 1, 1, 70]];
+    /// Pooled keys, narrow heads held in registers, several cuts, three heads that do not fill a CTA.
+    one_proxy_for_all: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 }, budget: SMALL, ..Spec::DEFAULT
+        }, |t| Tiles { heads: 2, ..t }, &[[1, 6, 2, 400, 400], [1, 3, 1, 100, 300]];
+    /// Rows of 96, query blocks longer than key blocks, absolute rows.
+    rows_of_96: bf16, Spec {
+            head_dim: 96, block: Block { q: 128, kv: 32 }, stride: Stride { q: 8, kv: 2 },
+            budget: Budget::Dynamic { gamma: 0.7, min_tokens: 64, rows: Rows::Absolute }, ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 300, 420]];
+    /// The widest rows, a block of keys over several tiles, no causal rule, a ragged tail that may be left out.
+    not_causal: f16, Spec {
+            head_dim: 256, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, causal: false,
+            budget: Budget::Ratio { share: 0.3 }, keep: Keep { sink: 0, local: 1 }, stride: Stride { q: 2, kv: 1 },
+            ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 70, 700], [2, 2, 2, 100, 130]];
+    /// A sample for a whole block of keys; the same count in every row; three stages.
+    top_k: bf16, Spec {
+            head_dim: 64, block: Block { q: 32, kv: 32 }, stride: Stride { q: 32, kv: 32 },
+            budget: Budget::TopK { blocks: 4 }, ..Spec::DEFAULT
+        }, |t| Tiles { stages: 3, keys: 16, warp_rows: 16, ..t }, &[[1, 4, 1, 300, 300], [1, 4, 1, 33, 310]];
+    /// Two and four samples to a block.
+    four_samples: bf16, Spec {
+            head_dim: 64, stride: Stride { q: 16, kv: 16 }, budget: Budget::Ratio { share: 0.4 }, ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 500, 500]];
+    /// Dynamic budgets without the causal rule.
+    dynamic_not_causal: bf16, Spec {
+            head_dim: 64, causal: false, stride: Stride { q: 1, kv: 32 }, budget: SMALL, ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 150, 500]];
+    /// Nothing but `dense`.
+    every_block: f16, Spec { dtype: Dtype::F16, budget: Budget::All, ..Spec::DEFAULT }, |t| t,
+        &[[1, 2, 1, 130, 130], [1, 2, 1, 65, 263]];
+    /// A tile of half a row.
+    every_block_in_halves: bf16, Spec { head_dim: 256, causal: false, block: Block { q: 128, kv: 64 }, budget: Budget::All, ..Spec::DEFAULT },
+        |t| t, &[[1, 1, 1, 70, 90]];
+}

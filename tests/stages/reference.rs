@@ -1,0 +1,266 @@
+//! What each stage should have computed, from what the stage before it left: plain loops in f64.
+
+use crate::harness::Memory;
+use proxyattn::Geometry;
+use proxyattn::codegen::cuda::Shape;
+use proxyattn::codegen::{Dtype, Spec};
+use proxyattn::prelude::{bf16, f16};
+
+pub(crate) struct Reference<'a> {
+    pub(crate) spec: Spec,
+    pub(crate) shape: Shape,
+    pub(crate) geometry: Geometry,
+    pub(crate) memory: &'a Memory,
+}
+
+impl Reference<'_> {
+    fn decode(&self, bits: u16) -> f64 {
+        match self.spec.dtype {
+            Dtype::F16 => f16::from_bits(bits).to_f64(),
+            _ => bf16::from_bits(bits).to_f64(),
+        }
+    }
+
+    fn dim(&self) -> usize {
+        self.spec.head_dim as usize
+    }
+
+    /// A dense buffer of rows of `head_dim`.
+    fn rows_of(&self, name: &str) -> Vec<Vec<f64>> {
+        let halves = self.memory.halves(name);
+        halves.chunks(self.dim()).map(|row| row.iter().map(|&bits| self.decode(bits)).collect()).collect()
+    }
+
+    /// `[head][token][dim]` of one sequence of q, k, v or an output, through its strides.
+    fn heads(&self, name: &str, strides: &str, batch: u64) -> Vec<Vec<Vec<f64>>> {
+        let halves = self.memory.halves(name);
+        let stride = |axis: &str| self.memory.strides[format!("{strides}_{axis}").as_str()] as usize;
+        let is_q = matches!(strides, "q" | "out");
+        let (heads, tokens) = if is_q {
+            (self.shape.heads, self.shape.q_len)
+        } else {
+            (self.shape.kv_heads, self.shape.kv_len)
+        };
+        let row = |head: usize, token: usize| {
+            let at = batch as usize * stride("batch") + head * stride("head") + token * stride("token");
+            halves[at..at + self.dim()].iter().map(|&bits| self.decode(bits)).collect()
+        };
+        (0..heads as usize).map(|head| (0..tokens as usize).map(|token| row(head, token)).collect()).collect()
+    }
+
+    /// The mean over a run of heads at every `stride`-th token.
+    fn mean(heads: &[Vec<Vec<f64>>], stride: usize) -> Vec<Vec<f64>> {
+        let sample = |token: usize| -> Vec<f64> {
+            let sum = |d: usize| heads.iter().map(|head| head[token][d]).sum::<f64>() / heads.len() as f64;
+            (0..heads[0][token].len()).map(sum).collect()
+        };
+        (0..heads[0].len()).step_by(stride).map(sample).collect()
+    }
+
+    /// Largest deviation of the proxies, relative to the rounding of the element type.
+    pub(crate) fn pool(&self, name: &str) {
+        let stride = if name == "proxy_q" { self.spec.stride.q } else { self.spec.stride.kv } as usize;
+        let groups = self.shape.groups(&self.spec) as usize;
+        let epsilon = if self.spec.dtype == Dtype::F16 { 1e-3 } else { 8e-3 };
+        let mut got = self.rows_of(name).into_iter();
+        for batch in 0..self.shape.batch {
+            let tensor = if name == "proxy_q" { "q" } else { "k" };
+            let heads = self.heads(tensor, tensor, batch);
+            for group in heads.chunks(heads.len() / groups) {
+                for want in Self::mean(group, stride) {
+                    for (got, want) in got.next().expect("as many rows").iter().zip(want) {
+                        assert!(
+                            (got - want).abs() <= epsilon * want.abs() + 1e-6,
+                            "{name}: {got}, not {want}"
+                        );
+                    }
+                }
+            }
+        }
+        assert!(got.next().is_none(), "{name} has rows to spare");
+    }
+
+    /// Log₂ scores of queries against keys; −∞ from a query's limit on.
+    fn logits(&self, query: &[f64], keys: &[Vec<f64>], limit: usize) -> Vec<f64> {
+        let scale = self.spec.softmax_scale() * std::f64::consts::LOG2_E;
+        let dot = |key: &Vec<f64>| query.iter().zip(key).map(|(a, b)| a * b).sum::<f64>() * scale;
+        keys.iter().enumerate().map(|(i, key)| if i < limit { dot(key) } else { f64::NEG_INFINITY }).collect()
+    }
+
+    pub(crate) fn score(&self) {
+        let (spec, shape) = (&self.spec, &self.shape);
+        let per_row = (spec.block.q / spec.stride.q) as usize;
+        let per_block = (spec.block.kv / spec.stride.kv) as usize;
+        let (groups, blocks) = (shape.groups(spec) as usize, self.geometry.blocks());
+        let (maxima, lse) = (self.memory.floats("maxima"), self.memory.floats("lse"));
+        let queries = self.rows_of("proxy_q");
+        let samples = shape.q_samples(spec) as usize;
+        for sequence in 0..shape.batch as usize * groups {
+            let keys = if self.memory.bytes.contains_key("proxy_k") {
+                let samples = shape.kv_samples(spec) as usize;
+                self.rows_of("proxy_k")[sequence * samples..][..samples].to_vec()
+            } else {
+                let heads = self.heads("k", "k", (sequence / groups) as u64);
+                Self::mean(&heads[sequence % groups..][..1], spec.stride.kv as usize)
+            };
+            for sample in 0..samples {
+                let position = self.geometry.offset() + sample * spec.stride.q as usize;
+                let seen = if spec.causal { position / spec.stride.kv as usize + 1 } else { usize::MAX };
+                let logits = self.logits(&queries[sequence * samples + sample], &keys, seen.min(keys.len()));
+                let want = logits.iter().map(|x| x.exp2()).sum::<f64>().log2();
+                let (row, i) = (sequence * self.geometry.rows() + sample / per_row, sample % per_row);
+                let got = f64::from(lse[row * per_row + i]);
+                assert!(
+                    (got - want).abs() < 2e-4 * (1.0 + want.abs()),
+                    "lse {sequence}/{sample}: {got}, not {want}"
+                );
+                for (block, logits) in logits.chunks(per_block).enumerate() {
+                    let want = logits.iter().fold(f64::NEG_INFINITY, |max, &x| max.max(x));
+                    let got = f64::from(maxima[(row * blocks + block) * per_row + i]);
+                    let near = (got - want).abs() < 2e-4 * (1.0 + want.abs());
+                    // What no sample sees is pinned or invisible: any value goes.
+                    assert!(
+                        near || want.is_infinite(),
+                        "maximum {sequence}/{sample}/{block}: {got}, not {want}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// The measured counts lie between those of slightly smaller and slightly larger shares.
+    pub(crate) fn budget(&self, gamma: f64) {
+        let measured = self.memory.words("measured");
+        let queries = (self.spec.block.q as usize).min(self.shape.q_len as usize);
+        let ratio = self.shape.heads_per_kv() as usize;
+        for batch in 0..self.shape.batch {
+            let (q, k) = (self.heads("q", "q", batch), self.heads("k", "k", batch));
+            for (head, q) in q.iter().enumerate() {
+                let mut masses = vec![0.0; self.geometry.blocks()];
+                for (token, query) in q.iter().enumerate().skip(q.len() - queries) {
+                    let limit =
+                        if self.spec.causal { self.geometry.offset() + token + 1 } else { usize::MAX };
+                    let logits = self.logits(query, &k[head / ratio], limit);
+                    let total: f64 = logits.iter().map(|x| x.exp2()).sum();
+                    for (mass, logits) in masses.iter_mut().zip(logits.chunks(self.spec.block.kv as usize)) {
+                        *mass += logits.iter().map(|x| x.exp2()).sum::<f64>() / total / queries as f64;
+                    }
+                }
+                masses.sort_by(|a, b| b.total_cmp(a));
+                let fewest = |share: f64| {
+                    let mut sum = 0.0;
+                    let reached = masses.iter().position(|mass| {
+                        sum += mass;
+                        sum >= share
+                    });
+                    reached.map_or(masses.len(), |last| last + 1)
+                };
+                let got = measured[batch as usize * self.shape.heads as usize + head] as usize;
+                let (low, high) = (fewest(gamma - 1e-4), fewest(gamma + 1e-4));
+                assert!((low..=high).contains(&got), "head {head}: {got} blocks, not {low}..={high}");
+            }
+        }
+    }
+
+    /// Lists and counts, exactly: the ranking is by f32 scores, and its arithmetic is two operations.
+    pub(crate) fn select(&self) {
+        let spec = &self.spec;
+        let per_row = (spec.block.q / spec.stride.q) as usize;
+        let (rows, blocks) = (self.geometry.rows(), self.geometry.blocks());
+        let groups = self.shape.groups(spec) as usize;
+        let heads = self.shape.heads as usize / groups;
+        let (maxima, lse) = (self.memory.floats("maxima"), self.memory.floats("lse"));
+        let (lists, counts) = (self.memory.words("lists"), self.memory.words("counts"));
+        let measured = self.memory.bytes.contains_key("measured").then(|| self.memory.words("measured"));
+        for sequence in 0..self.shape.batch as usize * groups {
+            for row in 0..rows {
+                let at = sequence * rows + row;
+                let tokens = self.geometry.tokens(row).len().div_ceil(spec.stride.q as usize);
+                let score = |block: usize| {
+                    let maxima = &maxima[(at * blocks + block) * per_row..][..tokens];
+                    let scores = maxima.iter().zip(&lse[at * per_row..]).map(|(max, lse)| max - lse);
+                    scores.fold(f32::NEG_INFINITY, f32::max)
+                };
+                let key = |&block: &usize| {
+                    let pinned = self.geometry.is_pinned(row, block);
+                    (!pinned, if pinned { 0.0 } else { -score(block) }, block)
+                };
+                let mut ranking: Vec<usize> = (0..self.geometry.visible(row)).collect();
+                ranking.sort_by(|a, b| {
+                    let (a, b) = (key(a), key(b));
+                    a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2))
+                });
+                let mut cuts = Vec::new();
+                for head in sequence * heads..(sequence + 1) * heads {
+                    let measured = measured.as_ref().map_or(0, |measured| measured[head] as usize);
+                    let want = self.geometry.count(&spec.budget, measured, row);
+                    assert_eq!(counts[head * rows + row] as usize, want, "count of head {head}, row {row}");
+                    cuts.push(want);
+                }
+                cuts.sort_unstable();
+                cuts.dedup();
+                let mut begin = 0;
+                for &cut in &cuts {
+                    ranking[begin..cut].sort_unstable();
+                    begin = cut;
+                }
+                let got: Vec<usize> =
+                    lists[at * blocks..][..begin].iter().map(|&block| block as usize).collect();
+                assert_eq!(got, ranking[..begin], "list {sequence}, row {row}, cuts {cuts:?}");
+                if measured.is_some() {
+                    assert_eq!(self.memory.words("runs")[at] as usize, cuts[0]);
+                }
+            }
+        }
+    }
+
+    /// An output against attention over the given blocks; all that are visible if `dense`.
+    pub(crate) fn attention(&self, name: &str, dense: bool) {
+        let (rows, blocks) = (self.geometry.rows(), self.geometry.blocks());
+        let ratio = self.shape.heads_per_kv() as usize;
+        let groups = self.shape.groups(&self.spec) as usize;
+        let per_group = self.shape.heads as usize / groups;
+        let (lists, counts) = match dense {
+            true => (Vec::new(), Vec::new()),
+            false => (self.memory.words("lists"), self.memory.words("counts")),
+        };
+        let epsilon = if self.spec.dtype == Dtype::F16 { 4e-3 } else { 2e-2 };
+        for batch in 0..self.shape.batch {
+            let (q, k, v) =
+                (self.heads("q", "q", batch), self.heads("k", "k", batch), self.heads("v", "v", batch));
+            let got = self.heads(name, "out", batch);
+            for head in 0..q.len() {
+                let flat = batch as usize * q.len() + head;
+                for row in 0..rows {
+                    let visited: Vec<usize> = if dense {
+                        (0..self.geometry.visible(row)).collect()
+                    } else {
+                        let list = &lists[((flat / per_group) * rows + row) * blocks..];
+                        list[..counts[flat * rows + row] as usize]
+                            .iter()
+                            .map(|&block| block as usize)
+                            .collect()
+                    };
+                    for token in self.geometry.tokens(row) {
+                        let limit =
+                            if self.spec.causal { self.geometry.offset() + token + 1 } else { usize::MAX };
+                        let logits = self.logits(&q[head][token], &k[head / ratio], limit);
+                        let keys: Vec<usize> = visited.iter().flat_map(|&b| self.geometry.keys(b)).collect();
+                        let max = keys.iter().fold(f64::NEG_INFINITY, |max, &key| max.max(logits[key]));
+                        let total: f64 = keys.iter().map(|&key| (logits[key] - max).exp2()).sum();
+                        for d in 0..self.dim() {
+                            let weigh =
+                                |&key: &usize| (logits[key] - max).exp2() / total * v[head / ratio][key][d];
+                            let want: f64 = keys.iter().map(weigh).sum();
+                            let got = got[head][token][d];
+                            assert!(
+                                (got - want).abs() <= epsilon * (1.0 + want.abs()),
+                                "{name}: head {head}, token {token}, dim {d}: {got}, not {want}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
