@@ -108,10 +108,13 @@ fn load(path: &PathBuf) -> Result<Qkv> {
     Ok([tensor("q")?, tensor("k")?, tensor("v")?])
 }
 
+/// One call of a kernel: its density and stages.
+type Call = Box<dyn Fn(&Qkv) -> Result<(f64, StageTimes)>>;
+
 /// One of our kernels, and what it took in each round.
 struct Contender {
     name: &'static str,
-    run: Box<dyn Fn(&Qkv) -> Result<(f64, StageTimes)>>,
+    run: Call,
     density: f64,
     stages: StageTimes,
     times: Vec<Duration>,

@@ -4,8 +4,9 @@
 pub use proxyattn_codegen as codegen;
 pub use proxyattn_macros::proxy_attention;
 pub use proxyattn_runtime::{
-    AsView, Attention, AttentionKernel, Device, Element, Error, Geometry, Observer, Plan, Problem, Result,
-    Selection, Stage, StageTimes, Tensor, Trace, View, ViewMut,
+    AsView, Attention, AttentionKernel, CudaDevice, Device, Element, Error, Geometry, Observer, Plan,
+    Problem, RawArgs, RawTensor, Result, Selection, Stage, StageTimes, Tensor, Trace, View, ViewMut, cudarc,
+    jit,
 };
 
 /// What a program that runs attention wants in scope: `use proxyattn::prelude::*;`.

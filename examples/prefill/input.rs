@@ -1,7 +1,7 @@
 //! What attention runs on: `q`, `k` and `v` from a safetensors file, or from the generator.
 
 use half::{bf16, f16};
-use proxyattn::{Element, Tensor};
+use proxyattn::{Device, Element, Result, Tensor};
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 use std::{fmt, io, path::Path};
 
@@ -16,11 +16,18 @@ pub(super) enum Input {
 }
 
 /// The three inputs of one prefill.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Qkv<T> {
     pub(super) q: Tensor<T>,
     pub(super) k: Tensor<T>,
     pub(super) v: Tensor<T>,
+}
+
+impl<T: Element> Qkv<T> {
+    /// A copy where kernels of `device` read it.
+    pub(super) fn to(&self, device: &Device) -> Result<Self> {
+        Ok(Self { q: self.q.to(device)?, k: self.k.to(device)?, v: self.v.to(device)? })
+    }
 }
 
 /// Why a file is no attention input.

@@ -75,8 +75,10 @@ pub(super) fn measure<T: Kernels>(
     let plan = sparse.plan(&problem)?;
     let progress = progress_for(&problem, head_dim);
 
-    let (ours, sparse_timing) = time(&*sparse, input, "sparse", &progress)?;
-    let (exact, dense_timing) = time(&*dense, input, "dense", &progress)?;
+    let placed = input.to(device)?;
+    let (ours, sparse_timing) = time(&*sparse, &placed, "sparse", &progress)?;
+    let (exact, dense_timing) = time(&*dense, &placed, "dense", &progress)?;
+    let outputs = [ours.output.to(&Device::Cpu)?, exact.output.to(&Device::Cpu)?];
     let mass = BlockMass::compute(input, &plan.geometry(), plan.spec().softmax_scale(), &progress);
     progress.clear();
 
@@ -91,7 +93,7 @@ pub(super) fn measure<T: Kernels>(
         recall: mean(|head| head.recall),
         recall_oracle: mean(|head| head.recall_oracle),
         needle_recall: compare::needle_recall(&ours.selection, needles),
-        rel_l2: compare::relative_l2(&ours.output, &exact.output),
+        rel_l2: compare::relative_l2(&outputs[0], &outputs[1]),
         selection: ours.selection,
         mass,
         heads,

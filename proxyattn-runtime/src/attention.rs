@@ -1,10 +1,13 @@
 //! A loaded kernel, and how it is called.
 
+use crate::cuda::{self, Kernels, RawArgs};
 use crate::{
     AsView, Device, Element, Error, Observer, Plan, Problem, Result, Tensor, Trace, View, ViewMut, cpu,
 };
 use core::marker::PhantomData;
+use cudarc::driver::sys::CUstream;
 use proxyattn_codegen::Spec;
+use std::sync::Arc;
 
 /// A type that stands for one attention configuration. `#[proxy_attention]` implements it.
 pub trait AttentionKernel: 'static {
@@ -19,14 +22,18 @@ pub trait AttentionKernel: 'static {
 /// A kernel that is ready to run on a device. Cheap to clone, safe to share.
 pub struct Attention<K: AttentionKernel> {
     device: Device,
+    /// The kernels, on a GPU.
+    kernels: Option<Arc<Kernels>>,
     kernel: PhantomData<fn() -> K>,
 }
 
 impl<K: AttentionKernel> Attention<K> {
-    /// Makes the kernel ready on `device`.
+    /// Makes the kernel ready on `device`. On a GPU its cubin comes from the cache, or is compiled now.
     ///
     /// # Errors
-    /// [`Error::Spec`] if `K::SPEC` breaks a rule, or names another element type than `K::Elem`.
+    /// [`Error::Spec`] if `K::SPEC` breaks a rule, [`Error::Shape`] if it names another element type than `K::Elem`;
+    /// on a GPU also what [`Jit::cubin`](crate::jit::Jit::cubin) returns, [`Error::Unavailable`] for a kernel whose
+    /// `arch` leaves the GPU out, and [`Error::Cuda`] if the driver refuses the cubin.
     pub fn load(device: &Device) -> Result<Self> {
         let violations = K::SPEC.violations();
         if !violations.is_empty() {
@@ -39,7 +46,11 @@ impl<K: AttentionKernel> Attention<K> {
                 got: format!("an element type of {}", K::Elem::DTYPE),
             });
         }
-        Ok(Self { device: device.clone(), kernel: PhantomData })
+        let kernels = match device {
+            Device::Cpu => None,
+            Device::Cuda(cuda) => Some(Arc::new(Kernels::load(K::NAME, &K::SPEC, cuda)?)),
+        };
+        Ok(Self { device: device.clone(), kernels, kernel: PhantomData })
     }
 
     /// Where the kernel runs.
@@ -57,12 +68,15 @@ impl<K: AttentionKernel> Attention<K> {
 
     /// Attention of `q [batch, heads, q_len, D]` over `k` and `v` `[batch, kv_heads, kv_len, D]`.
     ///
-    /// The output has the shape of `q`, in memory order `[batch, heads, q_len, D]`. With `q_len < kv_len` the
-    /// queries are the last tokens of the context.
+    /// The output has the shape of `q`, in memory order `[batch, heads, q_len, D]`, and is where the kernel is. With
+    /// `q_len < kv_len` the queries are the last tokens of the context. On a GPU the call returns when the work is in
+    /// the device's stream.
     ///
     /// # Errors
-    /// [`Error::Shape`] for shapes that do not fit the kernel or each other, [`Error::NotFinite`] for NaN or
-    /// infinity in an input, [`Error::ScoreRange`] for inputs whose scores could overflow.
+    /// [`Error::Shape`] for shapes that do not fit the kernel or each other, [`Error::Layout`] for tensors that are
+    /// not where the kernel is, or that it cannot read. On the CPU, [`Error::NotFinite`] for NaN or infinity in an
+    /// input, and [`Error::ScoreRange`] or [`Error::ValueRange`] for magnitudes that could leave f32; a GPU does not
+    /// look, and NaN in a row's keys, values or query comes out in that row. On a GPU, [`Error::Cuda`].
     pub fn prefill(
         &self,
         q: &impl AsView<K::Elem>,
@@ -70,7 +84,7 @@ impl<K: AttentionKernel> Attention<K> {
         v: &impl AsView<K::Elem>,
     ) -> Result<Tensor<K::Elem>> {
         let q = q.as_view();
-        let mut output = Tensor::zeros(q.shape())?;
+        let mut output = Tensor::uninit(q.shape(), &self.device)?;
         self.prefill_into(&q, k, v, output.view_mut())?;
         Ok(output)
     }
@@ -95,8 +109,9 @@ impl<K: AttentionKernel> Attention<K> {
                 got: format!("{:?}", out.shape()),
             });
         }
-        match self.device {
-            Device::Cpu => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
+        match &self.kernels {
+            None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
+            Some(kernels) => cuda::prefill(kernels, &plan, &inputs, &mut out),
         }
     }
 
@@ -114,11 +129,41 @@ impl<K: AttentionKernel> Attention<K> {
     ) -> Result<Trace<K::Elem>> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
-        let mut output = Tensor::zeros(inputs.q.shape())?;
-        let (selection, times) = match self.device {
-            Device::Cpu => cpu::prefill(&plan, &inputs, &mut output.view_mut(), observer)?,
+        let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
+        let out = &mut output.view_mut();
+        let (selection, times) = match &self.kernels {
+            None => cpu::prefill(&plan, &inputs, out, observer)?,
+            Some(kernels) => cuda::prefill_traced(kernels, &plan, &inputs, out, observer)?,
         };
         Ok(Trace { output, selection, times })
+    }
+
+    /// Bytes of device memory that [`launch_raw`](Self::launch_raw) needs for a plan; 0 on the CPU.
+    pub fn workspace_bytes(&self, plan: &Plan) -> u64 {
+        self.kernels.as_ref().map_or(0, |kernels| kernels.workspace_bytes(plan))
+    }
+
+    /// Puts a plan's kernels into `stream`: no allocation, no synchronisation and no transfer, so that it can be
+    /// captured in a CUDA graph.
+    ///
+    /// # Safety
+    /// For the plan's problem, every tensor and the workspace must be valid device memory of the kernel's context
+    /// until the stream has run the kernels, with nothing else writing to them meanwhile; the stream must belong to
+    /// that context.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] on the CPU; [`Error::Layout`] for addresses or strides that the kernels cannot read and
+    /// for a workspace that is too small; [`Error::Overflow`] for a problem beyond the GPU's limits; [`Error::Cuda`].
+    pub unsafe fn launch_raw(&self, plan: &Plan, args: &RawArgs, stream: CUstream) -> Result<()> {
+        let Some(kernels) = &self.kernels else {
+            return Err(Error::Unavailable {
+                what: "launch_raw".into(),
+                why: "the kernel was loaded on the CPU".into(),
+                help: "load it on Device::cuda(ordinal)".into(),
+            });
+        };
+        // SAFETY: the caller promises what `launch_raw` of the kernels asks for.
+        unsafe { kernels.launch_raw(plan, args, stream) }
     }
 
     fn plan_for(&self, inputs: &Inputs<'_, K::Elem>) -> Result<Plan> {
@@ -128,7 +173,7 @@ impl<K: AttentionKernel> Attention<K> {
 
 impl<K: AttentionKernel> Clone for Attention<K> {
     fn clone(&self) -> Self {
-        Self { device: self.device.clone(), kernel: PhantomData }
+        Self { device: self.device.clone(), kernels: self.kernels.clone(), kernel: PhantomData }
     }
 }
 

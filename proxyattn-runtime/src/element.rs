@@ -1,5 +1,6 @@
 //! The storage types that kernels read and write.
 
+use cudarc::driver::DeviceRepr;
 use half::{bf16, f16};
 use proxyattn_codegen::Dtype;
 
@@ -11,7 +12,7 @@ mod sealed {
 
 /// A 16-bit element type: [`bf16`] or [`f16`]. Arithmetic is in f32 on every backend.
 pub trait Element:
-    sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug + Send + Sync + 'static
+    sealed::Sealed + DeviceRepr + Copy + Default + PartialEq + core::fmt::Debug + Send + Sync + 'static
 {
     /// The name of the type in a [`Spec`](proxyattn_codegen::Spec).
     const DTYPE: Dtype;

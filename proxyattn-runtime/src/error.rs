@@ -1,6 +1,7 @@
 //! The one error type: what was wrong, what was expected, what was given.
 
 use proxyattn_codegen::Violation;
+use std::path::{Path, PathBuf};
 
 /// A `Result` whose error is [`Error`].
 pub type Result<T, E = Error> = core::result::Result<T, E>;
@@ -8,7 +9,7 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 /// Why a kernel was not loaded, planned or run.
 ///
 /// Every variant names the argument it is about. Nothing was written to an output when one of these comes back.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A shape does not fit the kernel, or the other arguments.
@@ -97,6 +98,154 @@ pub enum Error {
         /// What to do about it.
         help: String,
     },
+    /// A call of the CUDA driver that failed.
+    #[error("{call} failed: {why} ({code})")]
+    Cuda {
+        /// What was being done.
+        call: &'static str,
+        /// The driver's result code.
+        code: i32,
+        /// What the driver calls it.
+        why: String,
+    },
+    /// An environment variable with a value that means nothing.
+    #[error("`{variable}`: expected {expected}, got `{got}`")]
+    Environment {
+        /// The variable.
+        variable: &'static str,
+        /// What would have been right.
+        expected: &'static str,
+        /// What it holds.
+        got: String,
+    },
+    /// No NVRTC library where one is looked for.
+    #[error(
+        "NVRTC was not found: expected libnvrtc.so of CUDA 11.2 or newer, searched {}; \
+         install it (`pip install nvidia-cuda-nvrtc` in an active virtual environment is enough) \
+         or set PROXYATTN_NVRTC to the library or its directory",
+        searched.join(", ")
+    )]
+    NvrtcNotFound {
+        /// Every place, in the order of the search, with what was wrong there.
+        searched: Vec<String>,
+    },
+    /// A library that was opened as NVRTC, but is not one.
+    #[error(
+        "`{}` lacks the symbol {symbol}: expected NVRTC of CUDA 11.2 or newer; \
+         set PROXYATTN_NVRTC to another library", library.display()
+    )]
+    NvrtcSymbol {
+        /// The library.
+        library: PathBuf,
+        /// What it should export.
+        symbol: &'static str,
+    },
+    /// An NVRTC that cannot make cubins.
+    #[error(
+        "`{}` is NVRTC {}.{}: expected 11.2 or newer; install a newer one or set PROXYATTN_NVRTC to it",
+        library.display(), version.0, version.1
+    )]
+    NvrtcTooOld {
+        /// The library.
+        library: PathBuf,
+        /// Its version: major, minor.
+        version: (u32, u32),
+    },
+    /// An NVRTC that does not know the GPU, being older or newer than what it supports.
+    #[error(
+        "`{}` is NVRTC {}.{} and cannot compile for {target}: expected one of {}; \
+         set PROXYATTN_NVRTC to a version that can", library.display(), version.0, version.1, archs(supported)
+    )]
+    NvrtcTarget {
+        /// The library.
+        library: PathBuf,
+        /// Its version: major, minor.
+        version: (u32, u32),
+        /// What was asked for: `sm_90a`.
+        target: String,
+        /// What it can compile for, as `90` for `sm_90`.
+        supported: Vec<u32>,
+    },
+    /// An NVRTC call that failed for another reason than the kernel's source.
+    #[error("{call} of `{}` failed: {why}{}", library.display(), indented(log))]
+    NvrtcCall {
+        /// The library.
+        library: PathBuf,
+        /// The function.
+        call: &'static str,
+        /// Its result code.
+        code: i32,
+        /// What the library says about the code, and what to do where that is known.
+        why: String,
+        /// The log of the compilation, where there is one.
+        log: String,
+    },
+    /// A compilation that reported success and gave nothing that a GPU could load.
+    #[error(
+        "`{program}`: expected an ELF image for {target} from `{}`, got {got}; \
+         set PROXYATTN_NVRTC to another version", library.display()
+    )]
+    NotACubin {
+        /// The program.
+        program: String,
+        /// What was asked for.
+        target: String,
+        /// The library.
+        library: PathBuf,
+        /// What came instead.
+        got: String,
+    },
+    /// A kernel's source that NVRTC refuses.
+    #[error("`{program}` does not compile for {target}{}{}", source_note(source_path.as_deref()), indented(log))]
+    Compile {
+        /// The program.
+        program: String,
+        /// The architecture.
+        target: String,
+        /// Where the source was written to be read; `None` where there is no cache directory.
+        source_path: Option<PathBuf>,
+        /// The compiler's log.
+        log: String,
+    },
+    /// A name, source or option that is not given to NVRTC.
+    #[error("`{program}`: expected {expected}, got {got}")]
+    Program {
+        /// The program.
+        program: String,
+        /// What would have been right.
+        expected: &'static str,
+        /// What was given.
+        got: String,
+    },
+    /// A kernel that is not in the cache, where compiling is forbidden.
+    #[error(
+        "`{program}` for {target} is not in the cache ({cache}), and compiling it is forbidden (PROXYATTN_JIT=deny); \
+         run once with PROXYATTN_JIT=allow and the same PROXYATTN_CACHE_DIR and NVRTC"
+    )]
+    JitDenied {
+        /// The program.
+        program: String,
+        /// The architecture.
+        target: String,
+        /// The cache's directory, or why there is none.
+        cache: String,
+    },
+}
+
+fn archs(supported: &[u32]) -> String {
+    supported.iter().map(|arch| format!("sm_{arch}")).collect::<Vec<_>>().join(", ")
+}
+
+fn source_note(path: Option<&Path>) -> String {
+    match path {
+        Some(path) => format!("; its source is in `{}`", path.display()),
+        None => "; its source could not be written, since there is no cache directory".into(),
+    }
+}
+
+/// A log on lines of its own, or nothing.
+fn indented(log: &str) -> String {
+    log.trim_end().lines().map(|line| format!("\n    {line}").trim_end_matches(' ').to_owned()).collect()
 }
 
 fn list(violations: &[Violation]) -> String {

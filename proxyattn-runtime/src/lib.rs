@@ -3,7 +3,8 @@
 //! ```text
 //! View (q, k, v) ─check─▶ Problem ─plan─▶ Plan ─▶ backend ─▶ output, Selection, StageTimes
 //!                                                 │
-//!                                                 └ cpu: pool → score → budget → select → attend
+//!                                                 ├ cpu:  pool → score → budget → select → attend
+//!                                                 └ cuda: the same, as kernels that jit compiles once
 //! ```
 //!
 //! * [`Problem`] is a shape, [`Plan`] what the kernel will do with it; both are plain values.
@@ -14,16 +15,20 @@
 
 mod attention;
 mod cpu;
+mod cuda;
 mod device;
 mod element;
 mod error;
 mod geometry;
+pub mod jit;
 mod observe;
 mod plan;
 mod selection;
 mod tensor;
 
 pub use attention::{Attention, AttentionKernel};
+pub use cuda::{CudaDevice, RawArgs, RawTensor};
+pub use cudarc;
 pub use device::Device;
 pub use element::Element;
 pub use error::{Error, Result};

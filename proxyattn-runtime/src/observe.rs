@@ -76,7 +76,7 @@ impl StageTimes {
 }
 
 /// What a prefill did, beside its output.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Trace<T> {
     /// `[batch, heads, q_len, head_dim]`.
     pub output: Tensor<T>,

@@ -1,32 +1,72 @@
 //! Tensors of attention: always `[batch, heads, tokens, dim]`, whatever the layout in memory.
 
-use crate::{Element, Error, Result};
+use crate::cuda::failed;
+use crate::{Device, Element, Error, Result};
+use cudarc::driver::CudaSlice;
 
 /// The axes of every tensor here, in logical order.
 pub(crate) type Shape = [usize; 4];
 
 /// A borrowed tensor `[batch, heads, tokens, dim]` of any strides whose last is 1.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct View<'a, T> {
-    data: &'a [T],
+    data: Data<'a, T>,
     shape: Shape,
     strides: Shape,
 }
+
+/// Where a view's elements are.
+#[derive(Debug)]
+pub(crate) enum Data<'a, T> {
+    Host(&'a [T]),
+    /// From an element of a device buffer on.
+    Cuda(&'a CudaSlice<T>, usize),
+}
+
+/// Where the elements of a view to write to are.
+#[derive(Debug)]
+pub(crate) enum DataMut<'a, T> {
+    Host(&'a mut [T]),
+    Cuda(&'a mut CudaSlice<T>, usize),
+}
+
+// Derived, these would ask for a `T` that can be copied.
+impl<T> Clone for View<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for View<'_, T> {}
+
+impl<T> Clone for Data<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Data<'_, T> {}
 
 /// A borrowed tensor to write to; its elements must not overlap.
 #[derive(Debug)]
 pub struct ViewMut<'a, T> {
-    data: &'a mut [T],
+    data: DataMut<'a, T>,
     shape: Shape,
     strides: Shape,
 }
 
-/// An owned tensor `[batch, heads, tokens, dim]`.
-#[derive(Clone, Debug, PartialEq)]
+/// An owned tensor `[batch, heads, tokens, dim]`, in host memory or on a GPU.
+#[derive(Debug)]
 pub struct Tensor<T> {
-    data: Vec<T>,
+    storage: Storage<T>,
     shape: Shape,
     strides: Shape,
+}
+
+#[derive(Debug)]
+enum Storage<T> {
+    Host(Vec<T>),
+    Cuda(CudaSlice<T>),
 }
 
 /// Anything that can be looked at as a [`View`]: what [`prefill`](crate::Attention::prefill) takes.
@@ -37,13 +77,17 @@ pub trait AsView<T> {
 
 impl<T> AsView<T> for View<'_, T> {
     fn as_view(&self) -> View<'_, T> {
-        View { data: self.data, ..*self }
+        *self
     }
 }
 
 impl<T> AsView<T> for Tensor<T> {
     fn as_view(&self) -> View<'_, T> {
-        View { data: &self.data, shape: self.shape, strides: self.strides }
+        let data = match &self.storage {
+            Storage::Host(data) => Data::Host(data),
+            Storage::Cuda(data) => Data::Cuda(data, 0),
+        };
+        View { data, shape: self.shape, strides: self.strides }
     }
 }
 
@@ -105,6 +149,9 @@ fn check(len: usize, shape: Shape, strides: Shape) -> Result<()> {
 /// Refuses strides under which two indices share an element: sorted by stride, each axis must step over
 /// everything that the smaller ones span.
 fn check_disjoint(shape: Shape, strides: Shape) -> Result<()> {
+    if shape.contains(&0) {
+        return Ok(());
+    }
     let mut axes: Vec<_> = shape.into_iter().zip(strides).filter(|&(size, _)| size > 1).collect();
     axes.sort_by_key(|&(_, stride)| stride);
     let mut span = 0;
@@ -130,7 +177,21 @@ impl<'a, T> View<'a, T> {
     /// [`Error::Overflow`] if the extent is not addressable.
     pub fn strided(data: &'a [T], shape: [usize; 4], strides: [usize; 4]) -> Result<Self> {
         check(data.len(), shape, strides)?;
-        Ok(Self { data, shape, strides })
+        Ok(Self { data: Data::Host(data), shape, strides })
+    }
+
+    /// A tensor in device memory that starts at element `offset` of `data`; otherwise as [`View::strided`].
+    ///
+    /// # Errors
+    /// As [`View::strided`].
+    pub fn cuda(
+        data: &'a CudaSlice<T>,
+        offset: usize,
+        shape: [usize; 4],
+        strides: [usize; 4],
+    ) -> Result<Self> {
+        check(data.len().saturating_sub(offset), shape, strides)?;
+        Ok(Self { data: Data::Cuda(data, offset), shape, strides })
     }
 
     /// A dense tensor in memory order `[batch, heads, tokens, dim]`, the order of PyTorch's SDPA and of burn.
@@ -162,16 +223,23 @@ impl<'a, T> View<'a, T> {
         self.strides
     }
 
+    pub(crate) fn data(&self) -> Data<'a, T> {
+        self.data
+    }
+
     /// The `dim` elements of one token of one head.
     ///
     /// # Panics
-    /// If an index is out of bounds.
+    /// If an index is out of bounds, or the tensor is on a GPU ([`Tensor::to`] brings it to the host).
     #[inline]
     pub fn row(&self, batch: usize, head: usize, token: usize) -> &'a [T] {
         let [batches, heads, tokens, dim] = self.shape;
         assert!(batch < batches && head < heads && token < tokens, "row outside of {:?}", self.shape);
         let start = batch * self.strides[0] + head * self.strides[1] + token * self.strides[2];
-        &self.data[start..start + dim]
+        match self.data {
+            Data::Host(data) => &data[start..start + dim],
+            Data::Cuda(..) => panic!("a tensor on a GPU has no rows in host memory"),
+        }
     }
 }
 
@@ -183,7 +251,22 @@ impl<'a, T> ViewMut<'a, T> {
     pub fn strided(data: &'a mut [T], shape: [usize; 4], strides: [usize; 4]) -> Result<Self> {
         check(data.len(), shape, strides)?;
         check_disjoint(shape, strides)?;
-        Ok(Self { data, shape, strides })
+        Ok(Self { data: DataMut::Host(data), shape, strides })
+    }
+
+    /// As [`View::cuda`], to write to.
+    ///
+    /// # Errors
+    /// As [`ViewMut::strided`].
+    pub fn cuda(
+        data: &'a mut CudaSlice<T>,
+        offset: usize,
+        shape: [usize; 4],
+        strides: [usize; 4],
+    ) -> Result<Self> {
+        check(data.len().saturating_sub(offset), shape, strides)?;
+        check_disjoint(shape, strides)?;
+        Ok(Self { data: DataMut::Cuda(data, offset), shape, strides })
     }
 
     /// As [`View::bhsd`], to write to.
@@ -209,14 +292,23 @@ impl<'a, T> ViewMut<'a, T> {
         self.shape
     }
 
-    /// A handle through which several threads may write disjoint rows.
-    pub(crate) fn rows(&mut self) -> Rows<'_, T> {
-        Rows {
-            base: self.data.as_mut_ptr(),
+    pub(crate) fn strides(&self) -> [usize; 4] {
+        self.strides
+    }
+
+    pub(crate) fn data_mut(&mut self) -> &mut DataMut<'a, T> {
+        &mut self.data
+    }
+
+    /// A handle through which several threads may write disjoint rows; none for a tensor on a GPU.
+    pub(crate) fn rows(&mut self) -> Option<Rows<'_, T>> {
+        let DataMut::Host(data) = &mut self.data else { return None };
+        Some(Rows {
+            base: data.as_mut_ptr(),
             shape: self.shape,
             strides: self.strides,
             _data: core::marker::PhantomData,
-        }
+        })
     }
 }
 
@@ -249,13 +341,13 @@ impl<T> Rows<'_, T> {
 }
 
 impl<T: Element> Tensor<T> {
-    /// Zeros, in memory order `[batch, heads, tokens, dim]`.
+    /// Zeros in host memory, in memory order `[batch, heads, tokens, dim]`.
     ///
     /// # Errors
     /// [`Error::Overflow`] if the shape is not addressable.
     pub fn zeros(shape: [usize; 4]) -> Result<Self> {
         let strides = bhsd_strides(shape);
-        Ok(Self { data: vec![T::default(); extent(shape, strides)?], shape, strides })
+        Ok(Self { storage: Storage::Host(vec![T::default(); extent(shape, strides)?]), shape, strides })
     }
 
     /// A tensor that takes `data` over, in memory order `[batch, heads, tokens, dim]`.
@@ -265,7 +357,7 @@ impl<T: Element> Tensor<T> {
     pub fn from_bhsd(data: Vec<T>, shape: [usize; 4]) -> Result<Self> {
         let strides = bhsd_strides(shape);
         check(data.len(), shape, strides)?;
-        Ok(Self { data, shape, strides })
+        Ok(Self { storage: Storage::Host(data), shape, strides })
     }
 
     /// `[batch, heads, tokens, dim]`.
@@ -274,18 +366,90 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The elements, in memory order `[batch, heads, tokens, dim]`.
+    ///
+    /// # Panics
+    /// If the tensor is on a GPU: [`to`](Self::to) brings it to the host.
     pub fn as_slice(&self) -> &[T] {
-        &self.data
+        match &self.storage {
+            Storage::Host(data) => data,
+            Storage::Cuda(_) => panic!("a tensor on a GPU has no slice in host memory"),
+        }
     }
 
     /// The tensor to write to.
     pub fn view_mut(&mut self) -> ViewMut<'_, T> {
-        ViewMut { data: &mut self.data, shape: self.shape, strides: self.strides }
+        let data = match &mut self.storage {
+            Storage::Host(data) => DataMut::Host(data),
+            Storage::Cuda(data) => DataMut::Cuda(data, 0),
+        };
+        ViewMut { data, shape: self.shape, strides: self.strides }
     }
 
-    /// The elements, in memory order `[batch, heads, tokens, dim]`.
-    pub fn into_vec(self) -> Vec<T> {
-        self.data
+    /// A copy on `device`; for the host it waits until the elements are there.
+    ///
+    /// # Errors
+    /// [`Error::Cuda`] if a copy or an allocation fails.
+    pub fn to(&self, device: &Device) -> Result<Self> {
+        let storage = match (&self.storage, device) {
+            (Storage::Host(data), Device::Cpu) => Storage::Host(data.clone()),
+            (Storage::Host(data), Device::Cuda(device)) => {
+                Storage::Cuda(device.stream().clone_htod(data).map_err(failed("copying to the device"))?)
+            }
+            (Storage::Cuda(data), Device::Cpu) => {
+                let copy = data.stream().clone_dtoh(data).map_err(failed("copying to the host"))?;
+                data.stream().synchronize().map_err(failed("cuStreamSynchronize"))?;
+                Storage::Host(copy)
+            }
+            (Storage::Cuda(data), Device::Cuda(device)) => {
+                Storage::Cuda(device.stream().clone_dtod(data).map_err(failed("copying on the device"))?)
+            }
+        };
+        Ok(Self { storage, shape: self.shape, strides: self.strides })
+    }
+
+    /// Waits until whatever was asked of the tensor's stream is done; returns at once in host memory.
+    ///
+    /// # Errors
+    /// [`Error::Cuda`], also for a kernel that failed earlier in the stream.
+    pub fn synchronize(&self) -> Result<()> {
+        match &self.storage {
+            Storage::Host(_) => Ok(()),
+            Storage::Cuda(data) => data.stream().synchronize().map_err(failed("cuStreamSynchronize")),
+        }
+    }
+
+    /// A tensor on `device` for a kernel to write, in memory order `[batch, heads, tokens, dim]`.
+    pub(crate) fn uninit(shape: Shape, device: &Device) -> Result<Self> {
+        let Device::Cuda(cuda) = device else { return Self::zeros(shape) };
+        let strides = bhsd_strides(shape);
+        let len = extent(shape, strides)?;
+        // SAFETY: 16-bit floats have no invalid bits, and the tensor leaves this crate only after a kernel that
+        // writes every element has been launched.
+        let data = unsafe { cuda.stream().alloc(len) }.map_err(failed("allocating the output"))?;
+        Ok(Self { storage: Storage::Cuda(data), shape, strides })
+    }
+
+    /// The elements in host memory, in memory order `[batch, heads, tokens, dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Cuda`] if the copy fails.
+    pub fn into_vec(self) -> Result<Vec<T>> {
+        match self.to(&Device::Cpu)?.storage {
+            Storage::Host(data) => Ok(data),
+            Storage::Cuda(_) => unreachable!("the copy is in host memory"),
+        }
+    }
+}
+
+impl<T: Element> Clone for Tensor<T> {
+    /// # Panics
+    /// If the tensor is on a GPU whose memory is exhausted; [`Tensor::to`] reports that instead.
+    fn clone(&self) -> Self {
+        let storage = match &self.storage {
+            Storage::Host(data) => Storage::Host(data.clone()),
+            Storage::Cuda(data) => Storage::Cuda(data.clone()),
+        };
+        Self { storage, shape: self.shape, strides: self.strides }
     }
 }
 

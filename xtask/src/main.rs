@@ -2,6 +2,7 @@
 
 mod bench;
 mod buildtime;
+mod kernels;
 mod run;
 mod test;
 
@@ -11,6 +12,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test                 everything that must pass: formatting, lints, documentation, tests
 cargo xtask package              packages every publishable member and builds it from its package
+cargo xtask kernels [--check]     compiles the kernels of many configurations, with NVIDIA's compiler from its
+                                 Python wheel, and prints registers, spills, shared memory and code size
 cargo xtask build-time           clean builds of the macro's crates against syn + quote + proc-macro2
 cargo xtask bench-cpu [OPTIONS]  CPU prefill beside PyTorch, which is installed into target/ first;
                                  OPTIONS are those of `cargo bench --bench prefill -- …`";
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = match chore.as_deref() {
         Some("test") => test::all(),
         Some("package") => test::package(),
+        Some("kernels") => kernels::run(&rest),
         Some("build-time") => buildtime::measure(),
         Some("bench-cpu") => bench::cpu(&rest),
         Some("help" | "--help" | "-h") => {

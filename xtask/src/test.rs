@@ -1,8 +1,9 @@
 //! Everything that must pass before a change lands.
 
+use crate::kernels;
 use crate::run::{Outcome, cargo, exists, step};
 
-/// Formatting, lints, documentation and tests. rustfmt and clippy are components that a minimal toolchain
+/// Formatting, lints, tests, kernels and documentation. rustfmt and clippy are components that a minimal toolchain
 /// lacks: without them their step is left out, and the last line says so.
 pub(crate) fn all() -> Outcome {
     let mut left_out = Vec::new();
@@ -17,6 +18,11 @@ pub(crate) fn all() -> Outcome {
         left_out.push("clippy");
     }
     step(&mut cargo(&["test", "--workspace"]))?;
+    // The CPU backend picks the widest instructions; the others must give the same.
+    for isa in ["avx2", "portable"] {
+        step(cargo(&["test", "--test", "conformance"]).env("PROXYATTN_CPU", isa))?;
+    }
+    kernels::run(&["--check".to_owned()])?;
     step(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     match left_out.as_slice() {
         [] => println!("\nAll passed."),

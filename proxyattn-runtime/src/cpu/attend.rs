@@ -4,7 +4,7 @@ use super::pack::{Keys, Values, pack_queries, unpack_output};
 use super::simd::{Kernel, PANEL, Row, Simd, dispatch};
 use super::tile::{self, Running};
 use crate::tensor::Rows;
-use crate::{Element, Observer, Plan, Selection, Stage, ViewMut, attention::Inputs};
+use crate::{Element, Observer, Plan, Selection, Stage, attention::Inputs};
 use core::cmp::Reverse;
 use rayon::prelude::*;
 
@@ -15,7 +15,7 @@ pub(super) fn attend<T: Element>(
     packed: (&Keys, &Values),
     selection: &Selection,
     scale: f32,
-    out: &mut ViewMut<'_, T>,
+    out: &Rows<'_, T>,
     observer: &dyn Observer,
 ) {
     let (problem, rows) = (plan.problem(), plan.geometry().rows());
@@ -31,7 +31,6 @@ pub(super) fn attend<T: Element>(
     });
 
     observer.begin(Stage::Attend, units.len());
-    let out = out.rows();
     units.par_iter().with_max_len(1).for_each_init(
         || Scratch::new(plan),
         |scratch, &(batch, kv_head, row)| {
@@ -43,7 +42,7 @@ pub(super) fn attend<T: Element>(
                 values,
                 selection,
                 scale,
-                out: &out,
+                out,
                 batch,
                 kv_head,
                 row,

@@ -1,6 +1,6 @@
 //! What the inputs must be before anything is computed: finite, and small enough for f32.
 
-use crate::{Element, Error, Plan, Result, View, attention::Inputs};
+use crate::{Element, Error, Plan, Result, View, attention::Inputs, tensor::Data};
 use rayon::prelude::*;
 
 /// The largest score, in powers of two, that the backend works with: far from the range of f32, and far from
@@ -9,6 +9,11 @@ pub(super) const MAX_SCORE: f64 = 1e28;
 
 /// Refuses NaN and infinity in any element, and magnitudes whose scores or weighted sums could leave f32.
 pub(super) fn check<T: Element>(plan: &Plan, inputs: &Inputs<'_, T>) -> Result<()> {
+    for (arg, view) in [("q", &inputs.q), ("k", &inputs.k), ("v", &inputs.v)] {
+        if !matches!(view.data(), Data::Host(_)) {
+            return Err(not_here(arg));
+        }
+    }
     let max_q = max_magnitude("q", &inputs.q)?;
     let max_k = max_magnitude("k", &inputs.k)?;
     let max_v = max_magnitude("v", &inputs.v)?;
@@ -23,6 +28,13 @@ pub(super) fn check<T: Element>(plan: &Plan, inputs: &Inputs<'_, T>) -> Result<(
         return Err(Error::ValueRange { limit, max_v });
     }
     Ok(())
+}
+
+/// A tensor that is on a GPU.
+pub(super) fn not_here(arg: &'static str) -> Error {
+    let (expected, got) =
+        ("a tensor in host memory", "one on a GPU; bring it to the host with Tensor::to(&device)");
+    Error::Layout { arg, expected: expected.into(), got: got.into() }
 }
 
 /// The largest magnitude in a tensor.

@@ -50,6 +50,7 @@ pub(crate) fn prefill<T: Element>(
 
     observer.begin(Stage::Pool, 1);
     inputs::check(plan, inputs)?;
+    let out = out.rows().ok_or_else(|| inputs::not_here("out"))?;
     let keys = pack::Keys::pack(&inputs.k, block);
     let values = pack::Values::pack(&inputs.v, block);
     let proxies = (!plan.is_dense()).then(|| pool::Proxies::pool(plan, inputs, &keys, scale));
@@ -71,7 +72,7 @@ pub(crate) fn prefill<T: Element>(
             selection
         }
     };
-    attend::attend(plan, inputs, (&keys, &values), &selection, scale, out, observer);
+    attend::attend(plan, inputs, (&keys, &values), &selection, scale, &out, observer);
     lap(Stage::Attend);
     Ok((selection, times))
 }

@@ -1,0 +1,52 @@
+//! Tensors as the kernels see them: a device address and strides.
+
+use crate::{Error, Result};
+
+/// A tensor `[batch, heads, tokens, dim]` in device memory, whose last stride is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawTensor {
+    /// Device address of the first element; a multiple of 16.
+    pub address: u64,
+    /// Elements from one batch, head and token to the next; multiples of 8.
+    pub strides: [i64; 3],
+}
+
+/// Everything that [`Attention::launch_raw`](crate::Attention::launch_raw) takes by address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawArgs {
+    /// Queries.
+    pub q: RawTensor,
+    /// Keys.
+    pub k: RawTensor,
+    /// Values.
+    pub v: RawTensor,
+    /// Output.
+    pub out: RawTensor,
+    /// Device address of the workspace; a multiple of 256.
+    pub workspace: u64,
+    /// Its size; at least [`Attention::workspace_bytes`](crate::Attention::workspace_bytes).
+    pub workspace_bytes: u64,
+}
+
+impl RawArgs {
+    /// Refuses what 16-byte loads cannot read, and a workspace that is too small.
+    pub(super) fn check(&self, workspace_bytes: u64) -> Result<()> {
+        for (arg, tensor) in [("q", &self.q), ("k", &self.k), ("v", &self.v), ("out", &self.out)] {
+            if !tensor.address.is_multiple_of(16) || tensor.strides.iter().any(|stride| stride % 8 != 0) {
+                return Err(Error::Layout {
+                    arg,
+                    expected: "an address on 16 bytes and strides that are multiples of 8 elements".into(),
+                    got: format!("address {:#x}, strides {:?}", tensor.address, tensor.strides),
+                });
+            }
+        }
+        if !self.workspace.is_multiple_of(256) || self.workspace_bytes < workspace_bytes {
+            return Err(Error::Layout {
+                arg: "workspace",
+                expected: format!("{workspace_bytes} bytes on a multiple of 256"),
+                got: format!("{} bytes at {:#x}", self.workspace_bytes, self.workspace),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! A GPU, with the stream that work is ordered by.
+
+use super::{driver, failed};
+use crate::jit::Target;
+use crate::{Error, Result};
+use cudarc::driver::{CudaContext, CudaStream, sys::CUdevice_attribute as Attribute};
+use proxyattn_codegen::Arch;
+use std::sync::Arc;
+
+/// A CUDA device and a stream on it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CudaDevice {
+    stream: Arc<CudaStream>,
+    name: Arc<str>,
+    capability: (u8, u8),
+    shared_bytes: u64,
+}
+
+impl CudaDevice {
+    /// The device of that ordinal, with a stream of its own.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] without a usable driver, [`Error::Cuda`] if the driver refuses the device.
+    pub(crate) fn new(ordinal: usize) -> Result<Self> {
+        driver::probe()?;
+        let context = CudaContext::new(ordinal).map_err(failed("opening the device"))?;
+        let stream = context.new_stream().map_err(failed("cuStreamCreate"))?;
+        Self::from_stream(stream)
+    }
+
+    /// The device of a stream of the caller's; everything runs on that stream.
+    ///
+    /// # Errors
+    /// As [`Device::cuda`](crate::Device::cuda), and [`Error::Unavailable`] for a GPU older than compute capability 8.0.
+    pub fn from_stream(stream: Arc<CudaStream>) -> Result<Self> {
+        driver::probe()?;
+        let context = stream.context();
+        let number = |attribute, call| context.attribute(attribute).map_err(failed(call));
+        let major = number(
+            Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+            "reading the compute capability",
+        )?;
+        let minor = number(
+            Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+            "reading the compute capability",
+        )?;
+        let shared = number(
+            Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
+            "reading the shared memory of a block",
+        )?;
+        let name: Arc<str> = context.name().map_err(failed("cuDeviceGetName"))?.into();
+        let capability = (u8::try_from(major).unwrap_or(0), u8::try_from(minor).unwrap_or(0));
+        if capability < (8, 0) {
+            return Err(Error::Unavailable {
+                what: format!("CUDA on {name}"),
+                why: format!("its compute capability is {major}.{minor}, and kernels exist from 8.0 on"),
+                help: "use a GPU of the Ampere generation or later, or Device::cpu()".into(),
+            });
+        }
+        Ok(Self { stream, name, capability, shared_bytes: u64::try_from(shared).unwrap_or(0) })
+    }
+
+    /// The stream that everything of this device is ordered by.
+    pub fn stream(&self) -> &Arc<CudaStream> {
+        &self.stream
+    }
+
+    /// The GPU's name, as the driver has it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Compute capability: major, minor.
+    pub fn capability(&self) -> (u8, u8) {
+        self.capability
+    }
+
+    /// The family of kernels that runs here.
+    pub(super) fn arch(&self) -> Arch {
+        Arch::Sm80
+    }
+
+    /// What cubins are compiled for.
+    pub(super) fn target(&self) -> Target {
+        Target::new(self.capability.0, self.capability.1)
+    }
+
+    /// The most dynamic shared memory that a CTA may have, in bytes.
+    pub(super) fn shared_bytes(&self) -> u64 {
+        self.shared_bytes
+    }
+}
+
+impl PartialEq for CudaDevice {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.stream, &other.stream)
+    }
+}
+
+impl Eq for CudaDevice {}

@@ -1,0 +1,30 @@
+//! The CUDA backend.
+//!
+//! ```text
+//! Device::cuda ─▶ driver.rs: is there one that can be used? ─▶ device.rs: context, stream, compute capability
+//! load         ─▶ kernels.rs: Spec ─codegen─▶ text ─jit─▶ cubin ─▶ functions
+//! prefill      ─▶ prefill.rs: views, workspace ─▶ launch.rs: one parameter struct for each kernel, one stream
+//! ```
+//!
+//! Between the first and the last kernel there is no allocation, no synchronisation and no transfer: `launch.rs` can be
+//! captured in a graph. Work is ordered by the device's stream, and a call returns before it is done.
+
+mod args;
+mod device;
+mod driver;
+mod kernels;
+mod launch;
+mod prefill;
+
+pub use args::{RawArgs, RawTensor};
+pub use device::CudaDevice;
+pub(crate) use kernels::Kernels;
+pub(crate) use prefill::{prefill, prefill_traced};
+
+use crate::Error;
+use cudarc::driver::DriverError;
+
+/// A failed driver call.
+pub(crate) fn failed(call: &'static str) -> impl Fn(DriverError) -> Error {
+    move |error| Error::Cuda { call, code: error.0 as i32, why: error.to_string() }
+}

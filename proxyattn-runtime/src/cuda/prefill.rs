@@ -1,0 +1,178 @@
+//! Prefill on tensors in device memory.
+
+use super::kernels::Kernels;
+use super::{RawArgs, RawTensor, failed};
+use crate::attention::Inputs;
+use crate::tensor::{Data, DataMut};
+use crate::{Element, Error, Observer, Plan, Result, Selection, Stage, StageTimes, View, ViewMut};
+use cudarc::driver::{CudaSlice, DevicePtr, DevicePtrMut};
+use std::sync::PoisonError;
+use std::time::Instant;
+
+/// Runs a plan on the device's stream; returns before it is done.
+pub(crate) fn prefill<T: Element>(
+    kernels: &Kernels,
+    plan: &Plan,
+    inputs: &Inputs<'_, T>,
+    out: &mut ViewMut<'_, T>,
+) -> Result<()> {
+    with_args(kernels, plan, inputs, out, |args, _| {
+        // SAFETY: `with_args` holds every tensor and the workspace, sized for the plan, until the launches are in the
+        // stream, and cudarc orders whatever touches them next behind it.
+        unsafe { kernels.launch(plan, args, kernels.device.stream().cu_stream(), |_| true) }
+    })
+}
+
+/// Runs a plan stage by stage, waiting for each.
+pub(crate) fn prefill_traced<T: Element>(
+    kernels: &Kernels,
+    plan: &Plan,
+    inputs: &Inputs<'_, T>,
+    out: &mut ViewMut<'_, T>,
+    observer: &dyn Observer,
+) -> Result<(Selection, StageTimes)> {
+    let stream = kernels.device.stream();
+    let mut times = StageTimes::default();
+    let selection = with_args(kernels, plan, inputs, out, |args, workspace| {
+        stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
+        for &stage in Stage::ALL {
+            let planned = !plan.is_dense() || stage == Stage::Attend;
+            if planned {
+                observer.begin(stage, 1);
+            }
+            let begun = Instant::now();
+            // SAFETY: as in `prefill`.
+            unsafe { kernels.launch(plan, args, stream.cu_stream(), |launched| launched == stage) }?;
+            stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
+            if planned {
+                times.set(stage, begun.elapsed());
+                observer.advance(stage, 1);
+            }
+        }
+        match workspace {
+            Some(workspace) if !plan.is_dense() => read_selection(kernels, plan, workspace),
+            _ => Ok(Selection::dense(plan)),
+        }
+    })?;
+    Ok((selection, times))
+}
+
+/// Gives `run` the addresses of the tensors and of a workspace that is large enough.
+fn with_args<T: Element, R>(
+    kernels: &Kernels,
+    plan: &Plan,
+    inputs: &Inputs<'_, T>,
+    out: &mut ViewMut<'_, T>,
+    run: impl FnOnce(&RawArgs, Option<&CudaSlice<u8>>) -> Result<R>,
+) -> Result<R> {
+    kernels.check(plan)?;
+    let stream = kernels.device.stream();
+    stream.context().bind_to_thread().map_err(failed("cuCtxSetCurrent"))?;
+
+    let bytes = kernels.workspace_bytes(plan);
+    let mut held = kernels.workspace.lock().unwrap_or_else(PoisonError::into_inner);
+    if bytes > 0 && held.as_ref().is_none_or(|workspace| (workspace.len() as u64) < bytes) {
+        *held = None; // freed, in stream order, before the larger one is asked for
+        let len = usize::try_from(bytes).unwrap_or(usize::MAX);
+        // SAFETY: kernels write every byte that they read.
+        *held = Some(unsafe { stream.alloc::<u8>(len) }.map_err(failed("allocating the workspace"))?);
+    }
+    let (workspace, _workspace_guard) = match &*held {
+        Some(workspace) => {
+            let (address, guard) = workspace.device_ptr(stream);
+            (address, Some(guard))
+        }
+        None => (0, None),
+    };
+
+    let (q, _q_guard) = resolve("q", &inputs.q, kernels)?;
+    let (k, _k_guard) = resolve("k", &inputs.k, kernels)?;
+    let (v, _v_guard) = resolve("v", &inputs.v, kernels)?;
+    let (shape, strides) = (out.shape(), out.strides());
+    let (address, _out_guard) = match out.data_mut() {
+        DataMut::Cuda(slice, offset) => {
+            let offset = *offset;
+            let (base, guard) = slice.device_ptr_mut(stream);
+            (base + (offset * size_of::<T>()) as u64, guard)
+        }
+        DataMut::Host(_) => return Err(not_here("out", kernels)),
+    };
+    debug_assert_eq!(shape, inputs.q.shape());
+    let out = RawTensor { address, strides: outer(strides) };
+    let args = RawArgs { q, k, v, out, workspace, workspace_bytes: bytes };
+    args.check(bytes)?;
+    run(&args, held.as_ref())
+}
+
+/// The address of a view, and the guard that orders later writes to it behind what is launched while it lives.
+fn resolve<'a, T: Element>(
+    arg: &'static str,
+    view: &View<'a, T>,
+    kernels: &'a Kernels,
+) -> Result<(RawTensor, impl Drop + use<'a, T>)> {
+    let Data::Cuda(slice, offset) = view.data() else { return Err(not_here(arg, kernels)) };
+    if slice.context() != kernels.device.stream().context() {
+        return Err(Error::Layout {
+            arg,
+            expected: format!("a tensor of CUDA device {}", kernels.device.stream().context().ordinal()),
+            got: format!("one of another context, on device {}", slice.context().ordinal()),
+        });
+    }
+    let (base, guard) = slice.device_ptr(kernels.device.stream());
+    let address = base + (offset * size_of::<T>()) as u64;
+    Ok((RawTensor { address, strides: outer(view.strides()) }, guard))
+}
+
+fn outer([batch, head, token, _]: [usize; 4]) -> [i64; 3] {
+    [batch, head, token].map(|stride| stride as i64) // an extent in memory fits i64, so its strides do
+}
+
+fn not_here(arg: &'static str, kernels: &Kernels) -> Error {
+    Error::Layout {
+        arg,
+        expected: format!("a tensor on {}", kernels.device.name()),
+        got: "one in host memory; move it with Tensor::to(&device)".into(),
+    }
+}
+
+/// Copies lists and counts to the host.
+fn read_selection(kernels: &Kernels, plan: &Plan, workspace: &CudaSlice<u8>) -> Result<Selection> {
+    let (geometry, problem) = (plan.geometry(), plan.problem());
+    let (rows, blocks) = (geometry.rows(), geometry.blocks());
+    let lists = read_buffer(kernels, plan, workspace, "lists")?;
+    let counts = read_buffer(kernels, plan, workspace, "counts")?;
+    let mut selection = Selection {
+        geometry,
+        batch: problem.batch,
+        heads: problem.heads,
+        groups: plan.groups(),
+        starts: vec![0],
+        blocks: Vec::new(),
+        counts,
+    };
+    let heads = plan.heads_per_group();
+    for (i, list) in lists.chunks_exact(blocks).enumerate() {
+        let (sequence, row) = (i / rows, i % rows);
+        let longest = (0..heads).map(|head| selection.counts[(sequence * heads + head) * rows + row]).max();
+        selection.blocks.extend_from_slice(&list[..longest.unwrap_or(0) as usize]);
+        selection.starts.push(selection.blocks.len());
+    }
+    Ok(selection)
+}
+
+fn read_buffer(kernels: &Kernels, plan: &Plan, workspace: &CudaSlice<u8>, name: &str) -> Result<Vec<u32>> {
+    let shape = super::kernels::shape(plan.problem());
+    let mut start = 0;
+    for buffer in &kernels.module.buffers {
+        let bytes = buffer.bytes(&kernels.spec, &shape) as usize; // inside the workspace
+        if buffer.name == name {
+            let view = workspace.slice(start..start + bytes);
+            let bytes = kernels.device.stream().clone_dtoh(&view).map_err(failed("cuMemcpyDtoHAsync"))?;
+            kernels.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))?;
+            let (words, _) = bytes.as_chunks::<4>();
+            return Ok(words.iter().map(|word| u32::from_ne_bytes(*word)).collect());
+        }
+        start += bytes.next_multiple_of(256);
+    }
+    unreachable!("every sparse module has a buffer `{name}`")
+}

@@ -1,0 +1,80 @@
+//! The name of an entry: a hash of everything that decides its bytes.
+
+use crate::jit::{Invocation, Program, Target};
+use core::fmt;
+
+/// BLAKE3 over the fields of [`Key::of`], each with its length, so that no two lists of fields run together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::jit) struct Key([u8; 32]);
+
+impl Key {
+    /// The first field names what follows; it changes whenever the fields or the entries do.
+    ///
+    /// The program's name is a field because the log, which is cached too, holds it.
+    pub(in crate::jit) fn of(program: &Program, target: Target, invocation: &Invocation) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let mut field = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        };
+        field(b"proxyattn cubin 1");
+        field(program.name.as_bytes());
+        field(program.source.as_bytes());
+        field(target.to_string().as_bytes());
+        field(invocation.compiler.as_bytes());
+        field(&(invocation.options.len() as u64).to_le_bytes());
+        for option in &invocation.options {
+            field(option.as_bytes());
+        }
+        Self(*hasher.finalize().as_bytes())
+    }
+
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The directory: its first two digits.
+    pub(super) fn shard(&self) -> String {
+        format!("{:02x}", self.0[0])
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::jit::cache) fn key(source: &str) -> Key {
+        let invocation = Invocation { compiler: "c 1".into(), options: vec!["-a".into(), "-b".into()] };
+        Key::of(&Program::new("k", source), Target::SM_80, &invocation)
+    }
+
+    #[test]
+    fn every_field_counts_and_none_runs_into_the_next() {
+        let program = Program::new("k", "text");
+        let invocation = Invocation { compiler: "c 1".into(), options: vec!["-a".into(), "-b".into()] };
+        let with = |compiler: &str, options: &[&str]| Invocation {
+            compiler: compiler.into(),
+            options: options.iter().map(ToString::to_string).collect(),
+        };
+        let keys = [
+            Key::of(&program, Target::SM_80, &invocation),
+            Key::of(&program, Target::SM_90A, &invocation),
+            Key::of(&program, Target::new(9, 0), &invocation),
+            Key::of(&Program::new("kt", "ext"), Target::SM_80, &invocation),
+            Key::of(&Program::new("k", "text "), Target::SM_80, &invocation),
+            Key::of(&program, Target::SM_80, &with("c 1", &["-b", "-a"])),
+            Key::of(&program, Target::SM_80, &with("c 1", &["-a-b"])),
+            Key::of(&program, Target::SM_80, &with("c 1", &["-a", "-b", ""])),
+            Key::of(&program, Target::SM_80, &with("c 2", &["-a", "-b"])),
+        ];
+        let distinct: std::collections::HashSet<_> = keys.iter().map(Key::to_string).collect();
+        assert_eq!(distinct.len(), keys.len());
+        assert_eq!(keys[0].to_string(), key("text").to_string());
+        assert_eq!(keys[0].to_string()[..2], keys[0].shard());
+    }
+}

@@ -1,0 +1,179 @@
+//! Cubins on disk, by content.
+//!
+//! ```text
+//! get: read ─▶ header, key, length, checksum ─▶ hit          put: encode ─▶ temporary file ─▶ rename ─▶ evict
+//!               └─ anything wrong: deleted, a miss
+//! ```
+//!
+//! * An entry's name is the [`Key`]: everything that decides its bytes. Entries are never changed.
+//! * **No failure here fails a request.** A directory that cannot be made or trusted, a full disk, a torn
+//!   file: each is counted, the first is remembered, all are logged, and the kernel is compiled as if there
+//!   were no cache.
+//! * Nothing depends on the lock: without it processes compile the same thing twice, and the last rename wins.
+
+mod counters;
+mod entry;
+mod evict;
+mod key;
+mod lock;
+mod root;
+mod store;
+
+pub use counters::Counters;
+pub(super) use counters::Tally;
+pub(super) use key::Key;
+
+use super::Cubin;
+use std::fmt::Display;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// The cache on disk.
+pub(super) struct Cache {
+    dir: Option<PathBuf>,
+    limit: u64,
+    patience: Duration,
+    /// Looked at on first use: a process that never compiles makes no directory.
+    root: OnceLock<Option<PathBuf>>,
+    /// Bytes that this process wrote since it last evicted.
+    written: AtomicU64,
+    trouble: Mutex<Option<String>>,
+    pub(super) tally: Tally,
+}
+
+impl Cache {
+    pub(super) fn new(dir: Option<PathBuf>, limit: u64, patience: Duration) -> Self {
+        Self {
+            dir,
+            limit,
+            patience,
+            root: OnceLock::new(),
+            // A process that writes a single entry evicts too, or short-lived ones never would.
+            written: AtomicU64::new(limit / 16),
+            trouble: Mutex::new(None),
+            tally: Tally::default(),
+        }
+    }
+
+    /// The directory, if there is one that can be trusted.
+    pub(super) fn root(&self) -> Option<&Path> {
+        let open = || {
+            let Some(dir) = &self.dir else {
+                self.remember(
+                    "no cache on disk: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset".into(),
+                );
+                return None;
+            };
+            let root = root::open(dir);
+            root.map_err(|why| {
+                self.tally.io_errors.add(1);
+                self.remember(format!("no cache on disk: {why}"));
+            })
+            .ok()
+        };
+        self.root.get_or_init(open).as_deref()
+    }
+
+    /// The first thing that went wrong.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Cubin> {
+        let path = store::entry_path(self.root()?, key);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                self.soft("reading", &path, &error);
+                return None;
+            }
+        };
+        match entry::decode(key, &bytes) {
+            Ok(cubin) => {
+                store::touch(&path);
+                Some(cubin)
+            }
+            Err(corrupt) => {
+                self.tally.corrupt.add(1);
+                self.remember(format!("deleted `{}`: {corrupt}", path.display()));
+                self.delete(&path);
+                None
+            }
+        }
+    }
+
+    pub(super) fn put(&self, key: &Key, cubin: &Cubin) {
+        let Some(root) = self.root() else { return };
+        let path = store::entry_path(root, key);
+        let bytes = entry::encode(key, cubin);
+        if let Err(error) = store::publish(&path, &bytes) {
+            return self.soft("writing", &path, &error);
+        }
+        let written = self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64;
+        if written >= self.limit / 16 {
+            self.written.store(0, Ordering::Relaxed);
+            match evict::evict(root, self.limit, &path) {
+                Ok(evicted) => self.tally.evicted.add(evicted),
+                Err(error) => self.soft("evicting from", root, &error),
+            }
+        }
+    }
+
+    pub(super) fn remove(&self, key: &Key) {
+        if let Some(root) = self.root() {
+            self.delete(&store::entry_path(root, key));
+        }
+    }
+
+    /// Waits for whoever compiles this key in another process, up to the limit.
+    pub(super) fn lock(&self, key: &Key) -> Option<impl Sized> {
+        let path = store::lock_path(self.root()?, key);
+        let locked =
+            path.parent().map_or(Ok(()), root::create).and_then(|()| lock::acquire(&path, self.patience));
+        match locked {
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) => {
+                tracing::warn!("`{}` is held by another process: compiling without it", path.display());
+                None
+            }
+            Err(error) => {
+                self.soft("locking", &path, &error);
+                None
+            }
+        }
+    }
+
+    /// Writes a source that did not compile where it can be read.
+    pub(super) fn keep_source(&self, key: &Key, program: &str, source: &str) -> Option<PathBuf> {
+        let path = store::source_path(self.root()?, key, program);
+        match store::publish(&path, source.as_bytes()) {
+            Ok(()) => Some(path),
+            Err(error) => {
+                self.soft("writing", &path, &error);
+                None
+            }
+        }
+    }
+
+    fn delete(&self, path: &Path) {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => self.soft("deleting", path, &error),
+            _ => {}
+        }
+    }
+
+    fn soft(&self, doing: &str, path: &Path, error: &dyn Display) {
+        self.tally.io_errors.add(1);
+        self.remember(format!("{doing} `{}`: {error}", path.display()));
+    }
+
+    fn remember(&self, what: String) {
+        tracing::warn!("cubin cache: {what}");
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
+    }
+}

@@ -1,0 +1,58 @@
+//! The cache's directory: made private, or refused.
+//!
+//! Whoever can write an entry can run code on the GPU with this process's data. So the directory belongs to this
+//! user (or to root) and nobody else may write to it; there is no shared directory to fall back to.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The directory, absolute, or why it is not used.
+pub(super) fn open(base: &Path) -> Result<PathBuf, String> {
+    let told = |error: io::Error| format!("`{}`: {error}", base.display());
+    let base = std::path::absolute(base).map_err(told)?;
+    create(&base).map_err(told)?;
+    // Of what a link leads to, too.
+    let meta = fs::metadata(&base).map_err(told)?;
+    if !meta.is_dir() {
+        return Err(format!("`{}`: expected a directory, got a file", base.display()));
+    }
+    match private(&meta) {
+        Ok(()) => Ok(base),
+        Err(why) => Err(format!("`{}`: {why}", base.display())),
+    }
+}
+
+/// Makes a directory and its parents for this user alone. One that is there is left as it is.
+pub(super) fn create(dir: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(dir)
+}
+
+#[cfg(unix)]
+fn private(meta: &fs::Metadata) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt;
+
+    unsafe extern "C" {
+        safe fn geteuid() -> u32;
+    }
+    let (owner, user) = (meta.uid(), geteuid());
+    if owner != user && owner != 0 {
+        return Err(format!("expected a directory of user {user} or of root, got one of user {owner}"));
+    }
+    if meta.mode() & 0o022 != 0 {
+        return Err(format!(
+            "expected a directory that only its owner may write to, got mode {:04o}; `chmod go-w` it",
+            meta.mode() & 0o7777
+        ));
+    }
+    Ok(())
+}
+
+/// Elsewhere the user's profile has its own access control.
+#[cfg(not(unix))]
+fn private(_: &fs::Metadata) -> Result<(), String> {
+    Ok(())
+}

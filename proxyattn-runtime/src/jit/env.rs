@@ -1,0 +1,124 @@
+//! Every environment variable that the JIT reads. Nothing else in `jit/` asks the environment.
+//!
+//! | Variable | Meaning | Unset |
+//! |---|---|---|
+//! | `PROXYATTN_NVRTC` | the NVRTC library, or the directory that holds it; nothing else is tried | the search of [`Nvrtc::open`](super::Nvrtc::open) |
+//! | `PROXYATTN_CACHE_DIR` | the cubin cache's directory | `XDG_CACHE_HOME/proxyattn`, else `HOME/.cache/proxyattn`, else no cache on disk |
+//! | `PROXYATTN_CACHE_MIB` | the cache's size in MiB; the least recently used cubins are deleted above it | `512` |
+//! | `PROXYATTN_JIT` | `allow`, or `deny`: a kernel that is not cached is an error, never a compilation | `allow` |
+//! | `CUDA_HOME`, `CUDA_PATH` | a CUDA toolkit to look for NVRTC in | not searched |
+//! | `VIRTUAL_ENV`, `CONDA_PREFIX` | an active Python environment to look for NVRTC's wheel in | not searched |
+//! | `XDG_CACHE_HOME`, `HOME` | where a user's caches live; relative paths are ignored | no cache on disk |
+//!
+//! An empty value counts as unset. [`JitOptions`](super::JitOptions) wins over all of them.
+
+use crate::{Error, Result};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+pub(super) const NVRTC: &str = "PROXYATTN_NVRTC";
+pub(super) const CACHE_DIR: &str = "PROXYATTN_CACHE_DIR";
+pub(super) const CACHE_MIB: &str = "PROXYATTN_CACHE_MIB";
+pub(super) const JIT: &str = "PROXYATTN_JIT";
+pub(super) const TOOLKITS: [&str; 2] = ["CUDA_HOME", "CUDA_PATH"];
+pub(super) const PYTHONS: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
+const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+const HOME: &str = "HOME";
+
+const ALL: [&str; 10] = [
+    NVRTC,
+    CACHE_DIR,
+    CACHE_MIB,
+    JIT,
+    TOOLKITS[0],
+    TOOLKITS[1],
+    PYTHONS[0],
+    PYTHONS[1],
+    XDG_CACHE_HOME,
+    HOME,
+];
+
+/// The variables of the table above, read once: of the process, or made up by a test.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Env {
+    vars: Vec<(String, OsString)>,
+}
+
+impl Env {
+    /// What this process was given.
+    pub fn process() -> Self {
+        Self::of(ALL.iter().filter_map(|&name| Some((name, std::env::var_os(name)?))))
+    }
+
+    /// Exactly these variables.
+    pub fn of<N: Into<String>, V: Into<OsString>>(vars: impl IntoIterator<Item = (N, V)>) -> Self {
+        Self { vars: vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+
+    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
+        let (_, value) = self.vars.iter().find(|(known, value)| known == name && !value.is_empty())?;
+        Some(PathBuf::from(value))
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.path(name).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    /// `None` where neither a cache nor a home directory is named.
+    pub(super) fn cache_dir(&self) -> Option<PathBuf> {
+        let user = || {
+            let xdg = self.path(XDG_CACHE_HOME).filter(|path| path.is_absolute());
+            let home = || self.path(HOME).filter(|path| path.is_absolute()).map(|home| home.join(".cache"));
+            xdg.or_else(home).map(|caches| caches.join("proxyattn"))
+        };
+        self.path(CACHE_DIR).or_else(user)
+    }
+
+    pub(super) fn cache_bytes(&self) -> Result<Option<u64>> {
+        let Some(text) = self.text(CACHE_MIB) else { return Ok(None) };
+        match text.parse::<u64>().ok().and_then(|mib| mib.checked_mul(1 << 20)) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => {
+                Err(Error::Environment { variable: CACHE_MIB, expected: "a whole number of MiB", got: text })
+            }
+        }
+    }
+
+    pub(super) fn may_compile(&self) -> Result<bool> {
+        match self.text(JIT).as_deref() {
+            None | Some("allow") => Ok(true),
+            Some("deny") => Ok(false),
+            Some(other) => {
+                Err(Error::Environment { variable: JIT, expected: "`allow` or `deny`", got: other.into() })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_follows_the_first_directory_that_is_named() {
+        let dir = |vars: &[(&str, &str)]| Env::of(vars.iter().copied()).cache_dir();
+        assert_eq!(dir(&[]), None);
+        assert_eq!(dir(&[(HOME, "/h")]), Some("/h/.cache/proxyattn".into()));
+        assert_eq!(dir(&[(HOME, "/h"), (XDG_CACHE_HOME, "/x")]), Some("/x/proxyattn".into()));
+        assert_eq!(dir(&[(HOME, "/h"), (XDG_CACHE_HOME, "x")]), Some("/h/.cache/proxyattn".into()));
+        assert_eq!(dir(&[(HOME, "/h"), (CACHE_DIR, "c")]), Some("c".into()));
+        assert_eq!(dir(&[(HOME, "/h"), (CACHE_DIR, "")]), Some("/h/.cache/proxyattn".into()));
+    }
+
+    #[test]
+    fn values_that_mean_nothing_are_refused() {
+        assert_eq!(Env::of([(CACHE_MIB, "3")]).cache_bytes().unwrap(), Some(3 << 20));
+        for wrong in ["3 GiB", "-1", "99999999999999999"] {
+            assert!(Env::of([(CACHE_MIB, wrong)]).cache_bytes().is_err(), "{wrong}");
+        }
+        assert!(Env::default().may_compile().unwrap());
+        assert!(!Env::of([(JIT, "deny")]).may_compile().unwrap());
+        let error = Env::of([(JIT, "never")]).may_compile().unwrap_err();
+        assert_eq!(error.to_string(), "`PROXYATTN_JIT`: expected `allow` or `deny`, got `never`");
+    }
+}

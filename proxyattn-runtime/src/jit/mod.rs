@@ -1,0 +1,195 @@
+//! CUDA source to cubins: once a machine, then from a cache.
+//!
+//! ```text
+//! Program, Target ─▶ key ─▶ memory ─▶ disk ─▶ allowed? ─▶ lock ─▶ disk again ─▶ NVRTC ─▶ publish
+//!                            flight.rs  cache/   env.rs      cache/                nvrtc/   cache/
+//! ```
+//!
+//! * [`Jit`] is the whole of it; [`Nvrtc`] is the compiler, found and opened at run time when the first key is
+//!   asked for. Nothing of CUDA is linked.
+//! * What comes back is what was compiled, whether or not it could be stored or someone else was faster.
+//! * The key holds the compiler's version and build, so NVRTC has to be there even for a hit.
+//! * A missing compiler, an unknown GPU, a refused source: each is its own [`Error`]. The cache has
+//!   none: whatever its files do is counted ([`Jit::counters`]), logged, and otherwise ignored.
+
+mod cache;
+mod compiler;
+mod cubin;
+pub mod env;
+mod flight;
+mod nvrtc;
+mod options;
+mod program;
+
+pub use cache::Counters;
+pub use compiler::{Compiler, Invocation};
+pub use cubin::{Cubin, KernelUsage};
+pub use env::Env;
+pub use nvrtc::Nvrtc;
+pub use options::JitOptions;
+pub use program::{Program, Target};
+
+use crate::{Error, Result};
+use cache::{Cache, Key};
+use flight::Flights;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+/// 512 MiB: some ten thousand kernels.
+const CACHE_BYTES: u64 = 512 << 20;
+
+/// A compiler behind a cache. Share one: cubins in memory are its own.
+pub struct Jit {
+    compiler: Box<dyn Compiler>,
+    cache: Cache,
+    flights: Flights,
+    may_compile: bool,
+}
+
+impl Jit {
+    /// NVRTC behind a cache. Nothing is opened or made before it is needed.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: a variable holds nonsense.
+    pub fn new(options: JitOptions) -> Result<Self> {
+        let nvrtc =
+            Lazy { explicit: options.nvrtc.clone(), env: options.env.clone(), open: Mutex::default() };
+        Self::with_compiler(options, nvrtc)
+    }
+
+    /// Another compiler behind a cache.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_compiler(options: JitOptions, compiler: impl Compiler + 'static) -> Result<Self> {
+        let JitOptions { cache_dir, cache_bytes, compile, patience, env, .. } = options;
+        let bytes = cache_bytes.map_or_else(|| env.cache_bytes(), |bytes| Ok(Some(bytes)))?;
+        let may_compile = compile.map_or_else(|| env.may_compile(), Ok)?;
+        let dir = cache_dir.or_else(|| env.cache_dir());
+        Ok(Self {
+            compiler: Box::new(compiler),
+            cache: Cache::new(dir, bytes.unwrap_or(CACHE_BYTES), patience),
+            flights: Flights::default(),
+            may_compile,
+        })
+    }
+
+    /// The one of this process, set up by the environment as it was at the first call.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn global() -> Result<&'static Self> {
+        static GLOBAL: OnceLock<Result<Jit>> = OnceLock::new();
+        GLOBAL.get_or_init(|| Self::new(JitOptions::default())).as_ref().map_err(Clone::clone)
+    }
+
+    /// The cubin of a program: from memory, from disk, or compiled now. Threads that ask for the same one
+    /// meanwhile wait for it.
+    ///
+    /// # Errors
+    /// NVRTC is missing or unusable ([`Error::NvrtcNotFound`] and its kin) or does not know the target; the source
+    /// does not compile ([`Error::Compile`], with the path of the source); compiling is forbidden
+    /// ([`Error::JitDenied`]). Never because of the cache.
+    pub fn cubin(&self, program: &Program, target: Target) -> Result<Arc<Cubin>> {
+        let key = Key::of(program, target, &self.compiler.invocation(program, target)?);
+        let (cubin, waited) = self.flights.join(key, || self.fetch(&key, program, target).map(Arc::new));
+        if waited && cubin.is_ok() {
+            self.cache.tally.memory_hits.add(1);
+        }
+        cubin
+    }
+
+    /// Forgets a cubin, in memory and on disk: for one that the driver refuses to load. The next
+    /// [`cubin`](Self::cubin) compiles it again; if that is refused too, the cache is not to blame.
+    pub fn discard(&self, program: &Program, target: Target) {
+        // Without a compiler there is no key, and nothing can have come from under it.
+        let Ok(invocation) = self.compiler.invocation(program, target) else { return };
+        let key = Key::of(program, target, &invocation);
+        self.flights.forget(&key);
+        self.cache.remove(&key);
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.cache.tally.read()
+    }
+
+    /// The cache's directory, or `None` if there is none to be used; [`trouble`](Self::trouble) says why.
+    pub fn cache_dir(&self) -> Option<&Path> {
+        self.cache.root()
+    }
+
+    /// The first thing that went wrong with the cache.
+    pub fn trouble(&self) -> Option<String> {
+        self.cache.trouble()
+    }
+
+    fn fetch(&self, key: &Key, program: &Program, target: Target) -> Result<Cubin> {
+        let tally = &self.cache.tally;
+        let stored = || self.cache.get(key).inspect(|_| tally.disk_hits.add(1));
+        if let Some(cubin) = stored() {
+            return Ok(cubin);
+        }
+        tally.misses.add(1);
+        if !self.may_compile {
+            return Err(self.denied(program, target));
+        }
+        let _lock = self.cache.lock(key);
+        // Someone else may have finished since, most likely while this process waited for the lock.
+        if let Some(cubin) = stored() {
+            return Ok(cubin);
+        }
+        tally.compiles.add(1);
+        let begun = Instant::now();
+        match self.compiler.compile(program, target) {
+            Ok(cubin) => {
+                let millis = begun.elapsed().as_millis();
+                tracing::info!("compiled `{}` for {target} in {millis} ms", program.name);
+                self.cache.put(key, &cubin);
+                Ok(cubin)
+            }
+            Err(Error::Compile { program: name, target, log, .. }) => {
+                let source_path = self.cache.keep_source(key, &name, &program.source);
+                Err(Error::Compile { program: name, target, source_path, log })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn denied(&self, program: &Program, target: Target) -> Error {
+        let cache = match self.cache.root() {
+            Some(root) => format!("`{}`", root.display()),
+            None => self.cache.trouble().unwrap_or_default(),
+        };
+        Error::JitDenied { program: program.name.clone(), target: target.to_string(), cache }
+    }
+}
+
+/// NVRTC, opened when it is first asked for. A failure is not kept: the next request searches again.
+struct Lazy {
+    explicit: Option<PathBuf>,
+    env: Env,
+    open: Mutex<Option<Arc<Nvrtc>>>,
+}
+
+impl Lazy {
+    fn get(&self) -> Result<Arc<Nvrtc>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(nvrtc) = &*open {
+            return Ok(nvrtc.clone());
+        }
+        let nvrtc = Arc::new(Nvrtc::open(self.explicit.as_deref(), &self.env)?);
+        Ok(open.insert(nvrtc).clone())
+    }
+}
+
+impl Compiler for Lazy {
+    fn invocation(&self, program: &Program, target: Target) -> Result<Invocation> {
+        self.get()?.invocation(program, target)
+    }
+
+    fn compile(&self, program: &Program, target: Target) -> Result<Cubin> {
+        self.get()?.compile(program, target)
+    }
+}

@@ -1,0 +1,52 @@
+//! The options of every compilation.
+//!
+//! They are the same everywhere, so that a gate that looked at a kernel's code has looked at the code that
+//! runs. Older libraries refuse options that they do not know; what they lack is left out.
+//!
+//! | Option | From | Why |
+//! |---|---|---|
+//! | `--gpu-architecture=sm_XY` | | `sm_`, never `compute_`: the latter yields PTX and an empty cubin |
+//! | `--std=c++17` | | what the templates are written in |
+//! | `--minimal` | 12.4 | no texture types or runtime API in the preamble: a faster front end, the same code |
+//! | `--no-cache` | 12.9 | no second cache in the driver, and no `cuInit` from inside a compilation |
+//! | `--modify-stack-limit=false` | | the process's stack limit is not the compiler's to change |
+//! | `--ftz=true`, `--prec-div=false`, `--prec-sqrt=false` | | fast reciprocals without a slow path; `fmad` stays as it is |
+//! | `--ptxas-options=-v` | | registers, stack and spills in the log |
+//! | `--ptxas-options=--warn-on-spills` | | a line for each kernel that spills |
+
+use crate::jit::Target;
+
+/// Options, and the first version that knows them.
+const FIXED: [(&str, (u32, u32)); 9] = [
+    ("--std=c++17", (11, 2)),
+    ("--minimal", (12, 4)),
+    ("--no-cache", (12, 9)),
+    ("--modify-stack-limit=false", (11, 2)),
+    ("--ftz=true", (11, 2)),
+    ("--prec-div=false", (11, 2)),
+    ("--prec-sqrt=false", (11, 2)),
+    ("--ptxas-options=-v", (11, 2)),
+    ("--ptxas-options=--warn-on-spills", (11, 2)),
+];
+
+/// The whole list: architecture, fixed options, the program's own.
+pub(super) fn options(version: (u32, u32), target: Target, own: &[String]) -> Vec<String> {
+    let fixed = FIXED.iter().filter(|(_, since)| version >= *since).map(|(option, _)| (*option).to_owned());
+    std::iter::once(format!("--gpu-architecture={target}")).chain(fixed).chain(own.iter().cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_libraries_are_spared_what_they_refuse() {
+        let options = |version| options(version, Target::SM_90A, &["-DSTAGES=3".into()]);
+        assert_eq!(options((13, 0)).len(), FIXED.len() + 2);
+        assert_eq!(options((13, 0))[0], "--gpu-architecture=sm_90a");
+        assert_eq!(options((13, 0)).last().unwrap(), "-DSTAGES=3");
+        assert!(!options((12, 8)).contains(&"--no-cache".to_owned()));
+        assert!(options((12, 8)).contains(&"--minimal".to_owned()));
+        assert!(!options((12, 3)).contains(&"--minimal".to_owned()));
+    }
+}

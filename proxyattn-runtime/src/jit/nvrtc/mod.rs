@@ -1,0 +1,279 @@
+//! NVRTC, opened at run time: CUDA source in, a cubin out. No GPU or driver is needed.
+//!
+//! ```text
+//! places ──▶ dlopen ──▶ version ≥ 11.2? ──▶ builtins beside it ──▶ create ─▶ compile ─▶ log ─▶ cubin
+//! search.rs             table.rs                                   └──────── flags.rs ────────┘
+//! ```
+//!
+//! * A missing library, a missing symbol and an old version are errors that say what was searched.
+//! * `libnvrtc-builtins.so.X.Y` is opened by absolute path before the first compilation. NVRTC asks the dynamic
+//!   linker for it by name alone, and 13.0 carries no search path of its own: with the file already open, the
+//!   name resolves to it.
+//! * Libraries stay open until the process ends.
+
+mod flags;
+mod search;
+mod table;
+
+use super::{Compiler, Cubin, Env, Invocation, Program, Target};
+use crate::{Error, Result};
+use core::ffi::c_char;
+use core::ptr;
+use libloading::Library;
+use search::Place;
+use std::ffi::CString;
+use std::fs::Metadata;
+use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
+use table::{Handle, Table};
+
+/// `NVRTC_ERROR_COMPILATION`.
+const COMPILATION_FAILED: i32 = 6;
+
+/// An open NVRTC library.
+pub struct Nvrtc {
+    table: Table,
+    identity: String,
+    supported: Vec<u32>,
+    _builtins: Option<ManuallyDrop<Library>>,
+}
+
+impl Nvrtc {
+    /// Opens the first usable library of: the `explicit` file or directory, else `PROXYATTN_NVRTC`, and nothing
+    /// else if one of them is given; the toolkit at `CUDA_HOME` or `CUDA_PATH`; the wheel in the Python
+    /// environment at `VIRTUAL_ENV` or `CONDA_PREFIX`; whatever the dynamic linker finds.
+    ///
+    /// # Errors
+    /// [`Error::NvrtcNotFound`] with every place searched; [`Error::NvrtcSymbol`], [`Error::NvrtcTooOld`] or
+    /// [`Error::NvrtcCall`] for the first library that is there and cannot be used, if no other can.
+    pub fn open(explicit: Option<&Path>, env: &Env) -> Result<Self> {
+        let mut searched = Vec::new();
+        let mut unusable = None;
+        for place in search::places(explicit, env) {
+            let path = match place {
+                Place::Empty(why) => {
+                    searched.push(why);
+                    continue;
+                }
+                // Absolute, because the linker searches its own path for names without a slash.
+                Place::File(path) => std::path::absolute(&path).unwrap_or(path),
+                Place::Name(name) => PathBuf::from(name),
+            };
+            // SAFETY: runs the initialisers of a library that the user, or the system, names as NVRTC.
+            match unsafe { Library::new(&path) } {
+                Ok(library) => match Self::with(library, path) {
+                    Ok(nvrtc) => return Ok(nvrtc),
+                    Err(error) => {
+                        searched.push(error.to_string());
+                        unusable.get_or_insert(error);
+                    }
+                },
+                Err(error) => searched.push(format!("`{}` ({})", path.display(), reason(&error))),
+            }
+        }
+        Err(unusable.unwrap_or(Error::NvrtcNotFound { searched }))
+    }
+
+    fn with(library: Library, path: PathBuf) -> Result<Self> {
+        let path = file_of(&library).unwrap_or(path);
+        let table = Table::resolve(library, path)?;
+        let (major, minor) = table.version;
+        let builtins = beside(&table.library, &format!("libnvrtc-builtins.so.{major}.{minor}"));
+        let mut identity = format!("nvrtc {major}.{minor}{}", build(&table.library));
+        let _builtins = builtins.and_then(|path| {
+            identity += &build(&path);
+            // SAFETY: the library's own companion, which it would open itself.
+            unsafe { Library::new(&path) }.ok().map(ManuallyDrop::new)
+        });
+        let supported = table.supported()?;
+        Ok(Self { table, identity, supported, _builtins })
+    }
+
+    /// Major and minor version; the build is in [`Invocation::compiler`].
+    pub fn version(&self) -> (u32, u32) {
+        self.table.version
+    }
+
+    /// The file that was opened.
+    pub fn library(&self) -> &Path {
+        &self.table.library
+    }
+
+    /// The compute capabilities that it makes code for, as 90 for 9.0.
+    pub fn supported(&self) -> &[u32] {
+        &self.supported
+    }
+
+    fn log(&self, handle: Handle) -> Result<String> {
+        let mut size = 0;
+        // SAFETY: `handle` is a live program, `size` outlives the call.
+        self.table.check("nvrtcGetProgramLogSize", unsafe { (self.table.log_size)(handle, &mut size) })?;
+        let mut log = self.buffer("nvrtcGetProgramLogSize", size)?;
+        if size > 0 {
+            // SAFETY: the library writes as many bytes as it has just announced.
+            let code = unsafe { (self.table.log)(handle, log.as_mut_ptr().cast::<c_char>()) };
+            self.table.check("nvrtcGetProgramLog", code)?;
+        }
+        while log.pop_if(|byte| *byte == 0).is_some() {}
+        Ok(String::from_utf8_lossy(&log).into_owned())
+    }
+
+    fn cubin(&self, handle: Handle) -> Result<Vec<u8>> {
+        let mut size = 0;
+        // SAFETY: `handle` is a live program, `size` outlives the call.
+        self.table.check("nvrtcGetCUBINSize", unsafe { (self.table.cubin_size)(handle, &mut size) })?;
+        let mut cubin = self.buffer("nvrtcGetCUBINSize", size)?;
+        if size > 0 {
+            // SAFETY: the library writes as many bytes as it has just announced.
+            let code = unsafe { (self.table.cubin)(handle, cubin.as_mut_ptr().cast::<c_char>()) };
+            self.table.check("nvrtcGetCUBIN", code)?;
+        }
+        Ok(cubin)
+    }
+
+    /// Zeroed room for what the library announces; a nonsensical size is an error, not an abort.
+    fn buffer(&self, call: &'static str, size: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size).map_err(|_| Error::NvrtcCall {
+            library: self.table.library.clone(),
+            call,
+            code: 0,
+            why: format!("it announces {size} bytes"),
+            log: String::new(),
+        })?;
+        bytes.resize(size, 0);
+        Ok(bytes)
+    }
+}
+
+impl Compiler for Nvrtc {
+    fn invocation(&self, program: &Program, target: Target) -> Result<Invocation> {
+        program.check()?;
+        if !self.supported.contains(&target.capability()) {
+            return Err(Error::NvrtcTarget {
+                library: self.table.library.clone(),
+                version: self.table.version,
+                target: target.to_string(),
+                supported: self.supported.clone(),
+            });
+        }
+        let options = flags::options(self.table.version, target, &program.options);
+        Ok(Invocation { compiler: self.identity.clone(), options })
+    }
+
+    fn compile(&self, program: &Program, target: Target) -> Result<Cubin> {
+        let options = self.invocation(program, target)?.options;
+        let c_string = |text: &str| {
+            CString::new(text).map_err(|_| Error::Program {
+                program: program.name.clone(),
+                expected: "text without NUL",
+                got: format!("{text:?}"),
+            })
+        };
+        let (name, source) = (c_string(&program.name)?, c_string(&program.source)?);
+        let options: Vec<_> = options.iter().map(|option| c_string(option)).collect::<Result<_>>()?;
+        let options: Vec<_> = options.iter().map(|option| option.as_ptr()).collect();
+
+        let mut live = Live { table: &self.table, handle: ptr::null_mut() };
+        // SAFETY: the strings outlive the call, which copies them; no headers are given.
+        let code = unsafe {
+            (self.table.create)(&mut live.handle, source.as_ptr(), name.as_ptr(), 0, ptr::null(), ptr::null())
+        };
+        self.table.check("nvrtcCreateProgram", code)?;
+        // SAFETY: `handle` was just made; the options' strings outlive the call.
+        let code = unsafe { (self.table.compile)(live.handle, options.len() as i32, options.as_ptr()) };
+        if code != 0 {
+            // Without a log the code alone has to do.
+            let log = self.log(live.handle).unwrap_or_default();
+            return Err(match code {
+                COMPILATION_FAILED => Error::Compile {
+                    program: program.name.clone(),
+                    target: target.to_string(),
+                    source_path: None,
+                    log,
+                },
+                _ => self.table.error("nvrtcCompileProgram", code, log),
+            });
+        }
+        let (log, bytes) = (self.log(live.handle)?, self.cubin(live.handle)?);
+        if !bytes.starts_with(b"\x7fELF") {
+            return Err(Error::NotACubin {
+                program: program.name.clone(),
+                target: target.to_string(),
+                library: self.table.library.clone(),
+                got: format!("{} bytes that are none", bytes.len()),
+            });
+        }
+        Ok(Cubin::new(bytes, log))
+    }
+}
+
+/// A program that is destroyed on every way out.
+struct Live<'a> {
+    table: &'a Table,
+    handle: Handle,
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        if !self.handle.is_null() {
+            // SAFETY: made by this library and not destroyed before. Failing costs a few kilobytes.
+            unsafe { (self.table.destroy)(&mut self.handle) };
+        }
+    }
+}
+
+/// What tells one build of a version from another: its size and time.
+fn build(path: &Path) -> String {
+    let stamp = |file: Metadata| {
+        let time = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(format!(", {} bytes of {}.{:09}", file.len(), time.as_secs(), time.subsec_nanos()))
+    };
+    path.metadata().ok().and_then(stamp).unwrap_or_default()
+}
+
+/// A file in the directory of `library`, or of what it links to.
+fn beside(library: &Path, name: &str) -> Option<PathBuf> {
+    let real = library.canonicalize().ok();
+    let places = [Some(library), real.as_deref()];
+    places.into_iter().flatten().map(|place| place.with_file_name(name)).find(|path| path.exists())
+}
+
+/// The linker's message, without what the caller says anyway.
+fn reason(error: &libloading::Error) -> String {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    source.unwrap_or_else(|| error.to_string())
+}
+
+#[cfg(not(unix))]
+fn file_of(_: &Library) -> Option<PathBuf> {
+    None
+}
+
+/// Which file the linker opened under a bare name.
+#[cfg(unix)]
+fn file_of(library: &Library) -> Option<PathBuf> {
+    use core::ffi::{CStr, c_void};
+    use std::os::unix::ffi::OsStrExt;
+
+    #[repr(C)]
+    struct Info {
+        file: *const c_char,
+        base: *mut c_void,
+        symbol: *const c_char,
+        address: *mut c_void,
+    }
+    unsafe extern "C" {
+        fn dladdr(address: *const c_void, info: *mut Info) -> i32;
+    }
+    // SAFETY: the address is not followed.
+    let address = unsafe { library.get::<*const c_void>("nvrtcVersion") }.ok()?;
+    let mut info =
+        Info { file: ptr::null(), base: ptr::null_mut(), symbol: ptr::null(), address: ptr::null_mut() };
+    // SAFETY: `info` has the layout of `Dl_info` and outlives the call.
+    let found = unsafe { dladdr(*address, &mut info) } != 0 && !info.file.is_null();
+    // SAFETY: the linker's own copy of the path, which lives as long as the library, that is, for ever.
+    let path = found.then(|| unsafe { CStr::from_ptr(info.file) })?;
+    let path = PathBuf::from(std::ffi::OsStr::from_bytes(path.to_bytes()));
+    path.is_absolute().then_some(path)
+}

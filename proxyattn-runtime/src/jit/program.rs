@@ -1,0 +1,137 @@
+//! What is compiled, and for which GPU.
+
+use crate::{Error, Result};
+use core::fmt;
+use proxyattn_codegen::Arch;
+
+/// CUDA source with a name for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Program {
+    /// What the compiler's log calls the file, and errors the kernel.
+    pub name: String,
+    /// The whole translation unit: no header is on any path.
+    pub source: String,
+    /// Options after the fixed ones, as `-DSTAGES=3`.
+    pub options: Vec<String>,
+}
+
+impl Program {
+    /// A program without options of its own.
+    pub fn new(name: impl Into<String>, source: impl Into<String>) -> Self {
+        Self { name: name.into(), source: source.into(), options: Vec::new() }
+    }
+
+    /// The program with one more option.
+    #[must_use]
+    pub fn option(mut self, option: impl Into<String>) -> Self {
+        self.options.push(option.into());
+        self
+    }
+
+    /// That C strings can be made of it, and that its options may be given.
+    pub(super) fn check(&self) -> Result<()> {
+        let refuse = |expected, got: &dyn fmt::Debug| {
+            Err(Error::Program { program: self.name.replace('\0', "\\0"), expected, got: format!("{got:?}") })
+        };
+        if self.name.is_empty() || self.name.contains('\0') {
+            return refuse("a name without NUL", &self.name);
+        }
+        if let Some(at) = self.source.find('\0') {
+            return refuse("a source without NUL", &format_args!("one at byte {at}"));
+        }
+        for option in &self.options {
+            if option.contains('\0') {
+                return refuse("options without NUL", option);
+            }
+            if LEAKING.iter().any(|leaking| option.starts_with(leaking)) {
+                return refuse("no option that changes later compilations of the process", option);
+            }
+            if ARCHITECTURE.iter().any(|arch| option.starts_with(arch)) {
+                return refuse("an architecture in the target alone", option);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One compilation with any of these changes the code of every later one in the process, whatever its
+/// program (seen in NVRTC 13.0 and 13.5). A debug build needs a process of its own.
+const LEAKING: [&str; 4] = ["-G", "--device-debug", "--Ofast-compile", "-Ofc"];
+
+/// Spellings of what [`Target`] says.
+const ARCHITECTURE: [&str; 2] = ["--gpu-architecture", "-arch"];
+
+/// The GPU that a cubin is for: exactly this compute capability, or a later minor version of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    major: u8,
+    minor: u8,
+    specific: bool,
+}
+
+impl Target {
+    /// `sm_80`: 8.0 and later 8.x.
+    pub const SM_80: Target = Target::new(8, 0);
+    /// `sm_90a`: Hopper with `wgmma` and TMA.
+    pub const SM_90A: Target = Target::new(9, 0).specific();
+
+    /// The portable instructions of a compute capability.
+    pub const fn new(major: u8, minor: u8) -> Self {
+        Self { major, minor, specific: false }
+    }
+
+    /// With the instructions that no later architecture promises: `sm_90` becomes `sm_90a`.
+    #[must_use]
+    pub const fn specific(mut self) -> Self {
+        self.specific = true;
+        self
+    }
+
+    /// The number that NVRTC lists: 90 for `sm_90` and `sm_90a`.
+    pub const fn capability(self) -> u32 {
+        self.major as u32 * 10 + self.minor as u32
+    }
+}
+
+impl From<Arch> for Target {
+    /// The oldest GPU of a family.
+    fn from(arch: Arch) -> Self {
+        match arch {
+            Arch::Sm90a => Self::SM_90A,
+            _ => Self::SM_80,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let suffix = if self.specific { "a" } else { "" };
+        write!(f, "sm_{}{}{suffix}", self.major, self.minor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_spelled_as_the_compiler_spells_it() {
+        for &arch in Arch::ALL {
+            assert_eq!(Target::from(arch).to_string(), arch.as_str());
+        }
+        assert_eq!(Target::new(12, 0).to_string(), "sm_120");
+        assert_eq!(Target::SM_90A.capability(), 90);
+    }
+
+    #[test]
+    fn options_that_spoil_other_compilations_are_refused() {
+        for option in ["-G", "--device-debug", "--Ofast-compile=max", "-arch=sm_75", "-D\0"] {
+            let error = Program::new("k", "").option(option).check().unwrap_err();
+            assert!(error.to_string().starts_with("`k`: expected "), "{error}");
+        }
+        Program::new("k", "").option("-DGROUP=4").check().unwrap();
+        assert!(Program::new("", "").check().is_err());
+        assert!(Program::new("k", "a\0").check().is_err());
+    }
+}

@@ -1,0 +1,120 @@
+/* A library that looks like NVRTC and does as the test that compiles it says:
+ *   MAJOR, MINOR   its version
+ *   FAIL, CODE     the function whose name is FAIL returns CODE
+ *   OMIT_x         there is no function nvrtcx
+ *   IMAGE          what it compiles everything to
+ *   HUGE_SIZE      it announces an image that no machine has room for
+ *   BUILTINS       the name of a library that must be open before it compiles
+ * The log repeats the options, one a line. A program that was not destroyed spoils the next one. */
+#include <dlfcn.h>
+#include <stddef.h>
+#include <string.h>
+
+#ifndef MAJOR
+#define MAJOR 13
+#define MINOR 0
+#endif
+#ifndef FAIL
+#define FAIL ""
+#define CODE 0
+#endif
+#ifndef IMAGE
+#define IMAGE "\177ELF stub"
+#endif
+#define FAILING(name) if (strcmp(FAIL, name) == 0) return CODE
+
+static int live;
+static char text[4096];
+
+#ifndef OMIT_Version
+int nvrtcVersion(int *major, int *minor) {
+    FAILING("nvrtcVersion");
+    *major = MAJOR;
+    *minor = MINOR;
+    return 0;
+}
+#endif
+#ifndef OMIT_GetErrorString
+const char *nvrtcGetErrorString(int code) { return code == 99 ? NULL : "STUB_ERROR"; }
+#endif
+#ifndef OMIT_GetNumSupportedArchs
+int nvrtcGetNumSupportedArchs(int *count) {
+    FAILING("nvrtcGetNumSupportedArchs");
+    *count = 2;
+    return 0;
+}
+#endif
+#ifndef OMIT_GetSupportedArchs
+int nvrtcGetSupportedArchs(int *archs) {
+    FAILING("nvrtcGetSupportedArchs");
+    archs[0] = 80;
+    archs[1] = 90;
+    return 0;
+}
+#endif
+#ifndef OMIT_CreateProgram
+int nvrtcCreateProgram(void **program, const char *source, const char *name, int headers, const char **texts,
+                       const char **names) {
+    (void)source, (void)name, (void)headers, (void)texts, (void)names;
+    FAILING("nvrtcCreateProgram");
+    if (live++) return 98;
+    *program = &live;
+    return 0;
+}
+#endif
+#ifndef OMIT_CompileProgram
+int nvrtcCompileProgram(void *program, int count, const char **options) {
+    (void)program;
+    text[0] = 0;
+    for (int i = 0; i < count; ++i) strcat(strcat(text, options[i]), "\n");
+    FAILING("nvrtcCompileProgram");
+#ifdef BUILTINS
+    if (!dlopen(BUILTINS, RTLD_NOW)) return 7;
+#endif
+    return 0;
+}
+#endif
+#ifndef OMIT_GetProgramLogSize
+int nvrtcGetProgramLogSize(void *program, size_t *size) {
+    (void)program;
+    FAILING("nvrtcGetProgramLogSize");
+    *size = strlen(text) + 1;
+    return 0;
+}
+#endif
+#ifndef OMIT_GetProgramLog
+int nvrtcGetProgramLog(void *program, char *log) {
+    (void)program;
+    FAILING("nvrtcGetProgramLog");
+    strcpy(log, text);
+    return 0;
+}
+#endif
+#ifndef OMIT_GetCUBINSize
+int nvrtcGetCUBINSize(void *program, size_t *size) {
+    (void)program;
+    FAILING("nvrtcGetCUBINSize");
+#ifdef HUGE_SIZE
+    *size = (size_t)-1 / 2;
+#else
+    *size = sizeof(IMAGE) - 1;
+#endif
+    return 0;
+}
+#endif
+#ifndef OMIT_GetCUBIN
+int nvrtcGetCUBIN(void *program, char *cubin) {
+    (void)program;
+    FAILING("nvrtcGetCUBIN");
+    memcpy(cubin, IMAGE, sizeof(IMAGE) - 1);
+    return 0;
+}
+#endif
+#ifndef OMIT_DestroyProgram
+int nvrtcDestroyProgram(void **program) {
+    live = 0;
+    *program = NULL;
+    FAILING("nvrtcDestroyProgram");
+    return 0;
+}
+#endif

@@ -1,0 +1,66 @@
+//! The configurations whose kernels are looked at: together they hold every value of every key.
+
+use proxyattn_codegen::{Block, Budget, Dtype, Keep, Rows, Spec, Stride};
+
+const fn dynamic(gamma: f64, min_tokens: u32, rows: Rows) -> Budget {
+    Budget::Dynamic { gamma, min_tokens, rows }
+}
+
+/// A name for each, as files are called.
+pub(crate) const CONFIGURATIONS: &[(&str, Spec)] = &[
+    ("default", Spec::DEFAULT),
+    ("paper", Spec { groups: Some(1), ..Spec::PAPER }),
+    ("dense", Spec { budget: Budget::All, ..Spec::DEFAULT }),
+    (
+        "small_f16",
+        Spec {
+            head_dim: 64,
+            block: Block { q: 32, kv: 32 },
+            dtype: Dtype::F16,
+            budget: Budget::Ratio { share: 0.1 },
+            ..Spec::DEFAULT
+        },
+    ),
+    (
+        "wide_blocks",
+        Spec {
+            block: Block { q: 128, kv: 128 },
+            groups: Some(4),
+            stride: Stride { q: 16, kv: 2 },
+            budget: Budget::TopK { blocks: 64 },
+            keep: Keep { sink: 2, local: 3 },
+            ..Spec::DEFAULT
+        },
+    ),
+    (
+        "head_dim_96",
+        Spec {
+            head_dim: 96,
+            block: Block { q: 128, kv: 64 },
+            stride: Stride { q: 1, kv: 1 },
+            heads: Some(32),
+            kv_heads: Some(32),
+            ..Spec::DEFAULT
+        },
+    ),
+    (
+        "head_dim_256",
+        Spec {
+            head_dim: 256,
+            scale: Some(0.0625),
+            budget: dynamic(0.85, 1024, Rows::Absolute),
+            keep: Keep { sink: 0, local: 0 },
+            ..Spec::DEFAULT
+        },
+    ),
+    (
+        "both_directions",
+        Spec {
+            head_dim: 64,
+            causal: false,
+            block: Block { q: 64, kv: 128 },
+            stride: Stride { q: 64, kv: 128 },
+            ..Spec::DEFAULT
+        },
+    ),
+];

@@ -1,0 +1,133 @@
+//! Compiles the kernels of every configuration for every architecture, and says what they take of a GPU.
+
+mod configurations;
+mod sass;
+mod wheels;
+
+use crate::run::Outcome;
+use configurations::CONFIGURATIONS;
+use proxyattn_codegen::{Arch, cuda};
+use proxyattn_runtime::jit::{Compiler, Cubin, Env, Nvrtc, Program, Target};
+use std::path::Path;
+
+/// What the kernels of a family are compiled for: the first and the last architecture that it has to serve, Hopper
+/// among them, since it is where the portable family is measured.
+const TARGETS: &[(Arch, Target)] =
+    &[(Arch::Sm80, Target::SM_80), (Arch::Sm80, Target::new(9, 0)), (Arch::Sm80, Target::new(12, 0))];
+
+/// Spills that are known: these kernels keep their accumulators in registers up to the last one, and what is pushed out
+/// is address arithmetic around the main loop. No more than this, in bytes stored and loaded.
+const KNOWN_SPILLS: &[(&str, u32)] = &[("attend", 168), ("dense", 132), ("select", 48)];
+
+/// Prints registers, spills, shared memory and code size of every kernel. With `--check`, whatever the compiler had to
+/// give up fails: an advisory, a warning, a spill that is not known, a kernel that does not fit a multiprocessor, a matrix product without
+/// tensor cores. The newest compiler must take the same text.
+pub(crate) fn run(options: &[String]) -> Outcome {
+    let check = match options {
+        [] => false,
+        [option] if option == "--check" => true,
+        _ => return Err(format!("`kernels`: expected nothing or --check, got {}", options.join(" "))),
+    };
+    let nvrtc = open(&wheels::nvrtc(false)?)?;
+    let nvdisasm = wheels::nvdisasm()?;
+    println!("{} ({})\n", nvrtc.library().display(), wheels::NVRTC);
+    println!(
+        "{:<17}{:<9}{:<18}{:>10}{:>8}{:>14}{:>10}{:>7}",
+        "configuration", "target", "kernel", "registers", "spills", "shared bytes", "code", "HMMA"
+    );
+    let mut faults = Vec::new();
+    for (name, spec) in CONFIGURATIONS {
+        for &(arch, target) in TARGETS {
+            let module = cuda::emit(spec, arch);
+            let program = Program::new(format!("{name}.cu"), module.source());
+            let cubin = compile(&nvrtc, &program, target)?;
+            let code = sass::functions(&nvdisasm, &cubin)?;
+            let mut fault = |what: String| faults.push(format!("{name} for {target}: {what}"));
+            complaints(&cubin).for_each(|line| fault(line.to_owned()));
+            for entry in &module.entries {
+                let usage = cubin
+                    .kernel(&entry.symbol)
+                    .ok_or_else(|| format!("{name}: no {} in the log", entry.symbol))?;
+                let function = code.get(entry.symbol.as_str()).copied().unwrap_or_default();
+                let spills = usage.spill_stores + usage.spill_loads;
+                println!(
+                    "{name:<17}{:<9}{:<18}{:>10}{spills:>8}{:>14}{:>10}{:>7}",
+                    target.to_string(),
+                    entry.name,
+                    usage.registers,
+                    shared(entry),
+                    function.bytes,
+                    function.hmma
+                );
+                let known = KNOWN_SPILLS.iter().find(|(kernel, _)| *kernel == entry.name);
+                if spills > known.map_or(0, |(_, bytes)| *bytes) {
+                    fault(format!("{} spills {spills} bytes", entry.name));
+                }
+                if usage.registers * entry.threads > 65_536 {
+                    fault(format!(
+                        "{}: {} registers for {} threads",
+                        entry.name, usage.registers, entry.threads
+                    ));
+                }
+                if multiplies(entry.name) && function.hmma == 0 {
+                    fault(format!("{}: no tensor-core instruction", entry.name));
+                }
+            }
+        }
+    }
+    if check {
+        newest(&mut faults)?;
+    }
+    match (check, faults.is_empty()) {
+        (_, true) => {
+            println!("\nNothing to complain about.");
+            Ok(())
+        }
+        (false, false) => {
+            println!("\n{}", faults.join("\n"));
+            Ok(())
+        }
+        (true, false) => Err(format!("kernels fall short:\n  {}", faults.join("\n  "))),
+    }
+}
+
+/// The newest NVRTC compiles every text; what its optimiser makes of it is not looked at.
+fn newest(faults: &mut Vec<String>) -> Outcome {
+    let nvrtc = open(&wheels::nvrtc(true)?)?;
+    for (name, spec) in CONFIGURATIONS {
+        let program = Program::new(format!("{name}.cu"), cuda::emit(spec, Arch::Sm80).source());
+        if let Err(error) = nvrtc.compile(&program, Target::SM_90A) {
+            faults.push(format!("{name} with the newest NVRTC: {error}"));
+        }
+    }
+    let (major, minor) = nvrtc.version();
+    println!("\nNVRTC {major}.{minor}, the newest, took every text.");
+    Ok(())
+}
+
+fn open(library: &Path) -> Outcome<Nvrtc> {
+    Nvrtc::open(Some(library), &Env::process()).map_err(|error| error.to_string())
+}
+
+fn compile(nvrtc: &Nvrtc, program: &Program, target: Target) -> Outcome<Cubin> {
+    nvrtc.compile(program, target).map_err(|error| error.to_string())
+}
+
+/// Lines of the log in which the compiler warns or gives advice: `(C75…)` is code that it had to serialise. Spills are
+/// judged by their number.
+fn complaints(cubin: &Cubin) -> impl Iterator<Item = &str> {
+    let lines = cubin.log().lines();
+    lines.filter(|line| (line.contains("warning") && !line.contains("are spilled")) || line.contains("(C75"))
+}
+
+/// Whether a kernel is a matrix product.
+fn multiplies(name: &str) -> bool {
+    matches!(name, "score" | "budget_partials" | "attend" | "dense")
+}
+
+fn shared(entry: &cuda::Entry) -> String {
+    match entry.shared.per_block {
+        0 => entry.shared.fixed.to_string(),
+        per_block => format!("{}+{per_block}/block", entry.shared.fixed),
+    }
+}
