@@ -11,6 +11,7 @@ pub use proxyattn_runtime::{
 
 /// What a program that runs attention wants in scope: `use proxyattn::prelude::*;`.
 pub mod prelude {
+    pub use crate::codegen::Arch;
     pub use crate::{
         AsView, Attention, AttentionKernel, Device, Problem, Tensor, View, ViewMut, proxy_attention,
     };

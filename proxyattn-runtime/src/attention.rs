@@ -6,7 +6,7 @@ use crate::{
 };
 use core::marker::PhantomData;
 use cudarc::driver::sys::CUstream;
-use proxyattn_codegen::Spec;
+use proxyattn_codegen::{Arch, Spec, cuda::emit};
 use std::sync::Arc;
 
 /// A type that stands for one attention configuration. `#[proxy_attention]` implements it.
@@ -17,6 +17,16 @@ pub trait AttentionKernel: 'static {
     const SPEC: Spec;
     /// Element type of Q, K, V and the output; `SPEC.dtype` as a type.
     type Elem: Element;
+
+    /// The CUDA text of the configuration for a family of GPUs, with its default tiles: header-free, to be read, diffed,
+    /// or compiled elsewhere. [`Arch::Sm80`] runs from Ampere on, Hopper included; the text for [`Arch::Sm90a`] is so
+    /// far the same one.
+    ///
+    /// # Panics
+    /// If `SPEC` breaks a rule, which the attribute rules out.
+    fn cuda_source(arch: Arch) -> String {
+        emit(&Self::SPEC, arch).source()
+    }
 }
 
 /// A kernel that is ready to run on a device. Cheap to clone, safe to share.
@@ -48,7 +58,7 @@ impl<K: AttentionKernel> Attention<K> {
         }
         let kernels = match device {
             Device::Cpu => None,
-            Device::Cuda(cuda) => Some(Arc::new(Kernels::load(K::NAME, &K::SPEC, cuda)?)),
+            Device::Cuda(cuda) => Some(Kernels::shared(K::NAME, &K::SPEC, cuda)?),
         };
         Ok(Self { device: device.clone(), kernels, kernel: PhantomData })
     }

@@ -143,7 +143,10 @@ impl Plan {
     /// Whether the budget's floor covers every row, so that nothing can be dropped whatever the scores say.
     fn keeps_every_block(&self) -> bool {
         let geometry = self.geometry();
-        (0..geometry.rows()).all(|row| geometry.count(&self.spec.budget, 0, row) == geometry.visible(row))
+        // The last row drops blocks first: for a long context this ends where it begins.
+        (0..geometry.rows())
+            .rev()
+            .all(|row| geometry.count(&self.spec.budget, 0, row) == geometry.visible(row))
     }
 
     /// The configuration.

@@ -168,7 +168,8 @@ impl Entry {
             // Two CTAs to an SM: for a third, the compiler would spill.
             "score" | "budget_partials" => "SCORING_THREADS, 2",
             "budget_counts" => "COUNT_THREADS",
-            "select" => "SELECT_THREADS",
+            // One CTA is enough: left to itself, the compiler spills a few bytes to fit one more.
+            "select" => "SELECT_THREADS, 1",
             _ => "TILE_THREADS",
         }
     }

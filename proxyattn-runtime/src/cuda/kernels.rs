@@ -7,7 +7,7 @@ use cudarc::driver::{CudaFunction, CudaModule, CudaSlice, sys::CUfunction_attrib
 use cudarc::nvrtc::Ptx;
 use proxyattn_codegen::Spec;
 use proxyattn_codegen::cuda::{Entry, Module, Shape, emit};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The kernels of one configuration on one device.
 pub(crate) struct Kernels {
@@ -21,9 +21,29 @@ pub(crate) struct Kernels {
     pub(super) workspace: Mutex<Option<CudaSlice<u8>>>,
 }
 
+/// Kernels that somebody holds. The same configuration on the same stream is loaded once.
+static LOADED: Mutex<Vec<Weak<Kernels>>> = Mutex::new(Vec::new());
+
 impl Kernels {
+    /// Those that are loaded already, or else from the cache, or compiled now.
+    pub(crate) fn shared(name: &'static str, spec: &Spec, device: &CudaDevice) -> Result<Arc<Self>> {
+        let held = |loaded: &[Weak<Self>]| {
+            let mut alive = loaded.iter().filter_map(Weak::upgrade);
+            alive.find(|kernels| kernels.device == *device && kernels.spec == *spec)
+        };
+        let lock = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kernels) = held(&lock()) {
+            return Ok(kernels);
+        }
+        let kernels = Arc::new(Self::load(name, spec, device)?); // unlocked: a compilation takes seconds
+        let mut loaded = lock();
+        loaded.retain(|other| other.strong_count() > 0);
+        loaded.push(Arc::downgrade(&kernels));
+        Ok(kernels)
+    }
+
     /// From the cache, or compiled now.
-    pub(crate) fn load(name: &'static str, spec: &Spec, device: &CudaDevice) -> Result<Self> {
+    fn load(name: &'static str, spec: &Spec, device: &CudaDevice) -> Result<Self> {
         let arch = device.arch();
         if !spec.arch.contains(arch) {
             return Err(Error::Unavailable {
