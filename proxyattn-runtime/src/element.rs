@@ -10,7 +10,7 @@ mod sealed {
     impl Sealed for half::f16 {}
 }
 
-/// A 16-bit element type: [`bf16`] or [`f16`]. Arithmetic is in f32 on every backend.
+/// A 16-bit element type: [`bf16`](half::bf16) or [`f16`](half::f16). Arithmetic is in f32 on every backend.
 pub trait Element:
     sealed::Sealed + DeviceRepr + Copy + Default + PartialEq + core::fmt::Debug + Send + Sync + 'static
 {
