@@ -63,7 +63,7 @@ fn open() -> Result<()> {
                 continue;
             }
         };
-        // SAFETY: the address is only compared with nothing; the symbol is not used through this type.
+        // SAFETY: the symbol is looked up and never used, so its type does not matter.
         let lacks = |symbol: &&&str| unsafe { library.get::<*const ()>(symbol.as_bytes()) }.is_err();
         return match SYMBOLS.iter().find(lacks) {
             None => Ok(()),
