@@ -1,5 +1,6 @@
 //! Tensors as the kernels see them: a device address and strides.
 
+use super::kernels::ALIGNMENT;
 use crate::{Error, Result};
 
 /// A tensor `[batch, heads, tokens, dim]` in device memory, whose last stride is 1.
@@ -40,10 +41,10 @@ impl RawArgs {
                 });
             }
         }
-        if !self.workspace.is_multiple_of(256) || self.workspace_bytes < workspace_bytes {
+        if !self.workspace.is_multiple_of(ALIGNMENT) || self.workspace_bytes < workspace_bytes {
             return Err(Error::Layout {
                 arg: "workspace",
-                expected: format!("{workspace_bytes} bytes on a multiple of 256"),
+                expected: format!("{workspace_bytes} bytes on a multiple of {ALIGNMENT}"),
                 got: format!("{} bytes at {:#x}", self.workspace_bytes, self.workspace),
             });
         }

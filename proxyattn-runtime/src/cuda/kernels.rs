@@ -3,11 +3,15 @@
 use super::{CudaDevice, failed};
 use crate::jit::{Jit, Program};
 use crate::{Error, Plan, Problem, Result};
+use core::ops::Range;
 use cudarc::driver::{CudaFunction, CudaModule, CudaSlice, sys::CUfunction_attribute_enum as Attribute};
 use cudarc::nvrtc::Ptx;
 use proxyattn_codegen::Spec;
 use proxyattn_codegen::cuda::{Entry, Module, Shape, emit};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// What a workspace, and each buffer in it, begins on a multiple of, in bytes.
+pub(super) const ALIGNMENT: u64 = 256;
 
 /// The kernels of one configuration on one device.
 pub(crate) struct Kernels {
@@ -85,7 +89,16 @@ impl Kernels {
             return 0;
         }
         let shape = shape(plan.problem());
-        self.module.buffers.iter().map(|buffer| buffer.bytes(&self.spec, &shape).next_multiple_of(256)).sum()
+        self.layout(&shape).last().map_or(0, |(_, range)| range.end.next_multiple_of(ALIGNMENT))
+    }
+
+    /// The buffers between kernels by name, and where each lies in the workspace, in bytes.
+    pub(super) fn layout(&self, shape: &Shape) -> impl Iterator<Item = (&'static str, Range<u64>)> {
+        self.module.buffers.iter().scan(0u64, move |end, buffer| {
+            let start = end.next_multiple_of(ALIGNMENT);
+            *end = start + buffer.bytes(&self.spec, shape);
+            Some((buffer.name, start..*end))
+        })
     }
 
     /// Refuses a problem that fits the kernel's configuration but not the GPU.

@@ -86,9 +86,8 @@ impl Kernels {
             "keys" if !self.pools_keys() => args.k.address,
             "keys" => self.address("proxy_k", shape, args),
             buffer => {
-                let before = self.module.buffers.iter().take_while(|other| other.name != buffer);
-                let bytes = before.map(|other| other.bytes(&self.spec, shape).next_multiple_of(256));
-                args.workspace + bytes.sum::<u64>()
+                let found = self.layout(shape).find(|(name, _)| *name == buffer);
+                args.workspace + found.map_or(0, |(_, range)| range.start)
             }
         }
     }

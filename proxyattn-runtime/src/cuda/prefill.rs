@@ -162,17 +162,12 @@ fn read_selection(kernels: &Kernels, plan: &Plan, workspace: &CudaSlice<u8>) -> 
 
 fn read_buffer(kernels: &Kernels, plan: &Plan, workspace: &CudaSlice<u8>, name: &str) -> Result<Vec<u32>> {
     let shape = super::kernels::shape(plan.problem());
-    let mut start = 0;
-    for buffer in &kernels.module.buffers {
-        let bytes = buffer.bytes(&kernels.spec, &shape) as usize; // inside the workspace
-        if buffer.name == name {
-            let view = workspace.slice(start..start + bytes);
-            let bytes = kernels.device.stream().clone_dtoh(&view).map_err(failed("cuMemcpyDtoHAsync"))?;
-            kernels.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))?;
-            let (words, _) = bytes.as_chunks::<4>();
-            return Ok(words.iter().map(|word| u32::from_ne_bytes(*word)).collect());
-        }
-        start += bytes.next_multiple_of(256);
-    }
-    unreachable!("every sparse module has a buffer `{name}`")
+    let Some((_, range)) = kernels.layout(&shape).find(|(buffer, _)| *buffer == name) else {
+        unreachable!("every sparse module has a buffer `{name}`")
+    };
+    let view = workspace.slice(range.start as usize..range.end as usize); // inside the workspace
+    let bytes = kernels.device.stream().clone_dtoh(&view).map_err(failed("cuMemcpyDtoHAsync"))?;
+    kernels.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))?;
+    let (words, _) = bytes.as_chunks::<4>();
+    Ok(words.iter().map(|word| u32::from_ne_bytes(*word)).collect())
 }
