@@ -38,6 +38,13 @@ pub const FILES: &[(&str, &str)] = files![
     "stages/select.cuh",
     "stages/softmax.cuh",
     "stages/tile.cuh",
+    // Those for Hopper.
+    "hopper/attend.cuh",
+    "hopper/cta.cuh",
+    "hopper/dense.cuh",
+    "hopper/flash.cuh",
+    "hopper/ring.cuh",
+    "hopper/score.cuh",
 ];
 
 /// The text of the template with this path, such as `prelude/types.cuh`.

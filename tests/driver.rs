@@ -1,138 +1,156 @@
-//! A CUDA driver that is missing, incomplete or failing: typed errors, never a panic.
+//! A CUDA driver that is missing, incomplete or failing: typed errors, never a panic, never a result that is not one.
 //!
 //! The driver is a stub that the system's C compiler makes. It is found through the dynamic linker's path, which a
 //! process cannot change for itself, so every case runs in a child: this test again, told what to do by a variable.
 
-use proxyattn::{Device, Error};
-use std::{path::Path, path::PathBuf, process::Command};
+#![cfg(unix)]
 
-/// What `Device::cuda` needs of the driver, with something harmless to answer.
-const CALLS: &[(&str, &str)] = &[
-    ("cuInit", "(unsigned f)"),
-    ("cuDeviceGet", "(int *d, int o)"),
-    ("cuDevicePrimaryCtxRetain", "(void **c, int d)"),
-    ("cuDeviceGetAttribute", "(int *v, int a, int d)"),
-    ("cuCtxSetCurrent", "(void *c)"),
-    ("cuStreamCreate", "(void **s, unsigned f)"),
-    ("cuDeviceGetName", "(char *n, int l, int d)"),
+#[path = "driver/child.rs"]
+mod child;
+#[path = "jit/stub.rs"]
+#[allow(dead_code)] // the JIT's tests need more of it
+mod nvrtc;
+
+use child::Then;
+use proxyattn::Device;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Capabilities of stub GPUs: each runs a family of kernels, and allocates in its own way.
+const GPUS: [&str; 2] = ["8.0", "9.0"];
+
+/// What opening a device calls, each at least once.
+const OPENING: &[&str] = &[
+    "cuInit",
+    "cuDeviceGet",
+    "cuDevicePrimaryCtxRetain",
+    "cuDeviceGetAttribute",
+    "cuCtxGetCurrent",
+    "cuCtxSetCurrent",
+    "cuCtxSynchronize",
+    "cuStreamCreate",
+    "cuDeviceGetName",
 ];
 
-/// The rest of what is looked up before anything is called.
-const OTHERS: &[&str] = &[
-    "cuDeviceGetCount",
-    "cuDevicePrimaryCtxRelease_v2",
-    "cuCtxSynchronize",
-    "cuStreamDestroy_v2",
-    "cuStreamSynchronize",
-    "cuStreamWaitEvent",
-    "cuEventCreate",
-    "cuEventDestroy_v2",
-    "cuEventRecord",
+/// What comes after, on one GPU or the other.
+const WORKING: &[&str] = &[
+    "cuModuleLoadData",
+    "cuModuleGetFunction",
+    "cuFuncSetAttribute",
     "cuMemAlloc_v2",
     "cuMemAllocAsync",
-    "cuMemFree_v2",
-    "cuMemFreeAsync",
-    "cuMemcpyDtoHAsync_v2",
     "cuMemcpyHtoDAsync_v2",
+    "cuMemcpyDtoHAsync_v2",
+    "cuMemcpyDtoDAsync_v2",
     "cuMemsetD8Async",
-    "cuModuleGetFunction",
-    "cuModuleLoadData",
-    "cuModuleUnload",
-    "cuFuncSetAttribute",
+    "cuTensorMapEncodeTiled",
     "cuLaunchKernel",
+    "cuEventCreate",
+    "cuEventRecord",
+    "cuStreamWaitEvent",
+    "cuStreamSynchronize",
 ];
 
-/// `CUDA_ERROR_UNKNOWN`.
-const FAILURE: i32 = 999;
-
-/// A driver in which `fails` fails and `lacks` is not there; attributes read 0.
-fn stub(dir: &Path, fails: &str, lacks: &str) -> PathBuf {
-    let mut source = String::new();
-    for (name, params) in CALLS {
-        let code = if *name == fails { FAILURE } else { 0 };
-        let effect = match *name {
-            "cuDeviceGetAttribute" => "*v = 0;",
-            "cuDeviceGetName" => "n[0] = 'G'; n[1] = 0;",
-            "cuDevicePrimaryCtxRetain" => "*c = (void *)16;",
-            "cuStreamCreate" => "*s = (void *)32;",
-            "cuDeviceGet" => "*d = 0;",
-            _ => "",
-        };
-        source += &format!("int {name}{params} {{ {effect} return {code}; }}\n");
-    }
-    source += "int cuCtxGetCurrent(void **c) { *c = 0; return 0; }\n";
-    source += "int cuGetErrorName(int e, const char **s) { *s = \"STUB\"; return 0; }\n";
-    source += "int cuGetErrorString(int e, const char **s) { *s = \"stub\"; return 0; }\n";
-    for name in OTHERS.iter().filter(|name| **name != lacks) {
-        source += &format!("int {name}(void) {{ return 0; }}\n");
-    }
-    std::fs::create_dir_all(dir).expect("a directory for the stub");
-    let (file, library) = (dir.join("cuda.c"), dir.join("libcuda.so.1"));
-    std::fs::write(&file, source).expect("the stub's source");
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
-    let status =
-        Command::new(&compiler).args(["-shared", "-fPIC", "-w", "-o"]).arg(&library).arg(&file).status();
-    assert!(status.is_ok_and(|status| status.success()), "`{compiler}` is needed to build the stub driver");
-    std::fs::copy(&library, dir.join("libcuda.so")).expect("the driver's other name");
-    dir.to_owned()
-}
-
-/// What a child says of `Device::cuda(0)` and `Device::auto()` with a driver from `dir` alone.
-fn told(dir: &Path) -> String {
-    let exe = std::env::current_exe().expect("this test");
-    let child = Command::new(exe)
-        .args(["child", "--exact", "--nocapture"])
-        .env("PROXYATTN_TEST_DRIVER", "1")
-        .env("LD_LIBRARY_PATH", dir)
-        .output()
-        .expect("a child");
-    let text = String::from_utf8_lossy(&child.stdout).into_owned();
-    assert!(child.status.success(), "the child panicked: {text}{}", String::from_utf8_lossy(&child.stderr));
-    text
-}
+/// Giving something back. Where this fails there is nobody to tell but the next call, if there is one.
+const RELEASING: &[&str] = &[
+    "cuMemFree_v2",
+    "cuMemFreeAsync",
+    "cuEventDestroy_v2",
+    "cuModuleUnload",
+    "cuStreamDestroy_v2",
+    "cuDevicePrimaryCtxRelease_v2",
+];
 
 fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("driver-{name}"))
 }
 
+/// The directory of a driver that has every function but `lacks`.
+fn stub(lacks: &str) -> PathBuf {
+    let dir = scratch(&format!("stub-{lacks}"));
+    std::fs::create_dir_all(&dir).expect("a directory for the stub");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/driver/stub.c");
+    // Another process may be at it too: what is there is whole.
+    let made = dir.join(format!("{}.so", std::process::id()));
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
+    let mut command = Command::new(&compiler);
+    command.args(["-shared", "-fPIC", "-w", "-o"]).arg(&made).arg(format!("-DLACKS_{lacks}")).arg(&source);
+    assert!(command.status().is_ok_and(|status| status.success()), "`{compiler}` is needed for the stub");
+    for name in ["libcuda.so", "libcuda.so.1"] {
+        std::fs::copy(&made, dir.join(format!("new-{name}"))).expect("a copy");
+        std::fs::rename(dir.join(format!("new-{name}")), dir.join(name)).expect("the driver's name");
+    }
+    dir
+}
+
+/// The stub that has everything, made once.
+fn whole() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| stub("nothing"))
+}
+
+/// A compiler that makes an image of anything.
+fn compiler() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| nvrtc::library(&scratch("nvrtc"), &[]))
+}
+
+/// What a child says that does `what` with a driver from `dir` alone.
+fn told(what: &str, dir: &Path, variables: &[(&str, &str)]) -> String {
+    let child = Command::new(std::env::current_exe().expect("this test"))
+        .args(["child_process", "--exact", "--nocapture"])
+        .env("PROXYATTN_TEST_DRIVER", what)
+        .env("LD_LIBRARY_PATH", dir)
+        .env("PROXYATTN_NVRTC", compiler())
+        .env("PROXYATTN_CACHE_DIR", scratch("cache"))
+        .envs(variables.iter().copied())
+        .output()
+        .expect("a child");
+    let text = String::from_utf8_lossy(&child.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "a child that did {what} under {variables:?} panicked: {text}{errors}");
+    text
+}
+
 /// The child's part; nothing unless a parent asks for it.
 #[test]
-fn child() {
-    if std::env::var_os("PROXYATTN_TEST_DRIVER").is_none() {
-        return;
+fn child_process() {
+    match std::env::var("PROXYATTN_TEST_DRIVER").as_deref() {
+        Ok("open") => child::open(),
+        Ok("run") => child::run(Then::Stop),
+        Ok("retry") => child::run(Then::Retry),
+        _ => {}
     }
-    match Device::cuda(0) {
-        Ok(device) => println!("told: a device, {device:?}"),
-        Err(Error::Unavailable { what, why, help }) => println!("told: unavailable {what}; {why}; {help}"),
-        Err(Error::Cuda { call, code, why }) => println!("told: cuda {call} {code} {why}"),
-        Err(other) => println!("told: something else, {other}"),
-    }
-    assert_eq!(Device::auto(), Device::Cpu, "the CPU is always there");
-    assert!(Device::why_not_cuda().is_some());
+}
+
+/// The lines of one step that begin with a word, without it.
+fn lines<'a>(text: &'a str, step: &str, word: &str) -> Vec<&'a str> {
+    let within = text.lines().skip_while(|line| *line != format!("step {step}")).skip(1);
+    let within = within.take_while(|line| !line.starts_with("step "));
+    within.filter_map(|line| line.strip_prefix(word)).collect()
 }
 
 #[test]
 fn a_driver_without_a_symbol_is_named() {
-    let text = told(&stub(&scratch("lacks"), "", "cuModuleLoadData"));
-    assert!(
-        text.contains("unavailable CUDA; the driver library") && text.contains("lacks cuModuleLoadData"),
-        "{text}"
-    );
-    assert!(text.contains("update the NVIDIA driver"), "{text}");
+    let text = told("open", &stub("cuModuleLoadData"), &[("STUB_CAPABILITY", "8.0")]);
+    assert!(text.contains("told: unavailable: CUDA is not available: the driver library"), "{text}");
+    assert!(text.contains("lacks cuModuleLoadData; update the NVIDIA driver"), "{text}");
 }
 
 #[test]
-fn every_call_may_fail() {
-    for (name, _) in CALLS {
-        let text = told(&stub(&scratch(name), name, ""));
-        assert!(text.contains("told: cuda") && text.contains("999"), "{name}: {text}");
-    }
+fn tensor_maps_are_wanted_on_hopper_alone() {
+    let dir = stub("cuTensorMapEncodeTiled");
+    let text = told("open", &dir, &[("STUB_CAPABILITY", "9.0")]);
+    assert!(text.contains("lacks cuTensorMapEncodeTiled; update the NVIDIA driver"), "{text}");
+    let text = told("run", &dir, &[("STUB_CAPABILITY", "8.0")]);
+    assert!(text.contains("\ndone\n"), "{text}");
 }
 
 #[test]
 fn an_old_gpu_is_refused() {
-    let text = told(&stub(&scratch("old"), "", "")); // its attributes, so its compute capability, read 0
-    assert!(text.contains("compute capability is 0.0") && text.contains("Ampere"), "{text}");
+    let text = told("open", whole(), &[("STUB_CAPABILITY", "7.5")]);
+    assert!(text.contains("compute capability is 7.5") && text.contains("Ampere"), "{text}");
 }
 
 #[test]
@@ -142,7 +160,106 @@ fn a_missing_driver_says_where_it_was_looked_for() {
     }
     let dir = scratch("nothing");
     std::fs::create_dir_all(&dir).expect("an empty directory");
-    let text = told(&dir);
+    let text = told("open", &dir, &[]);
     assert!(text.contains("told: "), "{text}");
-    assert!(text.contains("libcuda.so.1") || text.contains("cuda "), "{text}");
+    assert!(text.contains("libcuda.so.1") || text.contains("told: cuda"), "{text}");
+}
+
+#[test]
+fn each_stage_launches_its_kernels() {
+    let pipeline = ["pool_queries", "score", "budget_partials", "budget_counts", "select", "attend"];
+    let pipeline = pipeline.map(|name| format!("proxyattn_{name}"));
+    for gpu in GPUS {
+        let text = told("run", whole(), &[("STUB_CAPABILITY", gpu)]);
+        for step in ["prefill", "traced", "raw"] {
+            assert_eq!(lines(&text, step, "launch "), pipeline, "{gpu} {step}: {text}");
+        }
+        assert_eq!(lines(&text, "attend", "launch "), pipeline[5..], "{gpu}");
+        assert_eq!(lines(&text, "dense", "launch "), ["proxyattn_dense"], "{gpu}");
+        // Where tiles are handed out one by one, the count begins at zero.
+        let cleared: &[&str] = if gpu == "9.0" { &["4"] } else { &[] };
+        assert_eq!(lines(&text, "dense", "memset "), cleared, "{gpu}");
+    }
+}
+
+#[test]
+fn a_call_that_always_fails_is_an_error() {
+    for name in OPENING {
+        let text = told("open", whole(), &[("STUB_CAPABILITY", "8.0"), ("STUB_FAIL", name)]);
+        assert!(text.contains("told: cuda: ") && text.contains("(999)"), "{name}: {text}");
+    }
+    let mut failed = Vec::new();
+    for (gpu, name) in GPUS.iter().flat_map(|gpu| WORKING.iter().map(move |name| (gpu, name))) {
+        let text = told("run", whole(), &[("STUB_CAPABILITY", gpu), ("STUB_FAIL", name)]);
+        if text.contains("fails ") {
+            assert!(text.contains("told: cuda: ") && !text.contains("\ndone\n"), "{gpu} {name}: {text}");
+            failed.push(name);
+        }
+    }
+    assert!(WORKING.iter().all(|name| failed.contains(&name)), "only {failed:?} were called");
+    for name in RELEASING {
+        for gpu in GPUS {
+            let text = told("run", whole(), &[("STUB_CAPABILITY", gpu), ("STUB_FAIL", name)]);
+            assert!(!text.contains("told: other"), "{gpu} {name}: {text}");
+        }
+    }
+}
+
+/// Each call of the whole way fails once, one in each run: the step that it belongs to says so, and succeeds when it is
+/// done again. Nothing is launched in between.
+#[test]
+fn every_single_call_may_fail() {
+    std::thread::scope(|scope| {
+        for gpu in GPUS {
+            scope.spawn(move || {
+                let text = told("retry", whole(), &[("STUB_CAPABILITY", gpu)]);
+                assert!(text.contains("\ndone\n") && !text.contains("told: "), "{text}");
+                // The library is opened, looked at and closed before it is opened for good.
+                let counts = text.lines().filter_map(|line| line.strip_prefix("calls ")?.parse().ok());
+                let calls: usize = counts.max().expect("a count");
+                assert!(calls > 100, "{calls}");
+                for call in 1..=calls {
+                    let number = call.to_string();
+                    let text = told("retry", whole(), &[("STUB_CAPABILITY", gpu), ("STUB_FAIL_AT", &number)]);
+                    check_one_failure(&text)
+                        .unwrap_or_else(|why| panic!("{gpu}, call {call}: {why}\n{text}"));
+                }
+            });
+        }
+    });
+}
+
+/// Whether a run in which one call failed told of it in time.
+fn check_one_failure(text: &str) -> Result<(), String> {
+    let (mut step, mut failed, mut reports) = ("", None, Vec::new());
+    for (i, line) in text.lines().enumerate() {
+        if let Some(name) = line.strip_prefix("step ") {
+            step = name;
+        } else if let Some(call) = line.strip_prefix("fails ") {
+            failed = Some((i, step, call));
+        } else if let Some(error) = line.strip_prefix("told: ") {
+            reports.push((i, step, error));
+        }
+    }
+    let (at, step, call) = failed.ok_or("nothing failed")?;
+    // A cubin that is refused once is made anew, and what fails while things are given back has nobody to tell.
+    let anew = step == "load" && (call == "cuModuleLoadData" || call.starts_with("cuCtx"));
+    let silent = anew || RELEASING.contains(&call) || step == "release";
+    match reports[..] {
+        [] if silent => Ok(()),
+        [] => Err(format!("nobody was told of {call} in {step}")),
+        [(i, told, error)] => {
+            // The events of an upload are looked at by whatever uses it next.
+            let next = text.lines().skip(at).find_map(|line| line.strip_prefix("step "));
+            let late = matches!(step, "upload" | "copy") && Some(told) == next;
+            let launched = text.lines().take(i).skip(at).any(|line| line.starts_with("launch "));
+            let good = i > at && error.starts_with("cuda: ");
+            if good && (silent || (!launched && (told == step || late))) {
+                Ok(())
+            } else {
+                Err(format!("{call} failed in {step}, and {told} told {error}"))
+            }
+        }
+        _ => Err(format!("told more than once: {reports:?}")),
+    }
 }

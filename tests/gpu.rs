@@ -4,6 +4,8 @@
 //! Proxies are rounded to 16 bits on a GPU, so blocks whose scores are close may change places: how many do, and how
 //! close they were, is printed and bounded.
 
+#[path = "gpu/beyond.rs"]
+mod beyond;
 #[path = "conformance/compare.rs"]
 #[allow(dead_code)] // shared with the other suites
 mod compare;
@@ -16,12 +18,16 @@ mod kernels;
 #[path = "conformance/oracle.rs"]
 #[allow(dead_code)]
 mod oracle;
+#[path = "gpu/raw.rs"]
+mod raw;
 
 use compare::Agreement;
+use half::bf16;
 use inputs::{Case, Inputs};
 use kernels::*;
 use oracle::Oracle;
-use proxyattn::{Attention, AttentionKernel, Device, Element, Problem, RawArgs, RawTensor, Tensor};
+use proxyattn::codegen::{Arch, ArchSet, Spec};
+use proxyattn::{Attention, AttentionKernel, Device, Element, Tensor};
 
 /// Relative L2 distance of an output to the reference: probabilities are rounded to 16 bits, the output too.
 const OUTPUT: f64 = 4e-3;
@@ -117,51 +123,11 @@ fn long_contexts_match() {
     check::<Paper64>(&device, &[Case::new([8, 2], 3000, 3000)]);
 }
 
-#[test]
-fn a_captured_graph_replays() {
-    use proxyattn::cudarc::driver::{DevicePtr, sys};
-    let Some(device) = gpu() else { return };
-    let Device::Cuda(cuda) = &device else { unreachable!("it was opened as one") };
-    let attention = Attention::<Default64>::load(&device).expect("the kernel loads");
-    let problem = Problem { batch: 1, heads: 6, kv_heads: 2, q_len: 1500, kv_len: 1500 };
-    let case = Case { problem, seed: 7 };
-    let inputs = Inputs::<half::bf16>::generate(&case, 64);
-    let expected = {
-        let q = on(&device, &inputs.q, inputs.q_shape);
-        let k = on(&device, &inputs.k, inputs.kv_shape);
-        let v = on(&device, &inputs.v, inputs.kv_shape);
-        attention.prefill(&q, &k, &v).and_then(Tensor::into_vec).expect("good inputs")
-    };
-    let plan = attention.plan(&problem).expect("a good problem");
-    let stream = cuda.stream();
-    // SAFETY: nothing else uses the context in this test, and every stream here is the same one.
-    unsafe { stream.context().disable_event_tracking() };
-    let upload = |data: &[half::bf16]| stream.clone_htod(data).expect("room");
-    let (q, k, v) = (upload(&inputs.q), upload(&inputs.k), upload(&inputs.v));
-    let out = stream.alloc_zeros::<half::bf16>(inputs.q.len()).expect("room");
-    let workspace = stream.alloc_zeros::<u8>(attention.workspace_bytes(&plan) as usize).expect("room");
-    let tensor = |slice: &proxyattn::cudarc::driver::CudaSlice<half::bf16>, heads: i64| RawTensor {
-        address: slice.device_ptr(stream).0,
-        strides: [heads * 1500 * 64, 1500 * 64, 64],
-    };
-    let args = RawArgs {
-        q: tensor(&q, 6),
-        k: tensor(&k, 2),
-        v: tensor(&v, 2),
-        out: tensor(&out, 6),
-        workspace: workspace.device_ptr(stream).0,
-        workspace_bytes: attention.workspace_bytes(&plan),
-    };
-    stream.synchronize().expect("uploads");
-    stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).expect("capture");
-    // SAFETY: the buffers live to the end of the test and have the plan's sizes.
-    unsafe { attention.launch_raw(&plan, &args, stream.cu_stream()) }.expect("launches are captured");
-    let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
-    let graph = stream.end_capture(flags).expect("a graph").expect("not an empty one");
-    for _ in 0..3 {
-        graph.launch().expect("replays");
-    }
-    let got = stream.clone_dtoh(&out).expect("a copy");
-    stream.synchronize().expect("replays");
-    assert!(got == expected, "a replay gives what a call gives");
+/// The portable kernels, on every GPU.
+struct Portable;
+
+impl AttentionKernel for Portable {
+    const NAME: &'static str = "Portable";
+    const SPEC: Spec = Spec { arch: ArchSet::NONE.with(Arch::Sm80), ..Default64::SPEC };
+    type Elem = bf16;
 }

@@ -76,41 +76,60 @@ fn abi(module: &Module) -> String {
 #[test]
 fn kernels_read_as_the_snapshots() {
     for (name, spec) in configurations() {
-        let module = emit(&spec, Arch::Sm80);
-        // The wrappers are files of their own; the opening comment is this configuration's.
-        let comment: String = module
-            .prelude
-            .lines()
-            .take_while(|line| line.starts_with("//"))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        insta::with_settings!({ omit_expression => true }, {
-            insta::assert_snapshot!(name, format!("{comment}\n{}", module.kernels));
-            insta::assert_snapshot!(format!("{name}_abi"), abi(&module));
-        });
+        let mut texts = Vec::new();
+        for &arch in Arch::ALL {
+            let module = emit(&spec, arch);
+            for unit in &module.units {
+                // The wrappers are files of their own; the opening comment is this configuration's. Where the families
+                // share a kernel, its text is the same.
+                if texts.contains(&unit.kernels) {
+                    continue;
+                }
+                texts.push(unit.kernels.clone());
+                let comment: String = unit
+                    .prelude
+                    .lines()
+                    .take_while(|line| line.starts_with("//"))
+                    .map(|line| format!("{line}\n"))
+                    .collect();
+                insta::with_settings!({ omit_expression => true }, {
+                    insta::assert_snapshot!(
+                        format!("{name}_{arch}_{}", unit.name),
+                        format!("{comment}\n{}", unit.kernels)
+                    );
+                });
+            }
+            insta::with_settings!({ omit_expression => true }, {
+                insta::assert_snapshot!(format!("{name}_{arch}_abi"), abi(&module));
+            });
+        }
     }
 }
 
 #[test]
 fn two_runs_give_the_same_text() {
     for (name, spec) in configurations() {
-        assert_eq!(emit(&spec, Arch::Sm80), emit(&spec, Arch::Sm80), "{name}");
+        for &arch in Arch::ALL {
+            assert_eq!(emit(&spec, arch), emit(&spec, arch), "{name}");
+        }
     }
 }
 
 #[test]
 fn text_needs_nothing_else() {
     for (name, spec) in configurations() {
-        let module = emit(&spec, Arch::Sm80);
-        assert!(!module.source().contains("#include"), "{name}");
-        assert!(!module.kernels.contains("asm"), "{name}: PTX outside the prelude");
-        assert!(!module.source().contains("//@"), "{name}: a directive is left");
+        for unit in Arch::ALL.iter().flat_map(|&arch| emit(&spec, arch).units) {
+            assert!(!unit.source().contains("#include"), "{name}");
+            assert!(!unit.kernels.contains("asm"), "{name}: PTX outside the prelude");
+            assert!(!unit.source().contains("//@"), "{name}: a directive is left");
+        }
     }
 }
 
 #[test]
 fn what_is_not_used_is_not_there() {
-    let text = |spec: Spec| emit(&spec, Arch::Sm80).kernels;
+    let text =
+        |spec: Spec| emit(&spec, Arch::Sm80).units.into_iter().map(|unit| unit.kernels).collect::<String>();
     let (defaults, dense) = (text(D), text(Spec { budget: Budget::All, ..D }));
     for absent in ["proxyattn_score", "proxyattn_attend", "GAMMA", "BLOCK_KV", "RING_KEYS", "lists"] {
         assert!(defaults.contains(absent) && !dense.contains(absent), "{absent}");
@@ -136,8 +155,8 @@ fn sizes_follow_from_the_shape() {
     assert_eq!(bytes("maxima"), 2 * 8 * 16 * 64 * 16 * 4);
     assert_eq!(bytes("measured"), 2 * 32 * 4);
     let entry = |name: &str| module.entry(name).expect("an entry");
-    assert_eq!(entry("attend").grid(&shape), [16 * 2, 8, 2], "two heads share a CTA");
-    assert_eq!(entry("select").grid(&shape), [16, 8, 2]);
+    assert_eq!(entry("attend").grid(&shape, 132), [16 * 2, 8, 2], "two heads share a CTA");
+    assert_eq!(entry("select").grid(&shape, 132), [16, 8, 2]);
     assert_eq!(entry("attend").value("heads_per_kv", &shape), Some(4));
     assert_eq!(entry("dense").value("heads", &shape), None);
 }

@@ -7,7 +7,7 @@ mod harness;
 mod reference;
 
 use harness::{Harness, Memory};
-use proxyattn::codegen::cuda::{Shape, Tiles, emit_tiled};
+use proxyattn::codegen::cuda::{HopperTiles, Shape, Tiles, emit_tiled};
 use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{Attention, AttentionKernel, Device, Geometry, Problem};
@@ -70,15 +70,18 @@ fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
         [memory.strides["k_batch"], memory.strides["k_head"], token]
     };
     memory.strides.extend(["keys_batch", "keys_group", "keys_sample"].into_iter().zip(keys));
+    let samples = shape.q_samples(spec) as i64;
+    let proxies = [shape.groups(spec) as i64 * samples * dim, samples * dim, dim];
+    memory.strides.extend(["proxy_q_batch", "proxy_q_group", "proxy_q_sample"].into_iter().zip(proxies));
     memory
 }
 
 /// Runs a spec's stages on some shapes, `[batch, heads, kv_heads, q_len, kv_len]`, each with its own seed.
-fn check<K: AttentionKernel>(tiles: impl Fn(Tiles) -> Tiles, shapes: &[[u64; 5]]) {
+fn check<K: AttentionKernel>(arch: Arch, tiles: impl Fn(Tiles) -> Tiles, shapes: &[[u64; 5]]) {
     let spec = K::SPEC;
     let [_, heads, kv_heads, ..] = shapes[0];
     let tiles = tiles(Tiles::portable(&spec, Some((heads / kv_heads) as u32)));
-    let harness = Harness::compile(K::NAME, &spec, emit_tiled(&spec, Arch::Sm80, &tiles));
+    let harness = Harness::compile(K::NAME, &spec, emit_tiled(&spec, arch, &tiles));
     for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
         let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
         let mut memory = inputs(&spec, &shape, seed as u64 + 1);
@@ -116,7 +119,7 @@ fn geometry<K: AttentionKernel>(shape: &Shape) -> Geometry {
 const SMALL: Budget = Budget::Dynamic { gamma: 0.8, min_tokens: 128, rows: Rows::Ratio };
 
 macro_rules! stages {
-    ($($(#[$doc:meta])* $test:ident: $elem:ty, $spec:expr, $tiles:expr, $shapes:expr;)+) => {$(
+    ($arch:expr; $($(#[$doc:meta])* $test:ident: $elem:ty, $spec:expr, $tiles:expr, $shapes:expr;)+) => {$(
         $(#[$doc])*
         #[test]
         fn $test() {
@@ -126,12 +129,12 @@ macro_rules! stages {
                 const SPEC: Spec = $spec;
                 type Elem = $elem;
             }
-            check::<Kernel>($tiles, $shapes);
+            check::<Kernel>($arch, $tiles, $shapes);
         }
     )+};
 }
 
-stages! {
+stages! { Arch::Sm80;
     /// One proxy per KV head, keys as they are; two heads a CTA.
     one_proxy_per_kv_head: bf16, Spec { budget: SMALL, keep: Keep { sink: 1, local: 0 }, ..Spec::DEFAULT }, |t| t,
         &[[1, 4, 2, 512, 512], [2, 2, 1, 130, 403], [1, 2, 1, 1, 70]];
@@ -169,4 +172,32 @@ stages! {
     /// A tile of half a row.
     every_block_in_halves: bf16, Spec { head_dim: 256, causal: false, block: Block { q: 128, kv: 64 }, budget: Budget::All, ..Spec::DEFAULT },
         |t| t, &[[1, 1, 1, 70, 90]];
+}
+
+stages! { Arch::Sm90a;
+    /// Two heads a CTA on one list, uneven counts, offsets inside a block, rows past the end; a head that is left over.
+    hopper_defaults: bf16, Spec { budget: SMALL, ..Spec::DEFAULT }, |t| t,
+        &[[1, 4, 2, 512, 512], [2, 3, 1, 130, 403], [1, 3, 1, 1, 70]];
+    /// Pooled keys by fours, narrow heads, one slot of queries, no turns.
+    hopper_narrow: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 }, budget: SMALL, ..Spec::DEFAULT
+        }, |t| Tiles { hopper: HopperTiles { query_slots: 1, ping_pong: 0, stages: 2, score_stages: 2, ..t.hopper }, ..t },
+        &[[1, 6, 2, 400, 400], [1, 8, 2, 100, 300]];
+    /// Three warpgroups, stages of 64 keys, which are half a block.
+    hopper_three: bf16, Spec {
+            head_dim: 64, block: Block { q: 64, kv: 128 }, budget: SMALL, ..Spec::DEFAULT
+        }, |t| Tiles { hopper: HopperTiles { warpgroups: 3, ping_pong: 0, keys: 64, ..t.hopper }, ..t },
+        &[[1, 7, 1, 200, 500]];
+    /// Blocks of two warpgroups' rows; a block of keys fills a stage of the scoring pass.
+    hopper_tall: bf16, Spec {
+            block: Block { q: 128, kv: 128 }, stride: Stride { q: 8, kv: 1 }, budget: Budget::Ratio { share: 0.4 }, ..Spec::DEFAULT
+        }, |t| t, &[[1, 4, 2, 300, 420]];
+    /// The widest rows, four blocks to a copy's stage, no causal rule, a ragged tail that may be left out.
+    hopper_not_causal: f16, Spec {
+            head_dim: 256, block: Block { q: 64, kv: 32 }, dtype: Dtype::F16, causal: false,
+            budget: Budget::TopK { blocks: 5 }, keep: Keep { sink: 0, local: 0 }, ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 70, 330]];
+    /// Nothing but `dense`.
+    hopper_dense: f16, Spec { dtype: Dtype::F16, budget: Budget::All, ..Spec::DEFAULT }, |t| t,
+        &[[1, 4, 2, 300, 300], [2, 2, 1, 65, 263]];
 }

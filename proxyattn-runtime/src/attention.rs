@@ -2,9 +2,10 @@
 
 use crate::cuda::{self, Kernels, RawArgs};
 use crate::{
-    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Tensor, Trace, View, ViewMut, cpu,
+    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Stage, Tensor, Trace, View, ViewMut, cpu,
 };
 use core::marker::PhantomData;
+use core::ops::Range;
 use cudarc::driver::sys::CUstream;
 use proxyattn_codegen::{Arch, Spec, cuda::emit};
 use std::sync::Arc;
@@ -19,8 +20,7 @@ pub trait AttentionKernel: 'static {
     type Elem: Element;
 
     /// The CUDA text of the configuration for a family of GPUs, with its default tiles: header-free, to be read, diffed,
-    /// or compiled elsewhere. [`Arch::Sm80`] runs from Ampere on, Hopper included; the text for [`Arch::Sm90a`] is so
-    /// far the same one.
+    /// or compiled elsewhere. [`Arch::Sm80`] runs from Ampere on, Hopper included; [`Arch::Sm90a`] is for Hopper alone.
     ///
     /// # Panics
     /// If `SPEC` breaks a rule, which the attribute rules out.
@@ -150,7 +150,7 @@ impl<K: AttentionKernel> Attention<K> {
 
     /// Bytes of device memory that [`launch_raw`](Self::launch_raw) needs for a plan; 0 on the CPU.
     pub fn workspace_bytes(&self, plan: &Plan) -> u64 {
-        self.kernels.as_ref().map_or(0, |kernels| kernels.workspace_bytes(plan))
+        self.kernels.as_ref().map_or(0, |kernels| kernels.layout(plan).bytes())
     }
 
     /// Puts a plan's kernels into `stream`: no allocation, no synchronisation and no transfer, so that it can be
@@ -165,6 +165,39 @@ impl<K: AttentionKernel> Attention<K> {
     /// [`Error::Unavailable`] on the CPU; [`Error::Layout`] for addresses or strides that the kernels cannot read and
     /// for a workspace that is too small; [`Error::Overflow`] for a problem beyond the GPU's limits; [`Error::Cuda`].
     pub unsafe fn launch_raw(&self, plan: &Plan, args: &RawArgs, stream: CUstream) -> Result<()> {
+        // SAFETY: all stages together find what they read.
+        unsafe { self.launch_stages_raw(plan, args, stream, Stage::ALL) }
+    }
+
+    /// [`launch_raw`](Self::launch_raw) of some stages, in their usual order. The workspace has to hold what those that
+    /// are left out would have written ([`workspace_layout`](Self::workspace_layout) says where); so with
+    /// [`Stage::Attend`] alone an engine brings a selection of its own. That stage reads, all u32 and packed:
+    ///
+    /// - `lists` `[batch, groups, rows, blocks]`: the key blocks that a row of query blocks visits, each once. Every
+    ///   head of the group visits a prefix.
+    /// - `counts` `[batch, heads, rows]`: how long that prefix is for a head. With a flat budget all heads of a group
+    ///   have the same.
+    /// - `runs` `[batch, groups, rows]`, with a dynamic budget: the smallest count among the group's heads.
+    /// - `tickets`, on Hopper: one number, 0 before each launch, which leaves something else there.
+    ///
+    /// With causal attention the first `runs` entries of a list (with a flat budget: the first `counts`) end with the
+    /// blocks of the row's diagonal ([`Geometry::diagonal`](crate::Geometry::diagonal)), and no entry lies beyond it:
+    /// only these blocks are masked, and they are known by their place. A [dense](Plan::is_dense) plan reads no lists
+    /// and clears `tickets` itself.
+    ///
+    /// # Safety
+    /// As [`launch_raw`](Self::launch_raw), and the workspace holds what the stages that are left out would have
+    /// written, with every listed block inside the keys.
+    ///
+    /// # Errors
+    /// As [`launch_raw`](Self::launch_raw).
+    pub unsafe fn launch_stages_raw(
+        &self,
+        plan: &Plan,
+        args: &RawArgs,
+        stream: CUstream,
+        stages: &[Stage],
+    ) -> Result<()> {
         let Some(kernels) = &self.kernels else {
             return Err(Error::Unavailable {
                 what: "launch_raw".into(),
@@ -173,7 +206,12 @@ impl<K: AttentionKernel> Attention<K> {
             });
         };
         // SAFETY: the caller promises what `launch_raw` of the kernels asks for.
-        unsafe { kernels.launch_raw(plan, args, stream) }
+        unsafe { kernels.launch_raw(plan, args, stream, stages) }
+    }
+
+    /// The buffers in a plan's workspace by name, each with the bytes that it takes there; none on the CPU.
+    pub fn workspace_layout(&self, plan: &Plan) -> Vec<(&'static str, Range<u64>)> {
+        self.kernels.as_ref().map_or_else(Vec::new, |kernels| kernels.named(&kernels.layout(plan)))
     }
 
     fn plan_for(&self, inputs: &Inputs<'_, K::Elem>) -> Result<Plan> {

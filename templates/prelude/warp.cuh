@@ -11,6 +11,17 @@ __device__ __forceinline__ u32 lane_id() {
 // Warp of this thread in a one-dimensional CTA. (%warpid is not it: the hardware may move a warp.)
 __device__ __forceinline__ u32 warp_id() { return threadIdx.x / WARP_SIZE; }
 
+// One of two values, without a branch: the compiler would otherwise part the warp around what follows.
+__device__ __forceinline__ float select(bool first, float a, float b) {
+    float out;
+    asm("{\n\t"
+        ".reg .pred p;\n\t"
+        "setp.ne.u32 p, %3, 0;\n\t"
+        "selp.f32 %0, %1, %2, p;\n\t"
+        "}" : "=f"(out) : "f"(a), "f"(b), "r"((u32)first));
+    return out;
+}
+
 // The value of lane (lane ^ lane_mask).
 template <class T>
 __device__ __forceinline__ T shfl_xor(T v, u32 lane_mask) {

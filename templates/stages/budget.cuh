@@ -86,6 +86,8 @@
 #define COUNT_THREADS 512
 #define COUNT_WARPS (COUNT_THREADS / WARP_SIZE)
 #define COUNT_PARTS (COUNT_THREADS / BLOCK_Q)
+#define BLOCK_LANES (BLOCK_Q / 4)
+#define WARP_BLOCKS (WARP_SIZE / BLOCK_LANES)
 
 // Sum over the warp; every lane receives it.
 __device__ __forceinline__ u64 warp_sum_u64(u64 v) {
@@ -99,54 +101,66 @@ __device__ __forceinline__ u64 warp_sum_u64(u64 v) {
     const u64 head = (u64)blockIdx.y * p.heads + blockIdx.x;
     const float* partial_max = p.partial_max + head * p.blocks * BLOCK_Q;
     const float* partial_sum = p.partial_sum + head * p.blocks * BLOCK_Q;
-    u32* masses = p.masses + head * p.blocks;
     const u32 blocks = p.blocks, queries = min(BLOCK_Q, p.q_len);
     const u32 maxima = smem_u32(smem), sums = maxima + COUNT_THREADS * 4, votes = sums + COUNT_THREADS * 4;
+    const u32 masses = votes + COUNT_WARPS * 4;
+    auto mass_of = [&](u32 block) -> u32 { return ld_shared_u32(masses + block * 4); };
 
-    // Each query's maximum and sum over all blocks: COUNT_PARTS threads share a query.
-    const u32 query = threadIdx.x % BLOCK_Q;
-    float max = MASKED_SCORE * SCALE_LOG2, sum = 0.0f;
-    for (u32 block = threadIdx.x / BLOCK_Q; block < blocks; block += COUNT_PARTS) {
-        const float m = partial_max[(u64)block * BLOCK_Q + query];
-        const float top = fmaxf(max, m);
-        sum = sum * exp2_approx(max - top) + partial_sum[(u64)block * BLOCK_Q + query] * exp2_approx(m - top);
-        max = top;
-    }
-    st_shared_f32(maxima + threadIdx.x * 4, max);
+    // Each query's maximum over all blocks, and the sum under it: COUNT_PARTS threads share a query.
+    const u32 query = threadIdx.x % BLOCK_Q, part = threadIdx.x / BLOCK_Q;
+    float top = MASKED_SCORE * SCALE_LOG2;
+#pragma unroll 4
+    for (u32 block = part; block < blocks; block += COUNT_PARTS)
+        top = fmaxf(top, partial_max[(u64)block * BLOCK_Q + query]);
+    st_shared_f32(maxima + threadIdx.x * 4, top);
+    sync_threads();
+    for (u32 other = 0; other < COUNT_PARTS; ++other)
+        top = fmaxf(top, ld_shared_f32(maxima + (other * BLOCK_Q + query) * 4));
+    float sum = 0.0f;
+#pragma unroll 4
+    for (u32 block = part; block < blocks; block += COUNT_PARTS)
+        sum += partial_sum[(u64)block * BLOCK_Q + query] * exp2_approx(partial_max[(u64)block * BLOCK_Q + query] - top);
     st_shared_f32(sums + threadIdx.x * 4, sum);
     sync_threads();
-    float top = MASKED_SCORE * SCALE_LOG2, total = 0.0f;
-    if (threadIdx.x < BLOCK_Q) {
-        for (u32 part = 0; part < COUNT_PARTS; ++part)
-            top = fmaxf(top, ld_shared_f32(maxima + (part * BLOCK_Q + query) * 4));
-        for (u32 part = 0; part < COUNT_PARTS; ++part)
-            total += ld_shared_f32(sums + (part * BLOCK_Q + query) * 4) *
-                     exp2_approx(ld_shared_f32(maxima + (part * BLOCK_Q + query) * 4) - top);
-    }
+    float total = 0.0f;
+    for (u32 other = 0; other < COUNT_PARTS; ++other) total += ld_shared_f32(sums + (other * BLOCK_Q + query) * 4);
     sync_threads();
     if (threadIdx.x < BLOCK_Q) {
-        st_shared_f32(maxima + threadIdx.x * 4, top);
+        st_shared_f32(maxima + query * 4, top);
         // Every query has the same weight in the mass, and the masses of all blocks sum to 1.
-        st_shared_f32(sums + threadIdx.x * 4, query < queries ? 1.0f / (total * (float)queries) : 0.0f);
+        st_shared_f32(sums + query * 4, query < queries ? 1.0f / (total * (float)queries) : 0.0f);
     }
     sync_threads();
 
-    // Masses as fractions of 2³²: their sums are exact, so that no order of addition matters.
-    for (u32 block = warp_id(); block < blocks; block += COUNT_WARPS) {
-        float mass = 0.0f;
+    // Masses as fractions of 2³²: their sums are exact, so that no order of addition matters. A lane has four queries,
+    // BLOCK_LANES of them a block.
+    float tops[4], weights[4];
 #pragma unroll
-        for (u32 i = lane_id(); i < BLOCK_Q; i += WARP_SIZE)
-            if (i < queries)
-                mass += partial_sum[(u64)block * BLOCK_Q + i] *
-                        exp2_approx(partial_max[(u64)block * BLOCK_Q + i] - ld_shared_f32(maxima + i * 4)) *
-                        ld_shared_f32(sums + i * 4);
-        mass = warp_sum(mass);
-        if (lane_id() == 0) masses[block] = (u32)(fminf(mass, 1.0f) * 4294967040.0f);
+    for (u32 i = 0; i < 4; ++i) {
+        tops[i] = ld_shared_f32(maxima + (lane_id() % BLOCK_LANES * 4 + i) * 4);
+        weights[i] = ld_shared_f32(sums + (lane_id() % BLOCK_LANES * 4 + i) * 4);
+    }
+#pragma unroll 2
+    for (u32 first = warp_id() * WARP_BLOCKS; first < blocks; first += COUNT_WARPS * WARP_BLOCKS) {
+        const u32 block = first + lane_id() / BLOCK_LANES;
+        float mass = 0.0f;
+        if (block < blocks) {
+            const u64 at = (u64)block * BLOCK_Q + lane_id() % BLOCK_LANES * 4;
+            const u32x4 m = ld_global_v4(partial_max + at), s = ld_global_v4(partial_sum + at);
+            mass = __uint_as_float(s.x) * exp2_approx(__uint_as_float(m.x) - tops[0]) * weights[0] +
+                   __uint_as_float(s.y) * exp2_approx(__uint_as_float(m.y) - tops[1]) * weights[1] +
+                   __uint_as_float(s.z) * exp2_approx(__uint_as_float(m.z) - tops[2]) * weights[2] +
+                   __uint_as_float(s.w) * exp2_approx(__uint_as_float(m.w) - tops[3]) * weights[3];
+        }
+#pragma unroll
+        for (u32 step = BLOCK_LANES / 2; step > 0; step /= 2) mass += shfl_xor(mass, step);
+        if (lane_id() % BLOCK_LANES == 0 && block < blocks)
+            st_shared_u32(masses + block * 4, (u32)(fminf(mass, 1.0f) * 4294967040.0f));
     }
     sync_threads();
 
     u64 whole = 0;
-    for (u32 block = lane_id(); block < blocks; block += WARP_SIZE) whole += masses[block];
+    for (u32 block = lane_id(); block < blocks; block += WARP_SIZE) whole += mass_of(block);
     const u64 wanted = (u64)ceil(GAMMA * (double)warp_sum_u64(whole));
 
     // The largest threshold at which the masses from it on still reach what is wanted, four bits a round: warp w
@@ -157,7 +171,7 @@ __device__ __forceinline__ u64 warp_sum_u64(u64 v) {
         const u32 tried = threshold + (warp_id() << shift);
         u64 mass = 0;
         for (u32 block = lane_id(); block < blocks; block += WARP_SIZE)
-            if (masses[block] >= tried) mass += masses[block];
+            if (mass_of(block) >= tried) mass += mass_of(block);
         mass = warp_sum_u64(mass);
         if (lane_id() == 0) st_shared_u32(votes + warp_id() * 4, mass >= wanted);
         sync_threads();
@@ -170,8 +184,8 @@ __device__ __forceinline__ u64 warp_sum_u64(u64 v) {
     u64 above = 0;
     u32 count = 0;
     for (u32 block = lane_id(); block < blocks; block += WARP_SIZE)
-        if (masses[block] > threshold) {
-            above += masses[block];
+        if (mass_of(block) > threshold) {
+            above += mass_of(block);
             count += 1;
         }
     above = warp_sum_u64(above);

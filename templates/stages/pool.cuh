@@ -25,6 +25,10 @@ __device__ __forceinline__ u32x4 pool_chunk(const Elem* base, i64 head_stride, u
     const u32 group = blockIdx.y, batch = blockIdx.z;
     const u32 i = blockIdx.x * POOL_THREADS + threadIdx.x;
     const u32 sample = i / ROW_CHUNKS, chunk = i % ROW_CHUNKS;
+//@if SEGMENTS
+    // score begins with its first unit.
+    if (i == 0 && group == 0 && batch == 0) *p.units = 0;
+//@end
     if (sample >= (u32)p.q_samples) return;
     const Elem* q = p.q + batch * p.q_batch + group * p.heads_per_group * p.q_head +
 //@if STRIDED_Q

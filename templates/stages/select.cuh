@@ -77,6 +77,10 @@ __device__ __forceinline__ u32 rank_of(float score) {
     const u32 words = smem_u32(smem);
     auto word = [&](u32 i) -> u32 { return words + i * 4; };
     const RowBlocks r = row_blocks(row, p.q_len, p.kv_len, p.blocks);
+//@if TICKETS
+    // attend begins with its first tile.
+    if (row == 0 && group == 0 && batch == 0 && threadIdx.x == 0) *p.tickets = 0;
+//@end
 
     // The counts of the group's heads, and where they cut the ranking: distinct, ascending.
 //@if DYNAMIC
@@ -118,13 +122,41 @@ __device__ __forceinline__ u32 rank_of(float score) {
 //@end
 
     // Samples past the last query weigh nothing.
+//@if SEGMENTS
+    // Segments that the row's last sample sees: `score` has gone through no others for certain.
+    const i32 last_token = min((i32)((row + 1) * BLOCK_Q), p.q_len) - 1;
+//@if CAUSAL
+//@if STRIDED_Q
+    const i32 last_position = p.kv_len - p.q_len + last_token / STRIDE_Q * STRIDE_Q;
+//@else
+    const i32 last_position = p.kv_len - p.q_len + last_token;
+//@end
+//@if STRIDED_KV
+    const u32 segments = (u32)(last_position / STRIDE_KV) / (u32)p.segment_keys + 1;
+//@else
+    const u32 segments = (u32)last_position / (u32)p.segment_keys + 1;
+//@end
+//@else
+    const u32 segments = p.segments;
+//@end
+//@end
     for (u32 i = threadIdx.x; i < SAMPLES_Q; i += SELECT_THREADS) {
 //@if STRIDED_Q
         const bool inside = (i32)(row * BLOCK_Q + i * STRIDE_Q) < p.q_len;
 //@else
         const bool inside = (i32)(row * BLOCK_Q + i) < p.q_len;
 //@end
+//@if SEGMENTS
+        // The sum over a sample's keys, from those over its segments.
+        const float* parts = p.lse + group_row * p.segments * SAMPLES_Q + i;
+        float top = inside ? parts[0] : FLOAT_INF;
+        for (u32 s = 1; inside && s < segments; ++s) top = fmaxf(top, parts[s * SAMPLES_Q]);
+        float sum = inside ? 0.0f : 1.0f;
+        for (u32 s = 0; inside && s < segments; ++s) sum += exp2_approx(parts[s * SAMPLES_Q] - top);
+        st_shared_f32(word(SELECT_LSE + i), top + log2_approx(sum));
+//@else
         st_shared_f32(word(SELECT_LSE + i), inside ? p.lse[group_row * SAMPLES_Q + i] : FLOAT_INF);
+//@end
     }
     sync_threads();
 //@if DYNAMIC

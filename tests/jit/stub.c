@@ -23,8 +23,8 @@
 #endif
 #define FAILING(name) if (strcmp(FAIL, name) == 0) return CODE
 
-static int live;
-static char text[4096];
+static __thread int live; /* programs are compiled side by side, each on a thread of its own */
+static __thread char text[4096];
 
 #ifndef OMIT_Version
 int nvrtcVersion(int *major, int *minor) {

@@ -48,6 +48,7 @@ inline float flush(float v) { return std::fpclassify(v) == FP_SUBNORMAL ? std::c
 inline u32 lane_id() { return shim::machine.thread_id() % 32; }
 inline u32 warp_id() { return threadIdx.x / WARP_SIZE; }
 
+inline float select(bool first, float a, float b) { return first ? a : b; }
 template <class T>
 inline T shfl_xor(T v, u32 lane_mask, shim::At at = shim::At::here()) {
     return shim::shuffle("shfl_xor", at, v, lane_mask, [](u32 lane, u32 mask) { return lane ^ mask; });

@@ -1,18 +1,22 @@
 //! Runs a module's kernels on the host: emitted text, the shim, and a generated `main` that launches every entry.
 
-use proxyattn::codegen::cuda::{Entry, Module, Shape, Ty};
+use proxyattn::codegen::cuda::{Entry, Module, Shape, Ty, Unit};
 use proxyattn::codegen::{Dtype, Spec};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// A compiled module.
 pub(crate) struct Harness {
     module: Module,
     spec: Spec,
-    program: PathBuf,
+    /// One for each unit.
+    programs: BTreeMap<&'static str, PathBuf>,
 }
+
+/// Multiprocessors of the machine that is played: few, so that persistent kernels take several tiles each.
+const MULTIPROCESSORS: u64 = 3;
 
 /// One run: what goes in by name, and what came out.
 #[derive(Default)]
@@ -44,20 +48,28 @@ impl Harness {
     pub(crate) fn compile(name: &str, spec: &Spec, module: Module) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stages");
         std::fs::create_dir_all(&dir).expect("the target folder can be written");
-        let (source, program) = (dir.join(format!("{name}.cpp")), dir.join(name));
-        let text = main_text(spec, &module);
-        std::fs::write(&source, text).expect("the target folder can be written");
         let shim = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shim");
-        let output = Command::new("g++")
-            .args(["-std=c++17", "-O2", "-no-pie", "-w", "-I"])
-            .arg(shim)
-            .arg(&source)
-            .arg("-o")
-            .arg(&program)
-            .output()
-            .expect("g++ can be run");
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-        Self { module, spec: *spec, program }
+        let start = |unit: &Unit| {
+            let program = dir.join(format!("{name}_{}", unit.name));
+            let source = program.with_extension("cpp");
+            std::fs::write(&source, main_text(spec, &module, unit))
+                .expect("the target folder can be written");
+            let mut compiler = Command::new("g++");
+            compiler.args(["-std=c++17", "-O2", "-no-pie", "-w", "-I"]).arg(&shim).arg(&source);
+            (
+                unit.name,
+                program.clone(),
+                compiler.arg("-o").arg(&program).stderr(Stdio::piped()).spawn().expect("g++"),
+            )
+        };
+        let compilers: Vec<_> = module.units.iter().map(start).collect();
+        let finish = |(unit, program, compiler): (_, _, Child)| {
+            let output = compiler.wait_with_output().expect("g++ ends");
+            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+            (unit, program)
+        };
+        let programs = compilers.into_iter().map(finish).collect();
+        Self { module, spec: *spec, programs }
     }
 
     /// Launches the entries in order, `dense` into `out_dense`, and fills `memory` with every buffer.
@@ -70,11 +82,14 @@ impl Harness {
         let mut input = Vec::new();
         let mut number = |name: &str, value: i64| record(&mut input, 0, name, value, &[]);
         number("seed", seed as i64);
+        for name in ["batch", "heads", "kv_heads", "groups", "q_len", "kv_len", "q_samples", "kv_samples"] {
+            number(name, Shape::value(name).expect("a number")(shape, &self.spec) as i64);
+        }
         for (&name, &value) in &memory.strides {
             number(name, value);
         }
         for entry in &module.entries {
-            for (axis, value) in ["x", "y", "z"].iter().zip(entry.grid(shape)) {
+            for (axis, value) in ["x", "y", "z"].iter().zip(entry.grid(shape, MULTIPROCESSORS)) {
                 number(&format!("{}.{axis}", entry.name), value as i64);
             }
             number(&format!("{}.shared", entry.name), entry.shared_bytes(shape) as i64);
@@ -82,17 +97,39 @@ impl Harness {
                 number(param.name, entry.value(param.name, shape).expect("a parameter of the entry") as i64);
             }
         }
+        for entry in &module.entries {
+            self.run_entry(entry, &input, memory, seed);
+        }
+    }
+
+    /// One kernel: the numbers and buffers as they are now, and what it leaves of the buffers.
+    fn run_entry(&self, entry: &Entry, numbers: &[u8], memory: &mut Memory, seed: u64) {
+        let mut input = numbers.to_vec();
         for (&name, bytes) in &memory.bytes {
             record(&mut input, 1, name, bytes.len() as i64, bytes);
         }
-        let (from, to) = (
-            self.program.with_extension(format!("{seed}.in")),
-            self.program.with_extension(format!("{seed}.out")),
-        );
+        if entry.name == "dense" {
+            record(&mut input, 1, "tickets", 4, &[0; 4]);
+        }
+        let program = &self.programs[entry.unit];
+        let (from, to) =
+            (program.with_extension(format!("{seed}.in")), program.with_extension(format!("{seed}.out")));
         std::fs::write(&from, input).expect("the target folder can be written");
-        let output = Command::new(&self.program).args([&from, &to]).output().expect("the program can be run");
-        assert!(output.status.success(), "{:?}: {}", self.program, String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(program)
+            .args([&from, &to])
+            .arg(entry.name)
+            .output()
+            .expect("the program can be run");
+        assert!(
+            output.status.success(),
+            "{program:?} {}: {}",
+            entry.name,
+            String::from_utf8_lossy(&output.stderr)
+        );
         let mut output = &std::fs::read(&to).expect("the program wrote its buffers")[..];
+        if entry.name == "dense" && !memory.bytes.contains_key("tickets") {
+            memory.bytes.insert("tickets", vec![0; 4]);
+        }
         for bytes in memory.bytes.values_mut() {
             let (mine, rest) = output.split_at(bytes.len());
             bytes.copy_from_slice(mine);
@@ -113,22 +150,41 @@ fn record(out: &mut Vec<u8>, kind: u8, name: &str, value: i64, bytes: &[u8]) {
     out.extend(bytes);
 }
 
-fn main_text(spec: &Spec, module: &Module) -> String {
+fn main_text(spec: &Spec, module: &Module, unit: &Unit) -> String {
     let elem = match spec.dtype {
         Dtype::F16 => "ELEM_F16",
         _ => "ELEM_BF16",
     };
-    let mut out = format!("#define {elem}\n#include \"shim.hpp\"\n{}\n{RUNTIME}\n", module.kernels);
-    for entry in &module.entries {
+    let entries = || module.entries.iter().filter(|entry| entry.unit == unit.name);
+    let mut out = format!("#define {elem}\n#include \"shim.hpp\"\n{}\n{RUNTIME}\n", unit.kernels);
+    for entry in entries() {
         out.push_str(&launch_text(entry));
     }
     out.push_str("int main(int argc, char** argv) {\n    try {\n        read(argv[1]);\n");
-    for entry in &module.entries {
-        let _ = writeln!(out, "        launch_{}();", entry.name);
+    for entry in entries() {
+        let name = entry.name;
+        let _ = writeln!(out, "        if (std::string(argv[3]) == \"{name}\") launch_{name}();");
     }
     out.push_str("        write(argv[2]);\n    } catch (const shim::Error& error) {\n");
     out.push_str("        fprintf(stderr, \"%s\\n\", error.what());\n        return 1;\n    }\n}\n");
     out
+}
+
+/// The map of a tensor, from its strides and sizes.
+fn map_text(name: &str, rows: u32, entry: &str) -> String {
+    let tensor = name.trim_end_matches("_map");
+    let buffer = if (entry, tensor) == ("dense", "out") { "out_dense" } else { tensor };
+    let (axes, heads, tokens) = match tensor {
+        "q" | "out" => (["token", "head", "batch"], "heads", "q_len"),
+        "proxy_q" => (["sample", "group", "batch"], "groups", "q_samples"),
+        "keys" => (["sample", "group", "batch"], "groups", "kv_samples"),
+        _ => (["token", "head", "batch"], "kv_heads", "kv_len"),
+    };
+    let [a, b, c] = axes.map(|axis| format!("(u64)number(\"{tensor}_{axis}\") * 2"));
+    format!(
+        "    p.{name} = shim::tensor_map({{(u16*)buffer(\"{buffer}\"), {{{a}, {b}, {c}}}, {{HEAD_DIM, \
+         (u32)number(\"{tokens}\"), (u32)number(\"{heads}\"), (u32)number(\"batch\")}}, {{64, {rows}, 1, 1}}, 1}});\n"
+    )
 }
 
 /// Fills the struct by the names and checks that it lies as the launcher believes.
@@ -143,6 +199,10 @@ fn launch_text(entry: &Entry) -> String {
             entry.struct_name()
         );
         let _ = match param.ty {
+            Ty::TensorMap { rows } => {
+                out.push_str(&map_text(name, rows, entry.name));
+                Ok(())
+            }
             Ty::Pointer(_) => {
                 let buffer = if (entry.name, name) == ("dense", "out") { "out_dense" } else { name };
                 writeln!(out, "    p.{name} = (decltype(p.{name}))buffer(\"{buffer}\");")

@@ -94,6 +94,7 @@ impl Reference<'_> {
         let (groups, blocks) = (shape.groups(spec) as usize, self.geometry.blocks());
         let (maxima, lse) = (self.memory.floats("maxima"), self.memory.floats("lse"));
         let queries = self.rows_of("proxy_q");
+        let whole = shape.batch as usize * groups * self.geometry.rows() * per_row;
         let samples = shape.q_samples(spec) as usize;
         for sequence in 0..shape.batch as usize * groups {
             let keys = if self.memory.bytes.contains_key("proxy_k") {
@@ -106,10 +107,20 @@ impl Reference<'_> {
             for sample in 0..samples {
                 let position = self.geometry.offset() + sample * spec.stride.q as usize;
                 let seen = if spec.causal { position / spec.stride.kv as usize + 1 } else { usize::MAX };
-                let logits = self.logits(&queries[sequence * samples + sample], &keys, seen.min(keys.len()));
+                let keys_len = keys.len();
+                let logits = self.logits(&queries[sequence * samples + sample], &keys, seen.min(keys_len));
                 let want = logits.iter().map(|x| x.exp2()).sum::<f64>().log2();
                 let (row, i) = (sequence * self.geometry.rows() + sample / per_row, sample % per_row);
-                let got = f64::from(lse[row * per_row + i]);
+                let got = if lse.len() == whole {
+                    f64::from(lse[row * per_row + i])
+                } else {
+                    // One sum for each segment: those that the sample sees.
+                    let keys = shape.segment_keys(spec) as usize;
+                    let segments = shape.segments(spec) as usize;
+                    let parts = (0..seen.min(keys_len).div_ceil(keys))
+                        .map(|s| lse[(row * segments + s) * per_row + i]);
+                    parts.map(|part| f64::from(part).exp2()).sum::<f64>().log2()
+                };
                 assert!(
                     (got - want).abs() < 2e-4 * (1.0 + want.abs()),
                     "lse {sequence}/{sample}: {got}, not {want}"
@@ -170,6 +181,23 @@ impl Reference<'_> {
         let groups = self.shape.groups(spec) as usize;
         let heads = self.shape.heads as usize / groups;
         let (maxima, lse) = (self.memory.floats("maxima"), self.memory.floats("lse"));
+        let whole = self.shape.batch as usize * groups * rows * per_row;
+        // As the kernel adds it up, but for the last bits of its exponentials.
+        let lse_of = |at: usize, row: usize, i: usize| {
+            if lse.len() == whole {
+                return lse[at * per_row + i];
+            }
+            let last = (self.geometry.tokens(row).end - 1) / spec.stride.q as usize * spec.stride.q as usize;
+            let seen = (self.geometry.offset() + last) / spec.stride.kv as usize + 1;
+            let all = self.shape.kv_samples(spec) as usize;
+            let seen = if spec.causal { seen.min(all) } else { all };
+            let segments = self.shape.segments(spec) as usize;
+            let parts: Vec<f32> = (0..seen.div_ceil(self.shape.segment_keys(spec) as usize))
+                .map(|s| lse[(at * segments + s) * per_row + i])
+                .collect();
+            let top = parts.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+            top + parts.iter().map(|part| (part - top).exp2()).sum::<f32>().log2()
+        };
         let (lists, counts) = (self.memory.words("lists"), self.memory.words("counts"));
         let measured = self.memory.bytes.contains_key("measured").then(|| self.memory.words("measured"));
         for sequence in 0..self.shape.batch as usize * groups {
@@ -178,7 +206,7 @@ impl Reference<'_> {
                 let tokens = self.geometry.tokens(row).len().div_ceil(spec.stride.q as usize);
                 let score = |block: usize| {
                     let maxima = &maxima[(at * blocks + block) * per_row..][..tokens];
-                    let scores = maxima.iter().zip(&lse[at * per_row..]).map(|(max, lse)| max - lse);
+                    let scores = maxima.iter().enumerate().map(|(i, max)| max - lse_of(at, row, i));
                     scores.fold(f32::NEG_INFINITY, f32::max)
                 };
                 let key = |&block: &usize| {

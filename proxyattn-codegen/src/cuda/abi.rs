@@ -1,10 +1,12 @@
 //! Kernels and their parameters. The C struct in the text and the offsets that a launcher writes at come from the one
 //! table here, so that they cannot disagree.
 //!
-//! A kernel takes one struct by value: eight-byte fields first, then four-byte ones, so that there is no padding and
-//! every offset is a running sum. A launcher fills `param_bytes` bytes and passes their address as the only argument.
+//! A kernel takes one struct by value: tensor maps first, then eight-byte fields, then four-byte ones, so that there is
+//! no padding and every offset is a running sum. A launcher fills `param_bytes` bytes, on a multiple of 64, and passes
+//! their address as the only argument.
 
 use super::shape::Shape;
+use super::sources::Family;
 use super::{Tiles, features};
 use crate::{Budget, Spec};
 use core::fmt::Write;
@@ -16,11 +18,17 @@ const POOL_THREADS: u32 = 256;
 const COUNT_THREADS: u32 = 512;
 const SELECT_THREADS: u32 = 256;
 /// Blocks of one CTA of the budget's pass over the keys: long enough to hide how it starts.
-const BLOCKS_PER_CTA: u64 = 16;
+pub(super) const BLOCKS_PER_CTA: u64 = 16;
 
 /// Type of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ty {
+    /// A tensor map of the 16-bit elements of `tensor` ([`Param::name`] without `_map`), seen as
+    /// `[batch, heads, tokens, HEAD_DIM]`: boxes of 64 elements of `rows` tokens, under the 128-byte swizzle.
+    TensorMap {
+        /// Tokens of a box.
+        rows: u32,
+    },
     /// A device pointer, with the C type of what it points at.
     Pointer(&'static str),
     /// A 64-bit integer: strides, in elements.
@@ -30,9 +38,10 @@ pub enum Ty {
 }
 
 impl Ty {
-    /// Bytes, which are its alignment too.
+    /// Bytes.
     pub const fn bytes(self) -> u32 {
         match self {
+            Ty::TensorMap { .. } => 128,
             Ty::Pointer(_) | Ty::I64 => 8,
             Ty::I32 => 4,
         }
@@ -68,6 +77,10 @@ pub struct Entry {
     pub name: &'static str,
     /// The stage that it belongs to.
     pub stage: &'static str,
+    /// The [`Unit`](super::Unit) that it is in.
+    pub unit: &'static str,
+    /// Whether it is written for Hopper.
+    pub hopper: bool,
     /// Its parameters, in the struct's order.
     pub params: Vec<Param>,
     /// Threads of a CTA.
@@ -84,7 +97,8 @@ impl Entry {
     /// Bytes of the parameter struct.
     pub fn param_bytes(&self) -> u32 {
         let end = self.params.last().map_or(0, |last| last.offset + last.ty.bytes());
-        end.next_multiple_of(8)
+        let maps = self.params.iter().any(|param| matches!(param.ty, Ty::TensorMap { .. }));
+        end.next_multiple_of(if maps { 64 } else { 8 })
     }
 
     /// Bytes of shared memory for a shape.
@@ -92,21 +106,34 @@ impl Entry {
         u64::from(self.shared.fixed) + u64::from(self.shared.per_block) * shape.blocks(&self.spec)
     }
 
-    /// The grid for a shape.
-    pub fn grid(&self, shape: &Shape) -> [u64; 3] {
+    /// The grid for a shape, on a GPU with that many multiprocessors.
+    pub fn grid(&self, shape: &Shape, multiprocessors: u64) -> [u64; 3] {
         let (spec, tiles) = (&self.spec, &self.tiles);
         let chunks = u64::from(spec.head_dim / 8);
         let (batch, groups, ratio) = (shape.batch, shape.groups(spec), shape.heads_per_kv());
         match self.name {
             "pool_queries" => [(shape.q_samples(spec) * chunks).div_ceil(POOL_THREADS.into()), groups, batch],
             "pool_keys" => [(shape.kv_samples(spec) * chunks).div_ceil(POOL_THREADS.into()), groups, batch],
-            "score" => [shape.q_samples(spec).div_ceil(SCORING_ROWS.into()), groups, batch],
+            "score" if !self.hopper => [shape.q_samples(spec).div_ceil(SCORING_ROWS.into()), groups, batch],
             "budget_partials" => {
                 let packs = ratio.div_ceil((SCORING_ROWS / spec.block.q).into());
                 [packs * shape.blocks(spec).div_ceil(BLOCKS_PER_CTA), shape.kv_heads, batch]
             }
             "budget_counts" => [shape.heads, batch, 1],
             "select" => [shape.rows(spec), groups, batch],
+            // These take tile after tile.
+            "score" if self.hopper => {
+                let tiles = shape.q_samples(spec).div_ceil(tiles.hopper.score_rows().into());
+                [multiprocessors.min(tiles * shape.segments(spec) * groups * batch), 1, 1]
+            }
+            "attend" if self.hopper => {
+                let packs = ratio.div_ceil(tiles.hopper.heads(spec).into());
+                [multiprocessors.min(shape.rows(spec) * packs * shape.kv_heads * batch), 1, 1]
+            }
+            "dense" if self.hopper => {
+                let row_tiles = shape.q_len.div_ceil((tiles.hopper.warpgroups * 64).into());
+                [multiprocessors.min(row_tiles * shape.heads * batch), 1, 1]
+            }
             _ => {
                 let row_tiles = u64::from(spec.block.q / tiles.rows);
                 [shape.rows(spec) * row_tiles * ratio.div_ceil(tiles.heads.into()), shape.kv_heads, batch]
@@ -116,23 +143,8 @@ impl Entry {
 
     /// The value of a four-byte parameter for a shape, or `None` for a name that this kernel does not take.
     pub fn value(&self, name: &str, shape: &Shape) -> Option<u64> {
-        let spec = &self.spec;
         self.params.iter().find(|param| param.name == name && param.ty == Ty::I32)?;
-        Some(match name {
-            "q_len" => shape.q_len,
-            "kv_len" => shape.kv_len,
-            "rows" => shape.rows(spec),
-            "blocks" => shape.blocks(spec),
-            "heads" => shape.heads,
-            "groups" => shape.groups(spec),
-            "heads_per_kv" => shape.heads_per_kv(),
-            "heads_per_group" => shape.heads / shape.groups(spec),
-            "kv_heads_per_group" => shape.kv_heads / shape.groups(spec),
-            "q_samples" => shape.q_samples(spec),
-            "kv_samples" => shape.kv_samples(spec),
-            "blocks_per_cta" => BLOCKS_PER_CTA,
-            other => unreachable!("no value is called `{other}`"),
-        })
+        Shape::value(name).map(|value| value(shape, &self.spec))
     }
 
     /// The struct and the signature, as the text has them.
@@ -140,6 +152,7 @@ impl Entry {
         let mut out = format!("struct {} {{\n", self.struct_name());
         for param in &self.params {
             let ty = match param.ty {
+                Ty::TensorMap { .. } => "TensorMap ".into(),
                 Ty::Pointer(to) => format!("{to}* "),
                 Ty::I64 => "i64 ".into(),
                 Ty::I32 => "i32 ".into(),
@@ -164,6 +177,7 @@ impl Entry {
 
     fn bounds(&self) -> &'static str {
         match self.name {
+            _ if self.hopper => "CTA_THREADS, 1",
             "pool_queries" | "pool_keys" => "POOL_THREADS",
             // Two CTAs to an SM: for a third, the compiler would spill.
             "score" | "budget_partials" => "SCORING_THREADS, 2",
@@ -184,6 +198,7 @@ const STRIDES_OUT: &[&str] = &["out_batch", "out_head", "out_token"];
 struct Table {
     name: &'static str,
     stage: &'static str,
+    maps: Vec<(&'static str, u32)>,
     pointers: Vec<(&'static str, &'static str)>,
     strides: Vec<&'static [&'static str]>,
     numbers: Vec<&'static str>,
@@ -193,7 +208,7 @@ struct Table {
 }
 
 /// The kernels of a configuration, in the order in which they run; `dense` last, for contexts too short to drop blocks.
-pub(super) fn entries(spec: &Spec, tiles: &Tiles) -> Vec<Entry> {
+pub(super) fn entries(spec: &Spec, tiles: &Tiles, family: Family) -> Vec<Entry> {
     let mut tables = Vec::new();
     if !spec.is_dense() {
         tables.push(pool(
@@ -202,6 +217,9 @@ pub(super) fn entries(spec: &Spec, tiles: &Tiles) -> Vec<Entry> {
             STRIDES_Q,
             &["q_samples", "groups", "heads_per_group"],
         ));
+        if family.score {
+            tables[0].pointers.push(("u32", "units"));
+        }
         if features::pools_keys(spec) {
             tables.push(pool(
                 "pool_keys",
@@ -210,23 +228,24 @@ pub(super) fn entries(spec: &Spec, tiles: &Tiles) -> Vec<Entry> {
                 &["kv_samples", "groups", "kv_heads_per_group"],
             ));
         }
-        tables.push(score(spec, tiles));
+        tables.push(if family.score { score_hopper(spec, tiles) } else { score(spec, tiles) });
         if matches!(spec.budget, Budget::Dynamic { .. }) {
             tables.push(budget_partials(spec, tiles));
             tables.push(budget_counts());
         }
-        tables.push(select(spec));
-        tables.push(attend(spec, tiles));
+        tables.push(select(spec, family));
+        tables.push(if family.attend { attend_hopper(spec, tiles) } else { attend(spec, tiles) });
     }
-    tables.push(dense(spec, tiles));
-    tables.into_iter().map(|table| lay_out(table, spec, tiles)).collect()
+    tables.push(if family.dense { dense_hopper(spec, tiles) } else { dense(spec, tiles) });
+    tables.into_iter().map(|table| lay_out(table, spec, tiles, family)).collect()
 }
 
-fn lay_out(table: Table, spec: &Spec, tiles: &Tiles) -> Entry {
+fn lay_out(table: Table, spec: &Spec, tiles: &Tiles, family: Family) -> Entry {
+    let maps = table.maps.iter().map(|&(name, rows)| (name, Ty::TensorMap { rows }));
     let pointers = table.pointers.iter().map(|&(to, name)| (name, Ty::Pointer(to)));
     let strides = table.strides.iter().flat_map(|names| names.iter()).map(|&name| (name, Ty::I64));
     let numbers = table.numbers.iter().map(|&name| (name, Ty::I32));
-    let params = pointers.chain(strides).chain(numbers).scan(0, |end, (name, ty)| {
+    let params = maps.chain(pointers).chain(strides).chain(numbers).scan(0, |end, (name, ty)| {
         let offset = *end;
         *end += ty.bytes();
         Some(Param { name, ty, offset })
@@ -235,6 +254,12 @@ fn lay_out(table: Table, spec: &Spec, tiles: &Tiles) -> Entry {
         symbol: format!("proxyattn_{}", table.name),
         name: table.name,
         stage: table.stage,
+        unit: match table.name {
+            name @ ("attend" | "dense") => name,
+            "score" if family.score => "score",
+            _ => "scoring",
+        },
+        hopper: !table.maps.is_empty(),
         params: params.collect(),
         threads: table.threads,
         shared: table.shared,
@@ -262,6 +287,7 @@ fn pool(
     Table {
         name,
         stage: "pool",
+        maps: vec![],
         pointers: vec![("const Elem", from), ("Elem", to)],
         strides: vec![strides],
         numbers: numbers.to_vec(),
@@ -275,6 +301,7 @@ fn score(spec: &Spec, tiles: &Tiles) -> Table {
     Table {
         name: "score",
         stage: "score",
+        maps: vec![],
         pointers: vec![
             ("const Elem", "proxy_q"),
             ("const Elem", "keys"),
@@ -293,6 +320,7 @@ fn budget_partials(spec: &Spec, tiles: &Tiles) -> Table {
     Table {
         name: "budget_partials",
         stage: "budget",
+        maps: vec![],
         pointers: vec![
             ("const Elem", "q"),
             ("const Elem", "k"),
@@ -311,35 +339,37 @@ fn budget_counts() -> Table {
     Table {
         name: "budget_counts",
         stage: "budget",
-        pointers: vec![
-            ("const float", "partial_max"),
-            ("const float", "partial_sum"),
-            ("u32", "masses"),
-            ("u32", "measured"),
-        ],
+        maps: vec![],
+        pointers: vec![("const float", "partial_max"), ("const float", "partial_sum"), ("u32", "measured")],
         strides: vec![],
         numbers: vec!["q_len", "blocks", "heads"],
         threads: COUNT_THREADS,
-        // A maximum and a sum for each thread, a vote for each warp.
-        shared: fixed(COUNT_THREADS * 8 + COUNT_THREADS / 32 * 4),
+        // A maximum and a sum for each thread, a vote for each warp, a mass for each block.
+        shared: SharedBytes { fixed: COUNT_THREADS * 8 + COUNT_THREADS / 32 * 4, per_block: 4 },
         grid: ["heads", "batch", "1"],
     }
 }
 
-fn select(spec: &Spec) -> Table {
+fn select(spec: &Spec, family: Family) -> Table {
     let dynamic = matches!(spec.budget, Budget::Dynamic { .. });
     let mut pointers = vec![("const float", "maxima"), ("const float", "lse")];
     pointers.extend(dynamic.then_some(("const u32", "measured")));
     pointers.extend([("u32", "lists"), ("u32", "counts")]);
     pointers.extend(dynamic.then_some(("u32", "runs")));
+    pointers.extend(family.attend.then_some(("u32", "tickets")));
+    let mut numbers = vec!["q_len", "kv_len", "rows", "blocks", "groups", "heads_per_group"];
+    if family.score {
+        numbers.extend(["segments", "segment_keys"]);
+    }
     let cuts = if dynamic { SELECT_THREADS } else { 1 };
     let words = spec.block.q / spec.stride.q + 256 + 4 + cuts * (4 + SELECT_THREADS / 32);
     Table {
         name: "select",
         stage: "select",
+        maps: vec![],
         pointers,
         strides: vec![],
-        numbers: vec!["q_len", "kv_len", "rows", "blocks", "groups", "heads_per_group"],
+        numbers,
         threads: SELECT_THREADS,
         shared: SharedBytes { fixed: words * 4, per_block: 4 },
         grid: ["rows", "groups", "batch"],
@@ -361,11 +391,82 @@ fn dense(spec: &Spec, tiles: &Tiles) -> Table {
     Table {
         name: "dense",
         stage: "attend",
+        maps: vec![],
         pointers: vec![("const Elem", "q"), ("const Elem", "k"), ("const Elem", "v"), ("Elem", "out")],
         strides: vec![STRIDES_Q, STRIDES_K, STRIDES_V, STRIDES_OUT],
         numbers: vec!["q_len", "kv_len", "rows", "heads_per_kv"],
         threads: tiles.threads(),
         shared: fixed(tiles.attend_bytes(spec)),
         grid: ["rows · (BLOCK_Q / TILE_ROWS) · ceil(heads_per_kv / TILE_HEADS)", "kv_heads", "batch"],
+    }
+}
+
+fn attend_hopper(spec: &Spec, tiles: &Tiles) -> Table {
+    let mut table = dense_hopper(spec, tiles);
+    table.name = "attend";
+    let rows = tiles.hopper.piece_keys(spec);
+    table.maps = vec![("q_map", 64), ("k_map", rows), ("v_map", rows), ("out_map", 64)];
+    table.pointers.extend([("const u32", "lists"), ("const u32", "counts")]);
+    if spec.causal && matches!(spec.budget, Budget::Dynamic { .. }) {
+        table.pointers.push(("const u32", "runs"));
+    }
+    table.numbers = vec![
+        "q_len",
+        "kv_len",
+        "rows",
+        "blocks",
+        "batch",
+        "heads",
+        "kv_heads",
+        "heads_per_kv",
+        "groups",
+        "kv_heads_per_group",
+    ];
+    table.grid =
+        ["min(multiprocessors, rows · ceil(heads_per_kv / PACK_HEADS) · kv_heads · batch)", "1", "1"];
+    table
+}
+
+fn dense_hopper(spec: &Spec, tiles: &Tiles) -> Table {
+    let rows = tiles.hopper.keys;
+    Table {
+        name: "dense",
+        stage: "attend",
+        maps: vec![("q_map", 64), ("k_map", rows), ("v_map", rows), ("out_map", 64)],
+        pointers: vec![("u32", "tickets")],
+        strides: vec![],
+        numbers: vec!["q_len", "kv_len", "batch", "heads", "heads_per_kv"],
+        threads: tiles.hopper.threads(),
+        shared: fixed(tiles.hopper.shared_bytes(spec)),
+        grid: ["min(multiprocessors, ceil(q_len / (64 · WARPGROUPS)) · heads · batch)", "1", "1"],
+    }
+}
+
+fn score_hopper(spec: &Spec, tiles: &Tiles) -> Table {
+    Table {
+        name: "score",
+        stage: "score",
+        maps: vec![("proxy_q_map", 64), ("keys_map", tiles.hopper.keys)],
+        pointers: vec![("float", "maxima"), ("float", "lse"), ("u32", "units")],
+        strides: vec![],
+        numbers: vec![
+            "q_len",
+            "kv_len",
+            "q_samples",
+            "kv_samples",
+            "rows",
+            "blocks",
+            "batch",
+            "groups",
+            "segments",
+            "segment_keys",
+        ],
+        threads: tiles.hopper.score_threads(),
+        shared: fixed(tiles.hopper.score_bytes(spec)),
+        grid: [
+            "min(multiprocessors, ceil(q_samples / (64 · SCORE_WARPGROUPS)) · segments · groups · batch)",
+            "1",
+            "1",
+        ],
     }
 }

@@ -1,13 +1,14 @@
 //! What a configuration's text has: the names that `//@if` may ask for.
 
 use super::Tiles;
+use super::sources::Family;
 use crate::{Budget, Rows, Spec};
 
 /// The answer to each name of a section, for one configuration.
 pub(super) struct Features(Vec<(&'static str, bool)>);
 
 impl Features {
-    pub(super) fn of(spec: &Spec, tiles: &Tiles) -> Self {
+    pub(super) fn of(spec: &Spec, tiles: &Tiles, family: Family) -> Self {
         let sparse = !spec.is_dense();
         let samples_kv = spec.block.kv / spec.stride.kv;
         let dynamic = matches!(spec.budget, Budget::Dynamic { .. });
@@ -21,6 +22,9 @@ impl Features {
             ("POOL_KEYS", pools_keys(spec)),
             ("STRIDED_Q", spec.stride.q > 1),
             ("STRIDED_KV", spec.stride.kv > 1),
+            ("SEGMENTS", family.score),
+            ("BLOCK_FILLS_STAGE", samples_kv == tiles.hopper.keys),
+            ("TICKETS", family.attend),
             ("ROW_OF_96", spec.head_dim == 96),
             ("FLASH_HOLDS_QUERIES", holds_queries),
             ("QUERIES_HELD", sparse || holds_queries),

@@ -10,9 +10,10 @@ pub(super) fn comment(
     spec: &Spec,
     arch: Arch,
     tiles: &Tiles,
-    entries: &[Entry],
+    entries: &[&Entry],
     buffers: &[Buffer],
 ) -> String {
+    let takes = |name: &str| entries.iter().any(|entry| entry.params.iter().any(|param| param.name == name));
     let mut out = String::new();
     let mut line = |text: &str| {
         out.push_str(if text.is_empty() { "//" } else { "// " });
@@ -21,7 +22,12 @@ pub(super) fn comment(
     };
     line(&format!(
         "proxyattn: {} for {arch}",
-        if spec.is_dense() { "dense attention" } else { "block-sparse attention" }
+        match entries[0].unit {
+            "dense" => "dense attention",
+            "attend" => "block-sparse attention, given its lists",
+            "score" => "the scores of block-sparse attention",
+            _ => "the lists of block-sparse attention",
+        }
     ));
     line("");
     line("Configuration");
@@ -39,13 +45,13 @@ pub(super) fn comment(
         let [x, y, z] = entry.grid;
         line(&format!("  {:<16} grid ({x}, {y}, {z}) × {} threads, {shared}", entry.name, entry.threads));
     }
-    if !spec.is_dense() {
-        line("  `dense` alone runs where the budget keeps every block.");
+    if !spec.is_dense() && takes("out") | takes("out_map") {
+        line("  `dense` alone runs where the budget keeps every block, and `attend` otherwise.");
     }
     line("");
     line("Tensors, any strides that are multiples of 8 with the last 1, 16-byte aligned");
     line("  q, out [batch, heads, q_len, HEAD_DIM]; k, v [batch, kv_heads, kv_len, HEAD_DIM]");
-    if !spec.is_dense() {
+    if takes("keys") || takes("keys_map") {
         let keys = if super::features::pools_keys(spec) {
             "keys = proxy_k".to_owned()
         } else if spec.stride.kv == 1 {
@@ -57,6 +63,12 @@ pub(super) fn comment(
             )
         };
         line(&format!("  {keys}"));
+    }
+    let mut buffers = buffers
+        .iter()
+        .filter(|buffer| takes(buffer.name) || takes(&format!("{}_map", buffer.name)))
+        .peekable();
+    if buffers.peek().is_some() {
         line("");
         line("Buffers, caller's; bytes = element × dimensions");
         for buffer in buffers {
@@ -66,22 +78,55 @@ pub(super) fn comment(
     }
     line("");
     line("Shared memory");
-    let row = spec.head_dim * 2;
-    let (queries, tile) = (tiles.heads * tiles.rows * row, tiles.keys * row);
-    line(&format!(
-        "  attention: {queries} B of queries (later the output), then {} stages of {tile} B keys + {tile} B values",
-        tiles.stages
-    ));
-    if !spec.is_dense() {
-        line(&format!(
-            "  scoring:   {} B of queries, then in their place {} stages of {} B keys",
-            super::abi::SCORING_ROWS * row,
-            tiles.ring_stages,
-            tiles.ring_keys * row
-        ));
-        line("  select:    words for the samples' sums, a histogram, the cuts, and a rank for each block");
+    for text in shared_memory(spec, tiles, entries) {
+        line(&text);
     }
     out
+}
+
+/// What lies where in a CTA's shared memory.
+fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> Vec<String> {
+    let row = spec.head_dim * 2;
+    match entries[0].unit {
+        "score" => vec![format!(
+            "  {} × {} B of queries; {} stages of {} B keys; barriers; the descriptions of two units of work",
+            tiles.hopper.score_warpgroups,
+            64 * row,
+            tiles.hopper.score_stages,
+            tiles.hopper.keys * row
+        )],
+        "scoring" => vec![
+            format!(
+                "  scoring:   {} B of queries, then in their place {} stages of {} B keys",
+                super::abi::SCORING_ROWS * row,
+                tiles.ring_stages,
+                tiles.ring_keys * row
+            ),
+            "  select:    words for the samples' sums, a histogram, the cuts, and a rank for each block"
+                .into(),
+        ],
+        _ if entries[0].hopper => {
+            let t = &tiles.hopper;
+            vec![
+                format!(
+                    "  {} × {} slots of {} B of queries (later the output); {} stages of {} B keys, as many of values;",
+                    t.warpgroups,
+                    t.query_slots,
+                    64 * row,
+                    t.stages,
+                    t.keys * row
+                ),
+                "  barriers: full and empty of each stage and slot; the descriptions of two tiles of work"
+                    .into(),
+            ]
+        }
+        _ => vec![format!(
+            "  {} B of queries (later the output), then {} stages of {tile} B keys + {tile} B values",
+            tiles.heads * tiles.rows * row,
+            tiles.stages,
+            tile = tiles.keys * row
+        )],
+    }
 }
 
 fn configuration(spec: &Spec) -> Vec<(&'static str, String)> {
@@ -109,24 +154,25 @@ fn configuration(spec: &Spec) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// The constants of the configuration, and the open ones with their defaults.
-pub(super) fn constants(spec: &Spec, tiles: &Tiles) -> String {
-    let mut defines = vec![("HEAD_DIM", spec.head_dim.to_string()), ("BLOCK_Q", spec.block.q.to_string())];
+/// The constants of the configuration, and the open ones with their defaults: those that `text` speaks of.
+pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let speaks_of = |name: &str| {
+        text.split(|c| !word(c)).any(|found| found == name) && !text.contains(&format!("#define {name} "))
+    };
     let scale = (spec.softmax_scale() * LOG2_E) as f32;
-    if !spec.is_dense() {
-        defines.push(("BLOCK_KV", spec.block.kv.to_string()));
-        if spec.stride.q > 1 {
-            defines.push(("STRIDE_Q", spec.stride.q.to_string()));
-        }
-        if spec.stride.kv > 1 {
-            defines.push(("STRIDE_KV", spec.stride.kv.to_string()));
-        }
-        defines.push(("SAMPLES_Q", (spec.block.q / spec.stride.q).to_string()));
-        defines.push(("SAMPLES_KV", (spec.block.kv / spec.stride.kv).to_string()));
-        defines.push(("KEEP_SINK", spec.keep.sink.to_string()));
-        defines.push(("KEEP_LOCAL", spec.keep.local.to_string()));
-        defines.push(("POOL_THREADS", "256".to_owned()));
-    }
+    let mut defines = vec![
+        ("HEAD_DIM", spec.head_dim.to_string()),
+        ("BLOCK_Q", spec.block.q.to_string()),
+        ("BLOCK_KV", spec.block.kv.to_string()),
+        ("STRIDE_Q", spec.stride.q.to_string()),
+        ("STRIDE_KV", spec.stride.kv.to_string()),
+        ("SAMPLES_Q", (spec.block.q / spec.stride.q).to_string()),
+        ("SAMPLES_KV", (spec.block.kv / spec.stride.kv).to_string()),
+        ("KEEP_SINK", spec.keep.sink.to_string()),
+        ("KEEP_LOCAL", spec.keep.local.to_string()),
+        ("POOL_THREADS", "256".to_owned()),
+    ];
     match spec.budget {
         Budget::Dynamic { gamma, min_tokens, .. } => {
             defines.push(("GAMMA", format!("{gamma:?}")));
@@ -137,15 +183,13 @@ pub(super) fn constants(spec: &Spec, tiles: &Tiles) -> String {
         Budget::All => {}
     }
     let mut out = String::from("// The configuration.\n");
-    for (name, value) in defines {
+    for (name, value) in defines.into_iter().filter(|(name, _)| speaks_of(name)) {
         let _ = writeln!(out, "#define {name} {value}");
     }
     let _ = writeln!(out, "// Softmax in base 2: the scale times log2(e).\n#define SCALE_LOG2 {scale:?}f");
     out.push_str("\n// What the GPU decides.\n");
-    for (name, value) in tiles.macros() {
-        if !(spec.is_dense() && name.starts_with("RING_")) {
-            let _ = writeln!(out, "#ifndef {name}\n#define {name} {value}\n#endif");
-        }
+    for (name, value) in tiles.macros().into_iter().filter(|(name, _)| speaks_of(name)) {
+        let _ = writeln!(out, "#ifndef {name}\n#define {name} {value}\n#endif");
     }
     out
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Spec ─▶ Features (which sections) ─┐
-//!      ─▶ Tiles (open numbers)      ─┼─▶ templates expanded ─▶ Module { prelude, kernels, entries }
+//!      ─▶ Tiles (open numbers)      ─┼─▶ templates expanded ─▶ Module { units, entries, buffers }
 //!      ─▶ entries (params, grids)   ─┘
 //! ```
 //!
@@ -12,24 +12,26 @@
 mod abi;
 mod features;
 mod header;
+mod hopper;
 mod shape;
+mod sources;
 mod template;
 mod tiles;
 
 pub use abi::{Entry, Param, SharedBytes, Ty};
+pub use hopper::HopperTiles;
 pub use shape::{Buffer, Shape};
 pub use tiles::Tiles;
 
-use crate::{Arch, Budget, Spec};
+use crate::{Arch, Spec};
 use features::Features;
+use sources::Family;
 
 /// The CUDA text of a configuration, and how its kernels are launched.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Module {
-    /// The opening comment, the element type and the wrappers of PTX instructions.
-    pub prelude: String,
-    /// The constants and the kernels.
-    pub kernels: String,
+    /// The translation units. They are compiled one by one, so that compilations can run side by side.
+    pub units: Vec<Unit>,
     /// The kernels, in the order in which they run. `dense` takes the place of all others where nothing is dropped.
     pub entries: Vec<Entry>,
     /// The buffers between kernels.
@@ -38,10 +40,29 @@ pub struct Module {
     pub tiles: Tiles,
 }
 
-impl Module {
+/// A translation unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// `scoring`, `score`, `attend` or `dense`; [`Entry::unit`] names it.
+    pub name: &'static str,
+    /// The opening comment, the element type and the wrappers of PTX instructions.
+    pub prelude: String,
+    /// The constants and the kernels.
+    pub kernels: String,
+}
+
+impl Unit {
     /// The whole text.
     pub fn source(&self) -> String {
         format!("{}\n{}", self.prelude, self.kernels)
+    }
+}
+
+impl Module {
+    /// The texts of all units, one after the other.
+    pub fn source(&self) -> String {
+        let units: Vec<_> = self.units.iter().map(Unit::source).collect();
+        units.join("\n\n")
     }
 
     /// The kernel of a name.
@@ -49,9 +70,6 @@ impl Module {
         self.entries.iter().find(|entry| entry.name == name)
     }
 }
-
-/// The wrappers that the kernels use, in the order in which they build on each other.
-const PRELUDE: &[&str] = &["types", "convert", "memory", "async", "mma", "warp", "sync", "elem"];
 
 /// The module of a configuration, with the tiles that run on every GPU of the family.
 ///
@@ -69,50 +87,36 @@ pub fn emit_tiled(spec: &Spec, arch: Arch, tiles: &Tiles) -> Module {
     let violations = spec.violations();
     assert!(violations.is_empty(), "no text for a spec that breaks a rule: {}", violations[0]);
     assert!(tiles.fit(spec), "{tiles:?} do not fit blocks of {:?}", spec.block);
-    let entries = abi::entries(spec, tiles);
-    let buffers = shape::buffers(spec);
-    let features = Features::of(spec, tiles);
+    let family = Family::of(spec, arch, tiles);
+    let entries = abi::entries(spec, tiles, family);
+    let buffers = shape::buffers(spec, family);
+    let features = Features::of(spec, tiles, family);
     let signature = |name: &str| {
         let entry = entries.iter().find(|entry| entry.name == name);
         entry.unwrap_or_else(|| panic!("no kernel is called `{name}`")).signature()
     };
-
-    let mut prelude = header::comment(spec, arch, tiles, &entries, &buffers);
-    prelude.push_str(&format!("\n#define ELEM_{}\n", spec.dtype.as_str().to_uppercase()));
-    for name in PRELUDE {
-        prelude.push('\n');
-        prelude.push_str(template(&format!("prelude/{name}.cuh")));
-    }
-    let mut kernels = header::constants(spec, tiles);
-    for name in stages(spec) {
-        let path = format!("stages/{name}.cuh");
-        kernels.push('\n');
-        let holds = |section: &str| features.holds(section);
-        kernels.push_str(&template::expand(&path, template(&path), &holds, &signature));
-    }
-    Module { prelude, kernels, entries, buffers, tiles: *tiles }
+    let unit = |(name, files): (&'static str, Vec<&'static str>)| {
+        let mut body = String::new();
+        for path in files {
+            body.push('\n');
+            let holds = |section: &str| features.holds(section);
+            body.push_str(&template::expand(path, template(path), &holds, &signature));
+        }
+        let own: Vec<_> = entries.iter().filter(|entry| entry.unit == name).collect();
+        let mut prelude = header::comment(spec, arch, tiles, &own, &buffers);
+        prelude.push_str(&format!("\n#define ELEM_{}\n", spec.dtype.as_str().to_uppercase()));
+        for file in sources::prelude(own.iter().any(|entry| entry.hopper)) {
+            prelude.push('\n');
+            prelude.push_str(template(file));
+        }
+        Unit { name, prelude, kernels: header::constants(spec, tiles, &body) + &body }
+    };
+    let units = sources::units(spec, family).into_iter().map(unit).collect();
+    Module { units, entries, buffers, tiles: *tiles }
 }
 
 fn template(path: &str) -> &'static str {
     proxyattn_templates::file(path).unwrap_or_else(|| panic!("no template is called `{path}`"))
-}
-
-/// The files under `stages/` that a configuration needs.
-fn stages(spec: &Spec) -> Vec<&'static str> {
-    let mut stages = vec!["tile"];
-    if !spec.is_dense() {
-        stages.extend(["pool", "softmax", "score"]);
-        if matches!(spec.budget, Budget::Dynamic { .. }) {
-            stages.push("budget");
-        }
-        stages.push("select");
-    }
-    stages.push("flash");
-    if !spec.is_dense() {
-        stages.push("attend");
-    }
-    stages.push("dense");
-    stages
 }
 
 #[cfg(test)]
@@ -121,9 +125,10 @@ mod tests {
 
     #[test]
     fn every_section_of_every_template_has_a_meaning() {
-        let features = Features::of(&Spec::DEFAULT, &Tiles::portable(&Spec::DEFAULT, None));
-        for &(path, text) in proxyattn_templates::FILES.iter().filter(|(path, _)| path.starts_with("stages/"))
-        {
+        let tiles = Tiles::portable(&Spec::DEFAULT, None);
+        let features = Features::of(&Spec::DEFAULT, &tiles, Family::of(&Spec::DEFAULT, Arch::Sm90a, &tiles));
+        let stages = proxyattn_templates::FILES.iter().filter(|(path, _)| !path.starts_with("prelude/"));
+        for &(path, text) in stages {
             // With both answers to every name, each section is entered, whatever encloses it.
             for answer in [false, true] {
                 let asked = |name: &str| {

@@ -1,5 +1,7 @@
 //! The shape of one call, and what is sized by it.
 
+use super::abi::BLOCKS_PER_CTA;
+use super::sources::Family;
 use crate::Spec;
 
 /// The numbers of one prefill; every buffer and grid follows from them and the configuration.
@@ -43,6 +45,42 @@ impl Shape {
         self.kv_len.div_ceil(spec.stride.kv.into())
     }
 
+    /// Sampled keys of one unit of the scoring pass on Hopper: there shall be some thousands of units, so that they fill
+    /// a GPU evenly, and none so short that it is over before it is under way.
+    pub fn segment_keys(&self, spec: &Spec) -> u64 {
+        let tiles = self.batch * self.groups(spec) * self.q_samples(spec).div_ceil(256);
+        let wanted = tiles * self.kv_samples(spec) / if spec.causal { 2 } else { 1 } / 4096;
+        wanted.next_power_of_two().clamp(512, 8192)
+    }
+
+    /// How many of them there are along the keys.
+    pub fn segments(&self, spec: &Spec) -> u64 {
+        self.kv_samples(spec).div_ceil(self.segment_keys(spec))
+    }
+
+    /// How a kernel's four-byte parameter of that name follows from the shape.
+    pub fn value(name: &str) -> Option<fn(&Shape, &Spec) -> u64> {
+        Some(match name {
+            "q_len" => |shape, _| shape.q_len,
+            "kv_len" => |shape, _| shape.kv_len,
+            "rows" => |shape, spec| shape.rows(spec),
+            "blocks" => |shape, spec| shape.blocks(spec),
+            "batch" => |shape, _| shape.batch,
+            "heads" => |shape, _| shape.heads,
+            "kv_heads" => |shape, _| shape.kv_heads,
+            "groups" => |shape, spec| shape.groups(spec),
+            "heads_per_kv" => |shape, _| shape.heads_per_kv(),
+            "heads_per_group" => |shape, spec| shape.heads / shape.groups(spec),
+            "kv_heads_per_group" => |shape, spec| shape.kv_heads / shape.groups(spec),
+            "q_samples" => |shape, spec| shape.q_samples(spec),
+            "kv_samples" => |shape, spec| shape.kv_samples(spec),
+            "segment_keys" => |shape, spec| shape.segment_keys(spec),
+            "segments" => |shape, spec| shape.segments(spec),
+            "blocks_per_cta" => |_, _| BLOCKS_PER_CTA,
+            _ => return None,
+        })
+    }
+
     /// Query heads to a KV head.
     pub fn heads_per_kv(&self) -> u64 {
         self.heads / self.kv_heads
@@ -79,6 +117,7 @@ impl Buffer {
             "kv_samples" => shape.kv_samples(spec),
             "HEAD_DIM" => spec.head_dim.into(),
             "BLOCK_Q" => spec.block.q.into(),
+            "segments" => shape.segments(spec),
             "SAMPLES_Q" => (spec.block.q / spec.stride.q).into(),
             other => panic!("no dimension is called `{other}`"),
         };
@@ -87,8 +126,8 @@ impl Buffer {
 }
 
 macro_rules! buffer {
-    ($name:literal, $elem:literal, [$($dim:literal),+], $holds:literal) => {
-        Buffer { name: $name, elem: $elem, dims: &[$($dim),+], holds: $holds }
+    ($name:literal, $elem:literal, [$($dim:literal),*], $holds:literal) => {
+        Buffer { name: $name, elem: $elem, dims: &[$($dim),*], holds: $holds }
     };
 }
 
@@ -104,6 +143,12 @@ const MAXIMA: Buffer = buffer!(
 );
 const LSE: Buffer =
     buffer!("lse", "f32", ["batch", "groups", "rows", "SAMPLES_Q"], "log2 of the sum over a sample's keys");
+const LSE_PARTS: Buffer = buffer!(
+    "lse",
+    "f32",
+    ["batch", "groups", "rows", "segments", "SAMPLES_Q"],
+    "log2 of the sum over a sample's keys of a segment"
+);
 const PARTIAL_MAX: Buffer = buffer!(
     "partial_max",
     "f32",
@@ -112,7 +157,6 @@ const PARTIAL_MAX: Buffer = buffer!(
 );
 const PARTIAL_SUM: Buffer =
     buffer!("partial_sum", "f32", ["batch", "heads", "blocks", "BLOCK_Q"], "sum under that maximum");
-const MASSES: Buffer = buffer!("masses", "u32", ["batch", "heads", "blocks"], "share of the mass, in 2^-32");
 const MEASURED: Buffer = buffer!("measured", "u32", ["batch", "heads"], "blocks that hold GAMMA of the mass");
 const LISTS: Buffer = buffer!("lists", "u32", ["batch", "groups", "rows", "blocks"], "blocks to visit");
 const COUNTS: Buffer =
@@ -124,19 +168,25 @@ const RUNS: Buffer = buffer!(
     "length of the list's first ascending run: the smallest count"
 );
 
+const UNITS: Buffer = buffer!("units", "u32", [], "units of score that are taken");
+const TICKETS: Buffer = buffer!("tickets", "u32", [], "tiles that are taken; zero at first");
+
 /// The buffers of a configuration, in the order in which they are written.
-pub(super) fn buffers(spec: &Spec) -> Vec<Buffer> {
+pub(super) fn buffers(spec: &Spec, family: Family) -> Vec<Buffer> {
+    let tickets = (family.attend || family.dense).then_some(TICKETS);
     if spec.is_dense() {
-        return Vec::new();
+        return tickets.into_iter().collect();
     }
     let dynamic = matches!(spec.budget, crate::Budget::Dynamic { .. });
     let mut buffers = vec![PROXY_Q];
     buffers.extend(super::features::pools_keys(spec).then_some(PROXY_K));
-    buffers.extend([MAXIMA, LSE]);
+    buffers.extend([MAXIMA, if family.score { LSE_PARTS } else { LSE }]);
+    buffers.extend(family.score.then_some(UNITS));
     if dynamic {
-        buffers.extend([PARTIAL_MAX, PARTIAL_SUM, MASSES, MEASURED]);
+        buffers.extend([PARTIAL_MAX, PARTIAL_SUM, MEASURED]);
     }
     buffers.extend([LISTS, COUNTS]);
     buffers.extend(dynamic.then_some(RUNS));
+    buffers.extend(tickets);
     buffers
 }

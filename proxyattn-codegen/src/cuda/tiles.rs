@@ -1,5 +1,6 @@
 //! Shapes of tiles: the numbers that the GPU decides.
 
+use super::hopper::HopperTiles;
 use crate::Spec;
 
 /// Query rows that a CTA of the attention kernels is made for, where shared memory allows.
@@ -25,6 +26,8 @@ pub struct Tiles {
     pub ring_keys: u32,
     /// `RING_STAGES`: tiles of keys in shared memory there, at least 2.
     pub ring_stages: u32,
+    /// Those of the Hopper kernels.
+    pub hopper: HopperTiles,
 }
 
 impl Tiles {
@@ -49,6 +52,7 @@ impl Tiles {
             stages: if wide { 2 } else { 3 },
             ring_keys: spec.block.kv.min(64),
             ring_stages: 3,
+            hopper: HopperTiles::of(spec),
         }
     }
 
@@ -65,11 +69,12 @@ impl Tiles {
             && keys(self.ring_keys)
             && self.stages >= 2
             && self.ring_stages >= 2
+            && (!HopperTiles::exist_for(spec) || self.hopper.fit(spec))
     }
 
     /// The macros and their values.
-    pub fn macros(&self) -> [(&'static str, u32); 7] {
-        [
+    pub fn macros(&self) -> Vec<(&'static str, u32)> {
+        let mut macros = vec![
             ("TILE_HEADS", self.heads),
             ("TILE_ROWS", self.rows),
             ("WARP_ROWS", self.warp_rows),
@@ -77,7 +82,9 @@ impl Tiles {
             ("TILE_STAGES", self.stages),
             ("RING_KEYS", self.ring_keys),
             ("RING_STAGES", self.ring_stages),
-        ]
+        ];
+        macros.extend(self.hopper.macros());
+        macros
     }
 
     /// Threads of a CTA of the attention kernels.

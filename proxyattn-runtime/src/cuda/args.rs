@@ -1,7 +1,10 @@
 //! Tensors as the kernels see them: a device address and strides.
 
-use super::kernels::ALIGNMENT;
+use super::workspace::ALIGNMENT;
 use crate::{Error, Result};
+
+/// Elements that a step of a tensor map stays below: 2^40 bytes.
+const STRIDE_LIMIT: i64 = 1 << 39;
 
 /// A tensor `[batch, heads, tokens, dim]` in device memory, whose last stride is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +33,24 @@ pub struct RawArgs {
 }
 
 impl RawArgs {
-    /// Refuses what 16-byte loads cannot read, and a workspace that is too small.
-    pub(super) fn check(&self, workspace_bytes: u64) -> Result<()> {
+    /// Refuses what 16-byte loads and, where there are `maps`, tensor maps cannot read, and a workspace that is too
+    /// small.
+    pub(super) fn check(&self, workspace_bytes: u64, maps: bool) -> Result<()> {
         for (arg, tensor) in [("q", &self.q), ("k", &self.k), ("v", &self.v), ("out", &self.out)] {
             if !tensor.address.is_multiple_of(16) || tensor.strides.iter().any(|stride| stride % 8 != 0) {
                 return Err(Error::Layout {
                     arg,
                     expected: "an address on 16 bytes and strides that are multiples of 8 elements".into(),
                     got: format!("address {:#x}, strides {:?}", tensor.address, tensor.strides),
+                });
+            }
+            if maps && tensor.strides.iter().any(|stride| !(0..STRIDE_LIMIT).contains(stride)) {
+                return Err(Error::Layout {
+                    arg,
+                    expected: format!(
+                        "strides of 0 to {STRIDE_LIMIT} elements, for the copy engine of this GPU"
+                    ),
+                    got: format!("strides {:?}", tensor.strides),
                 });
             }
         }

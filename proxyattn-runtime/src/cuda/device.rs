@@ -7,6 +7,9 @@ use cudarc::driver::{CudaContext, CudaStream, sys::CUdevice_attribute as Attribu
 use proxyattn_codegen::Arch;
 use std::sync::Arc;
 
+/// The compute capability that has kernels of its own.
+const HOPPER: (u8, u8) = (9, 0);
+
 /// A CUDA device and a stream on it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CudaDevice {
@@ -14,6 +17,7 @@ pub struct CudaDevice {
     name: Arc<str>,
     capability: (u8, u8),
     shared_bytes: u64,
+    multiprocessors: u64,
 }
 
 impl CudaDevice {
@@ -48,6 +52,10 @@ impl CudaDevice {
             Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
             "reading the shared memory of a block",
         )?;
+        let multiprocessors = number(
+            Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+            "reading the number of multiprocessors",
+        )?;
         let name: Arc<str> = context.name().map_err(failed("cuDeviceGetName"))?.into();
         let capability = (u8::try_from(major).unwrap_or(0), u8::try_from(minor).unwrap_or(0));
         if capability < (8, 0) {
@@ -57,7 +65,12 @@ impl CudaDevice {
                 help: "use a GPU of the Ampere generation or later, or Device::cpu()".into(),
             });
         }
-        Ok(Self { stream, name, capability, shared_bytes: u64::try_from(shared).unwrap_or(0) })
+        if capability == HOPPER {
+            driver::encode_tiled()?;
+        }
+        let count = |n: i32| u64::try_from(n).unwrap_or(0);
+        let (shared_bytes, multiprocessors) = (count(shared), count(multiprocessors));
+        Ok(Self { stream, name, capability, shared_bytes, multiprocessors })
     }
 
     /// The stream that everything of this device is ordered by.
@@ -75,14 +88,26 @@ impl CudaDevice {
         self.capability
     }
 
-    /// The family of kernels that runs here.
+    /// The family of kernels that runs here: Hopper's own on Hopper, the portable one elsewhere.
     pub(super) fn arch(&self) -> Arch {
-        Arch::Sm80
+        if self.capability == HOPPER { Arch::Sm90a } else { Arch::Sm80 }
     }
 
     /// What cubins are compiled for.
-    pub(super) fn target(&self) -> Target {
-        Target::new(self.capability.0, self.capability.1)
+    pub(super) fn target(&self, arch: Arch) -> Target {
+        let target = Target::new(self.capability.0, self.capability.1);
+        if arch == Arch::Sm90a { target.specific() } else { target }
+    }
+
+    /// Makes the context current on this thread, as every call of the driver wants it. An error that cudarc met where
+    /// it had nobody to tell, as in a `drop`, comes out here too.
+    pub(super) fn bind(&self) -> Result<()> {
+        self.stream.context().bind_to_thread().map_err(failed("cuCtxSetCurrent, or a call before it,"))
+    }
+
+    /// Multiprocessors of the GPU.
+    pub(super) fn multiprocessors(&self) -> u64 {
+        self.multiprocessors
     }
 
     /// The most dynamic shared memory that a CTA may have, in bytes.

@@ -4,6 +4,8 @@
 //! is touched, the library is opened here and everything that this crate will call is looked up.
 
 use crate::{Error, Result};
+use core::ffi::{c_uint, c_void};
+use cudarc::driver::sys::CUresult;
 use libloading::Library;
 use std::sync::OnceLock;
 
@@ -34,8 +36,10 @@ const SYMBOLS: &[&str] = &[
     "cuMemAllocAsync",
     "cuMemFree_v2",
     "cuMemFreeAsync",
+    "cuMemcpyDtoDAsync_v2",
     "cuMemcpyDtoHAsync_v2",
     "cuMemcpyHtoDAsync_v2",
+    "cuMemcpyPeerAsync",
     "cuMemsetD8Async",
     "cuModuleGetFunction",
     "cuModuleLoadData",
@@ -49,30 +53,65 @@ const SYMBOLS: &[&str] = &[
 /// Finds the driver, once for the process.
 pub(super) fn probe() -> Result<()> {
     static PROBE: OnceLock<Result<()>> = OnceLock::new();
-    PROBE.get_or_init(open).clone()
+    PROBE.get_or_init(|| open(SYMBOLS)).clone()
 }
 
-fn open() -> Result<()> {
+/// `cuTensorMapEncodeTiled`: the map to write, the type of its elements, the rank, the address, dimensions, strides in
+/// bytes but for the innermost, box, steps, interleave, swizzle, promotion in the L2 cache, what is read out of bounds.
+pub(super) type EncodeTiled = unsafe extern "C" fn(
+    *mut c_void,
+    c_uint,
+    u32,
+    *mut c_void,
+    *const u64,
+    *const u64,
+    *const u32,
+    *const u32,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+) -> CUresult;
+
+/// The function that Hopper's kernels need besides. Drivers from before CUDA 12 lack it, which is no harm to other GPUs,
+/// and so does cudarc where it was built beside an older toolkit; so it is looked up here.
+pub(super) fn encode_tiled() -> Result<EncodeTiled> {
+    static FOUND: OnceLock<Result<EncodeTiled>> = OnceLock::new();
+    let find = || {
+        let symbol = "cuTensorMapEncodeTiled";
+        let (name, library) = library()?;
+        // SAFETY: the type is that of the driver's documentation.
+        let found = unsafe { library.get::<EncodeTiled>(symbol.as_bytes()) }.map(|found| *found);
+        core::mem::forget(library); // cudarc never closes it either
+        found.map_err(|_| lacks(name, symbol))
+    };
+    FOUND.get_or_init(find).clone()
+}
+
+fn open(symbols: &[&str]) -> Result<()> {
+    let (name, library) = library()?;
+    // SAFETY: the symbol is looked up and never used, so its type does not matter.
+    let missing = |symbol: &&&str| unsafe { library.get::<*const ()>(symbol.as_bytes()) }.is_err();
+    symbols.iter().find(missing).map_or(Ok(()), |symbol| Err(lacks(name, symbol)))
+}
+
+fn lacks(library: &str, symbol: &str) -> Error {
+    Error::Unavailable {
+        what: "CUDA".into(),
+        why: format!("the driver library {library} lacks {symbol}"),
+        help: "update the NVIDIA driver".into(),
+    }
+}
+
+/// The driver, and the name that it was found by.
+fn library() -> Result<(&'static str, Library)> {
     let mut searched = Vec::new();
     for name in NAMES {
         // SAFETY: runs the initialisers of the system's CUDA driver, as cudarc would.
-        let library = match unsafe { Library::new(*name) } {
-            Ok(library) => library,
-            Err(error) => {
-                searched.push(format!("{name} ({error})"));
-                continue;
-            }
-        };
-        // SAFETY: the symbol is looked up and never used, so its type does not matter.
-        let lacks = |symbol: &&&str| unsafe { library.get::<*const ()>(symbol.as_bytes()) }.is_err();
-        return match SYMBOLS.iter().find(lacks) {
-            None => Ok(()),
-            Some(symbol) => Err(Error::Unavailable {
-                what: "CUDA".into(),
-                why: format!("the driver library {name} lacks {symbol}"),
-                help: "update the NVIDIA driver".into(),
-            }),
-        };
+        match unsafe { Library::new(*name) } {
+            Ok(library) => return Ok((name, library)),
+            Err(error) => searched.push(format!("{name} ({error})")),
+        }
     }
     Err(Error::Unavailable {
         what: "CUDA".into(),

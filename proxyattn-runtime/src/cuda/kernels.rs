@@ -1,28 +1,29 @@
 //! The kernels of a configuration, loaded.
 
+use super::calls::{Call, position};
+use super::workspace::{BUFFERS, Layout, Workspace};
 use super::{CudaDevice, failed};
-use crate::jit::{Jit, Program};
+use crate::jit::{Jit, Program, Target};
 use crate::{Error, Plan, Problem, Result};
 use core::ops::Range;
-use cudarc::driver::{CudaFunction, CudaModule, CudaSlice, sys::CUfunction_attribute_enum as Attribute};
+use cudarc::driver::{CudaFunction, CudaModule, sys::CUfunction_attribute_enum as Attribute};
 use cudarc::nvrtc::Ptx;
-use proxyattn_codegen::Spec;
-use proxyattn_codegen::cuda::{Entry, Module, Shape, emit};
+use proxyattn_codegen::cuda::{Buffer, Entry, Shape, Unit, emit};
+use proxyattn_codegen::{Arch, Spec};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-
-/// What a workspace, and each buffer in it, begins on a multiple of, in bytes.
-pub(super) const ALIGNMENT: u64 = 256;
+use std::thread::ScopedJoinHandle;
 
 /// The kernels of one configuration on one device.
 pub(crate) struct Kernels {
     pub(super) device: CudaDevice,
     pub(super) spec: Spec,
-    pub(super) module: Module,
-    /// One for each entry of the module.
-    functions: Vec<CudaFunction>,
-    /// Buffers between kernels, grown to the largest problem so far. Calls on one stream may share them: the next
-    /// one's kernels begin after the last one's have ended.
-    pub(super) workspace: Mutex<Option<CudaSlice<u8>>>,
+    /// Every kernel, in the order in which they run.
+    calls: Vec<Call>,
+    /// The buffers between them.
+    buffers: Vec<Buffer>,
+    /// Their memory. Calls on one stream may share it: the next one's kernels begin after the last one's have ended.
+    pub(super) workspace: Mutex<Workspace>,
 }
 
 /// Kernels that somebody holds. The same configuration on the same stream is loaded once.
@@ -48,7 +49,8 @@ impl Kernels {
 
     /// From the cache, or compiled now.
     fn load(name: &'static str, spec: &Spec, device: &CudaDevice) -> Result<Self> {
-        let arch = device.arch();
+        // A configuration that leaves Hopper out has portable kernels for it.
+        let arch = if spec.arch.contains(device.arch()) { device.arch() } else { Arch::Sm80 };
         if !spec.arch.contains(arch) {
             return Err(Error::Unavailable {
                 what: format!("`{name}` on {}", device.name()),
@@ -60,45 +62,71 @@ impl Kernels {
             });
         }
         let module = emit(spec, arch);
-        let program = Program::new(name, module.source());
-        let jit = Jit::global()?;
-        let loaded = Self::load_cubin(jit, &program, device).or_else(|first| {
-            // A cubin from the cache that the driver refuses is thrown away and made anew, once.
-            jit.discard(&program, device.target());
-            Self::load_cubin(jit, &program, device).map_err(|_| first)
+        // Units are compiled side by side: most of a first load is the two attention kernels.
+        let units: Vec<_> = std::thread::scope(|scope| {
+            let load = |unit: &Unit| Self::load_unit(name, unit, device, device.target(arch));
+            let threads: Vec<_> = module.units.iter().map(|unit| scope.spawn(move || load(unit))).collect();
+            let join = |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|e| resume_unwind(e));
+            threads.into_iter().map(join).collect::<Result<_>>()
         })?;
-        let functions =
-            module.entries.iter().map(|entry| function(&loaded, entry, device)).collect::<Result<_>>()?;
-        Ok(Self { device: device.clone(), spec: *spec, module, functions, workspace: Mutex::default() })
+        let function = |entry: &Entry| {
+            let unit = module.units.iter().position(|unit| unit.name == entry.unit);
+            let unit = unit.unwrap_or_else(|| unreachable!("`{}` is in no unit", entry.name));
+            Ok(Call::new(entry, &module.buffers, function(&units[unit], entry, device)?))
+        };
+        let calls = module.entries.iter().map(function).collect::<Result<_>>()?;
+        assert!(module.buffers.len() <= BUFFERS, "too many buffers: {:?}", module.buffers);
+        let (device, workspace) = (device.clone(), Mutex::default());
+        Ok(Self { device, spec: *spec, calls, buffers: module.buffers, workspace })
     }
 
-    fn load_cubin(jit: &Jit, program: &Program, device: &CudaDevice) -> Result<Arc<CudaModule>> {
-        let cubin = jit.cubin(program, device.target())?;
-        let image = Ptx::from_binary(cubin.bytes().to_vec());
-        device.stream().context().load_module(image).map_err(failed("cuModuleLoadData"))
-    }
-
-    /// The entries with their functions, in the order in which they run.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&Entry, &CudaFunction)> {
-        self.module.entries.iter().zip(&self.functions)
-    }
-
-    /// Bytes of the buffers between kernels, each on a multiple of 256.
-    pub(crate) fn workspace_bytes(&self, plan: &Plan) -> u64 {
-        if plan.is_dense() {
-            return 0;
-        }
-        let shape = shape(plan.problem());
-        self.layout(&shape).last().map_or(0, |(_, range)| range.end.next_multiple_of(ALIGNMENT))
-    }
-
-    /// The buffers between kernels by name, and where each lies in the workspace, in bytes.
-    pub(super) fn layout(&self, shape: &Shape) -> impl Iterator<Item = (&'static str, Range<u64>)> {
-        self.module.buffers.iter().scan(0u64, move |end, buffer| {
-            let start = end.next_multiple_of(ALIGNMENT);
-            *end = start + buffer.bytes(&self.spec, shape);
-            Some((buffer.name, start..*end))
+    /// One translation unit.
+    fn load_unit(name: &str, unit: &Unit, device: &CudaDevice, target: Target) -> Result<Arc<CudaModule>> {
+        let program = Program::new(format!("{name}.{}", unit.name), unit.source());
+        let jit = Jit::global()?;
+        device.bind()?;
+        let load = || {
+            let image = Ptx::from_binary(jit.cubin(&program, target)?.bytes().to_vec());
+            Ok(device.stream().context().load_module(image).map_err(failed("cuModuleLoadData")))
+        };
+        load()?.or_else(|first| {
+            // A cubin from the cache that the driver refuses is thrown away and made anew, once.
+            jit.discard(&program, target);
+            load().flatten().map_err(|_| first)
         })
+    }
+
+    /// The kernels that a plan runs, in order: `dense` alone, or everything else.
+    pub(super) fn calls(&self, plan: &Plan) -> impl Iterator<Item = &Call> {
+        let dense = plan.is_dense();
+        self.calls.iter().filter(move |call| call.dense == dense)
+    }
+
+    /// Whether a plan's kernels read tensors through tensor maps.
+    pub(super) fn maps(&self, plan: &Plan) -> bool {
+        self.calls(plan).any(|call| call.entry.hopper)
+    }
+
+    /// Where the buffers that a plan's kernels use lie in the workspace.
+    pub(crate) fn layout(&self, plan: &Plan) -> Layout {
+        let shape = shape(plan.problem());
+        // `dense` is alone in its workspace, and needs no more than where it stands.
+        let needed = self.calls(plan).find_map(|call| call.clears);
+        Layout::new(|buffer| match self.buffers.get(buffer) {
+            Some(known) if !plan.is_dense() || needed == Some(buffer) => known.bytes(&self.spec, &shape),
+            _ => 0,
+        })
+    }
+
+    /// The buffers of a layout by name.
+    pub(crate) fn named(&self, layout: &Layout) -> Vec<(&'static str, Range<u64>)> {
+        let named = self.buffers.iter().enumerate().map(|(i, buffer)| (buffer.name, layout.range(i)));
+        named.filter(|(_, range)| !range.is_empty()).collect()
+    }
+
+    /// Where the buffer of a name lies.
+    pub(super) fn range(&self, layout: &Layout, name: &str) -> Range<u64> {
+        layout.range(position(&self.buffers, name))
     }
 
     /// Refuses a problem that fits the kernel's configuration but not the GPU.
@@ -115,25 +143,30 @@ impl Kernels {
                 return Err(Error::Overflow { arg, what, limit, got: got.to_string() });
             }
         }
-        for (entry, _) in self.entries().filter(|(entry, _)| runs(entry, plan)) {
+        // No buffer is larger than this, and there are fewer of them than what is left of 64 bits.
+        let (rows, blocks) = (shape.rows(&self.spec), shape.blocks(&self.spec));
+        let largest = [shape.batch, shape.heads, rows, blocks.max(self.spec.head_dim.into())];
+        let largest: u128 = largest.into_iter().map(u128::from).product();
+        let (bytes, limit) = (largest * u128::from(self.spec.block.q) * 4, u64::MAX / BUFFERS as u64 / 2);
+        if bytes > limit.into() {
+            let got = format!("up to {bytes} for a buffer");
+            return Err(Error::Overflow { arg: "kv_len", what: "the workspace", limit, got });
+        }
+        for Call { entry, .. } in self.calls(plan) {
             let (bytes, limit) = (entry.shared_bytes(&shape), self.device.shared_bytes());
             if bytes > limit {
-                let got = format!("{bytes} for {} keys", problem.kv_len);
-                return Err(Error::Overflow {
-                    arg: "kv_len",
-                    what: "the shared memory of a CTA",
-                    limit,
-                    got,
-                });
+                let (what, got) =
+                    ("the shared memory of a CTA", format!("{bytes} for {} keys", problem.kv_len));
+                return Err(Error::Overflow { arg: "kv_len", what, limit, got });
+            }
+            let ([ctas, ..], limit) = (entry.grid(&shape, self.device.multiprocessors()), i32::MAX as u64);
+            if ctas > limit {
+                let got = format!("{ctas} CTAs for {} queries", problem.q_len);
+                return Err(Error::Overflow { arg: "q_len", what: "the grid", limit, got });
             }
         }
         Ok(())
     }
-}
-
-/// Whether a plan runs an entry: `dense` alone, or everything else.
-pub(super) fn runs(entry: &Entry, plan: &Plan) -> bool {
-    (entry.name == "dense") == plan.is_dense()
 }
 
 /// A problem in the numbers of codegen.

@@ -1,56 +1,71 @@
 //! From a plan and addresses to launches. Nothing here allocates, waits or copies.
 
-use super::kernels::{runs, shape};
-use super::{Kernels, RawArgs, RawTensor, failed};
+use super::calls::{Call, Source, Tensor};
+use super::kernels::shape;
+use super::workspace::Layout;
+use super::{Kernels, RawArgs, RawTensor, failed, tensor_map};
 use crate::{Plan, Result, Stage};
 use core::ffi::c_void;
 use cudarc::driver::{result, sys::CUstream};
-use proxyattn_codegen::cuda::{Entry, Shape, Ty};
+use proxyattn_codegen::cuda::Shape;
 
-/// The largest parameter struct, in bytes; the table of kernels stays far below it.
-const PARAM_BYTES: usize = 512;
+/// The largest parameter struct, in bytes: four tensor maps and what else a kernel takes.
+pub(super) const PARAM_BYTES: usize = 1024;
 
 impl Kernels {
-    /// [`launch`](Self::launch) of every stage, for addresses that have not been checked.
+    /// [`launch`](Self::launch) for addresses that have not been checked.
     ///
     /// # Safety
-    /// As [`Attention::launch_raw`](crate::Attention::launch_raw).
-    pub(crate) unsafe fn launch_raw(&self, plan: &Plan, args: &RawArgs, stream: CUstream) -> Result<()> {
+    /// As [`Attention::launch_stages_raw`](crate::Attention::launch_stages_raw).
+    pub(crate) unsafe fn launch_raw(
+        &self,
+        plan: &Plan,
+        args: &RawArgs,
+        stream: CUstream,
+        stages: &[Stage],
+    ) -> Result<()> {
         self.check(plan)?;
-        args.check(self.workspace_bytes(plan))?;
-        self.device.stream().context().bind_to_thread().map_err(failed("cuCtxSetCurrent"))?;
+        let layout = self.layout(plan);
+        args.check(layout.bytes(), self.maps(plan))?;
+        self.device.bind()?;
         // SAFETY: the caller promises valid memory and a stream of this context, which is current now.
-        unsafe { self.launch(plan, args, stream, |_| true) }
+        unsafe { self.launch(plan, &layout, args, stream, stages) }
     }
 
     /// Launches the kernels of `stages` that the plan runs.
     ///
     /// # Safety
     /// The addresses in `args` are valid on the device for the plan's problem until the stream has run the kernels,
-    /// nothing else writes to them meanwhile, and the stream belongs to the device's context, which is current.
+    /// nothing else writes to them meanwhile, and the stream belongs to the device's context, which is current. The
+    /// plan has been [checked](Self::check), and the layout is its own.
     pub(super) unsafe fn launch(
         &self,
         plan: &Plan,
+        layout: &Layout,
         args: &RawArgs,
         stream: CUstream,
-        stages: impl Fn(Stage) -> bool,
+        stages: &[Stage],
     ) -> Result<()> {
-        let shape = shape(plan.problem());
-        let launched = |entry: &Entry| runs(entry, plan) && stages(stage(entry));
-        for (entry, function) in self.entries().filter(|(entry, _)| launched(entry)) {
-            let mut params = Params { bytes: [0; PARAM_BYTES] };
-            self.fill(entry, &shape, args, &mut params);
-            let [x, y, z] = entry.grid(&shape).map(|n| n as u32); // inside the limits that `check` set
-            let shared = entry.shared_bytes(&shape) as u32;
+        let sources = Sources { kernels: self, shape: shape(plan.problem()), layout, args };
+        let mut params = Params { bytes: [0; PARAM_BYTES] };
+        for call in self.calls(plan).filter(|call| stages.contains(&call.stage)) {
+            if let Some(word) = call.clears {
+                // SAFETY: the workspace holds the buffer, and the caller vouches for it and for the stream.
+                unsafe { result::memset_d8_async(sources.buffer(word), 0, 4, stream) }
+                    .map_err(failed("cuMemsetD8Async"))?;
+            }
+            sources.fill(call, &mut params)?;
+            // The check saw that these fit.
+            let grid = call.entry.grid(&sources.shape, self.device.multiprocessors()).map(|n| n as u32);
+            let shared = call.entry.shared_bytes(&sources.shape) as u32;
             let mut arguments = [core::ptr::from_mut(&mut params).cast::<c_void>()];
             // SAFETY: the function takes one struct by value, laid out by the table that its text was made from and
             // filled above; the caller vouches for the addresses in it and for the stream.
             unsafe {
-                let grid_block = ((x, y, z), (entry.threads, 1, 1));
                 result::launch_kernel(
-                    function.cu_function(),
-                    grid_block.0,
-                    grid_block.1,
+                    call.function.cu_function(),
+                    grid.into(),
+                    (call.entry.threads, 1, 1),
                     shared,
                     stream,
                     &mut arguments,
@@ -60,88 +75,85 @@ impl Kernels {
         }
         Ok(())
     }
+}
 
-    fn fill(&self, entry: &Entry, shape: &Shape, args: &RawArgs, params: &mut Params) {
-        for param in &entry.params {
-            match param.ty {
-                Ty::Pointer(_) => {
-                    params.put(param.offset, self.address(param.name, shape, args).to_ne_bytes())
+/// What the parameters of one launch are taken from.
+struct Sources<'a> {
+    kernels: &'a Kernels,
+    shape: Shape,
+    layout: &'a Layout,
+    args: &'a RawArgs,
+}
+
+impl Sources<'_> {
+    fn fill(&self, call: &Call, params: &mut Params) -> Result<()> {
+        for &(at, source) in &call.params {
+            match source {
+                Source::Map(tensor, rows) => params.put(at, self.map(tensor, rows)?),
+                Source::Address(tensor) => params.put(at, self.tensor(tensor).address.to_ne_bytes()),
+                Source::Buffer(buffer) => params.put(at, self.buffer(buffer).to_ne_bytes()),
+                Source::Stride(tensor, axis) => {
+                    params.put(at, self.tensor(tensor).strides[axis].to_ne_bytes())
                 }
-                Ty::I64 => params.put(param.offset, self.stride(param.name, shape, args).to_ne_bytes()),
-                Ty::I32 => {
-                    let value = entry.value(param.name, shape).unwrap_or(0) as u32;
-                    params.put(param.offset, value.to_ne_bytes());
+                Source::Number(value) => {
+                    params.put(at, (value(&self.shape, &self.kernels.spec) as u32).to_ne_bytes())
                 }
             }
         }
+        Ok(())
     }
 
-    /// The address behind a pointer's name: a tensor of the caller's, or a buffer of the workspace.
-    fn address(&self, name: &str, shape: &Shape, args: &RawArgs) -> u64 {
-        match name {
-            "q" => args.q.address,
-            "k" => args.k.address,
-            "v" => args.v.address,
-            "out" => args.out.address,
-            "keys" if !self.pools_keys() => args.k.address,
-            "keys" => self.address("proxy_k", shape, args),
-            buffer => {
-                let found = self.layout(shape).find(|(name, _)| *name == buffer);
-                args.workspace + found.map_or(0, |(_, range)| range.start)
-            }
-        }
+    fn buffer(&self, buffer: usize) -> u64 {
+        self.args.workspace + self.layout.range(buffer).start
     }
 
-    /// The stride behind a name such as `q_token` or `keys_group`, in elements.
-    fn stride(&self, name: &str, shape: &Shape, args: &RawArgs) -> i64 {
-        let dim = i64::from(self.spec.head_dim);
-        let (tensor, axis) = name.split_once('_').unwrap_or((name, ""));
-        let RawTensor { strides, .. } = match tensor {
-            "q" => args.q,
-            "k" => args.k,
-            "v" => args.v,
-            "out" => args.out,
-            // The scorer reads the keys themselves, one of each window.
-            _ if !self.pools_keys() => {
-                let [batch, head, token] = args.k.strides;
-                RawTensor { strides: [batch, head, token * i64::from(self.spec.stride.kv)], ..args.k }
-            }
-            _ => {
-                let group = shape.kv_samples(&self.spec) as i64 * dim;
-                RawTensor { address: 0, strides: [shape.groups(&self.spec) as i64 * group, group, dim] }
-            }
+    /// A tensor of the caller's, or one that is seen through the configuration: the proxies and the keys that the
+    /// scorer reads.
+    fn tensor(&self, tensor: Tensor) -> RawTensor {
+        let (spec, shape) = (&self.kernels.spec, &self.shape);
+        let packed = |buffer: usize, samples: u64| {
+            let (groups, samples, dim) =
+                (shape.groups(spec) as i64, samples as i64, i64::from(spec.head_dim));
+            RawTensor { address: self.buffer(buffer), strides: [groups * samples * dim, samples * dim, dim] }
         };
-        match axis {
-            "batch" => strides[0],
-            "head" | "group" => strides[1],
-            _ => strides[2],
+        match tensor {
+            Tensor::Q => self.args.q,
+            Tensor::K => self.args.k,
+            Tensor::V => self.args.v,
+            Tensor::Out => self.args.out,
+            Tensor::ProxyQ(buffer) => packed(buffer, shape.q_samples(spec)),
+            Tensor::ProxyK(buffer) => packed(buffer, shape.kv_samples(spec)),
+            Tensor::SampledK => {
+                let RawTensor { address, strides: [batch, head, token] } = self.args.k;
+                RawTensor { address, strides: [batch, head, token * i64::from(spec.stride.kv)] }
+            }
         }
     }
 
-    fn pools_keys(&self) -> bool {
-        self.module.entry("pool_keys").is_some()
+    fn map(&self, tensor: Tensor, rows: u32) -> Result<[u8; tensor_map::BYTES]> {
+        let (spec, shape) = (&self.kernels.spec, &self.shape);
+        let (arg, heads, tokens) = match tensor {
+            Tensor::Q => ("q", shape.heads, shape.q_len),
+            Tensor::Out => ("out", shape.heads, shape.q_len),
+            Tensor::K => ("k", shape.kv_heads, shape.kv_len),
+            Tensor::V => ("v", shape.kv_heads, shape.kv_len),
+            Tensor::ProxyQ(_) => ("workspace", shape.groups(spec), shape.q_samples(spec)),
+            Tensor::ProxyK(_) => ("workspace", shape.groups(spec), shape.kv_samples(spec)),
+            Tensor::SampledK => ("k", shape.groups(spec), shape.kv_samples(spec)),
+        };
+        let dims = [u64::from(spec.head_dim), tokens, heads, shape.batch];
+        tensor_map::encode(arg, &self.tensor(tensor), dims, rows, spec.dtype)
     }
 }
 
-/// The stage of an entry.
-fn stage(entry: &Entry) -> Stage {
-    match entry.stage {
-        "pool" => Stage::Pool,
-        "score" => Stage::Score,
-        "budget" => Stage::Budget,
-        "select" => Stage::Select,
-        _ => Stage::Attend,
-    }
-}
-
-/// A kernel's parameter struct. Its widest field has eight bytes.
-#[repr(C, align(8))]
+/// A kernel's parameter struct. Tensor maps want multiples of 64 bytes.
+#[repr(C, align(64))]
 struct Params {
     bytes: [u8; PARAM_BYTES],
 }
 
 impl Params {
-    fn put<const N: usize>(&mut self, offset: u32, value: [u8; N]) {
-        self.bytes[offset as usize..][..N].copy_from_slice(&value);
+    fn put<const N: usize>(&mut self, at: usize, value: [u8; N]) {
+        self.bytes[at..][..N].copy_from_slice(&value);
     }
 }

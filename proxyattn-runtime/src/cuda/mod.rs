@@ -3,18 +3,23 @@
 //! ```text
 //! Device::cuda ─▶ driver.rs: is there one that can be used? ─▶ device.rs: context, stream, compute capability
 //! load         ─▶ kernels.rs: Spec ─codegen─▶ text ─jit─▶ cubin ─▶ functions
-//! prefill      ─▶ prefill.rs: views, workspace ─▶ launch.rs: one parameter struct for each kernel, one stream
+//!                 calls.rs: where each parameter comes from, looked up once
+//! prefill      ─▶ prefill.rs: views ─▶ workspace.rs: where buffers lie ─▶ launch.rs: parameters, one stream
+//!                                                                          tensor_map.rs: what Hopper copies by
 //! ```
 //!
 //! Between the first and the last kernel there is no allocation, no synchronisation and no transfer: `launch.rs` can be
 //! captured in a graph. Work is ordered by the device's stream, and a call returns before it is done.
 
 mod args;
+mod calls;
 mod device;
 mod driver;
 mod kernels;
 mod launch;
 mod prefill;
+mod tensor_map;
+mod workspace;
 
 pub use args::{RawArgs, RawTensor};
 pub use device::CudaDevice;

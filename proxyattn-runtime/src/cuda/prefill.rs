@@ -1,10 +1,11 @@
 //! Prefill on tensors in device memory.
 
-use super::kernels::Kernels;
-use super::{RawArgs, RawTensor, failed};
+use super::workspace::Layout;
+use super::{Kernels, RawArgs, RawTensor, failed};
 use crate::attention::Inputs;
 use crate::tensor::{Data, DataMut};
 use crate::{Element, Error, Observer, Plan, Result, Selection, Stage, StageTimes, View, ViewMut};
+use core::ops::Range;
 use cudarc::driver::{CudaSlice, DevicePtr, DevicePtrMut};
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -16,10 +17,10 @@ pub(crate) fn prefill<T: Element>(
     inputs: &Inputs<'_, T>,
     out: &mut ViewMut<'_, T>,
 ) -> Result<()> {
-    with_args(kernels, plan, inputs, out, |args, _| {
+    with_args(kernels, plan, inputs, out, |args, layout, _| {
         // SAFETY: `with_args` holds every tensor and the workspace, sized for the plan, until the launches are in the
         // stream, and cudarc orders whatever touches them next behind it.
-        unsafe { kernels.launch(plan, args, kernels.device.stream().cu_stream(), |_| true) }
+        unsafe { kernels.launch(plan, layout, args, kernels.device.stream().cu_stream(), Stage::ALL) }
     })
 }
 
@@ -33,7 +34,7 @@ pub(crate) fn prefill_traced<T: Element>(
 ) -> Result<(Selection, StageTimes)> {
     let stream = kernels.device.stream();
     let mut times = StageTimes::default();
-    let selection = with_args(kernels, plan, inputs, out, |args, workspace| {
+    let selection = with_args(kernels, plan, inputs, out, |args, layout, workspace| {
         stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
         for &stage in Stage::ALL {
             let planned = !plan.is_dense() || stage == Stage::Attend;
@@ -42,7 +43,7 @@ pub(crate) fn prefill_traced<T: Element>(
             }
             let begun = Instant::now();
             // SAFETY: as in `prefill`.
-            unsafe { kernels.launch(plan, args, stream.cu_stream(), |launched| launched == stage) }?;
+            unsafe { kernels.launch(plan, layout, args, stream.cu_stream(), &[stage]) }?;
             stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
             if planned {
                 times.set(stage, begun.elapsed());
@@ -50,7 +51,7 @@ pub(crate) fn prefill_traced<T: Element>(
             }
         }
         match workspace {
-            Some(workspace) if !plan.is_dense() => read_selection(kernels, plan, workspace),
+            Some(workspace) if !plan.is_dense() => read_selection(kernels, plan, layout, workspace),
             _ => Ok(Selection::dense(plan)),
         }
     })?;
@@ -63,45 +64,44 @@ fn with_args<T: Element, R>(
     plan: &Plan,
     inputs: &Inputs<'_, T>,
     out: &mut ViewMut<'_, T>,
-    run: impl FnOnce(&RawArgs, Option<&CudaSlice<u8>>) -> Result<R>,
+    run: impl FnOnce(&RawArgs, &Layout, Option<&CudaSlice<u8>>) -> Result<R>,
 ) -> Result<R> {
     kernels.check(plan)?;
+    let layout = kernels.layout(plan);
+    kernels.device.bind()?;
     let stream = kernels.device.stream();
-    stream.context().bind_to_thread().map_err(failed("cuCtxSetCurrent"))?;
+    let context = stream.context();
 
-    let bytes = kernels.workspace_bytes(plan);
     let mut held = kernels.workspace.lock().unwrap_or_else(PoisonError::into_inner);
-    if bytes > 0 && held.as_ref().is_none_or(|workspace| (workspace.len() as u64) < bytes) {
-        *held = None; // freed, in stream order, before the larger one is asked for
-        let len = usize::try_from(bytes).unwrap_or(usize::MAX);
-        // SAFETY: kernels write every byte that they read.
-        *held = Some(unsafe { stream.alloc::<u8>(len) }.map_err(failed("allocating the workspace"))?);
-    }
-    let (workspace, _workspace_guard) = match &*held {
-        Some(workspace) => {
-            let (address, guard) = workspace.device_ptr(stream);
-            (address, Some(guard))
-        }
-        None => (0, None),
-    };
+    let workspace = held.reserve(stream, layout.bytes())?;
 
-    let (q, _q_guard) = resolve("q", &inputs.q, kernels)?;
-    let (k, _k_guard) = resolve("k", &inputs.k, kernels)?;
-    let (v, _v_guard) = resolve("v", &inputs.v, kernels)?;
-    let (shape, strides) = (out.shape(), out.strides());
-    let (address, _out_guard) = match out.data_mut() {
+    // Another stream may have written to a tensor, and may write to it next: its events order both. cudarc keeps their
+    // errors to itself, so it is asked before anything is launched, and once more when the guards are gone.
+    let (q, q_guard) = resolve("q", &inputs.q, kernels)?;
+    let (k, k_guard) = resolve("k", &inputs.k, kernels)?;
+    let (v, v_guard) = resolve("v", &inputs.v, kernels)?;
+    let strides = outer(out.strides());
+    let (address, out_guard) = match out.data_mut() {
         DataMut::Cuda(slice, offset) => {
-            let offset = *offset;
+            check_context("out", slice, kernels)?;
             let (base, guard) = slice.device_ptr_mut(stream);
-            (base + (offset * size_of::<T>()) as u64, guard)
+            (base + (*offset * size_of::<T>()) as u64, guard)
         }
         DataMut::Host(_) => return Err(not_here("out", kernels)),
     };
-    debug_assert_eq!(shape, inputs.q.shape());
-    let out = RawTensor { address, strides: outer(strides) };
-    let args = RawArgs { q, k, v, out, workspace, workspace_bytes: bytes };
-    args.check(bytes)?;
-    run(&args, held.as_ref())
+    context.check_err().map_err(failed("cuStreamWaitEvent"))?;
+    let out = RawTensor { address, strides };
+    let args = RawArgs { q, k, v, out, workspace, workspace_bytes: layout.bytes() };
+    args.check(layout.bytes(), kernels.maps(plan))?;
+    let result = run(&args, &layout, held.slice());
+
+    drop((q_guard, k_guard, v_guard, out_guard));
+    let recorded = context.check_err().map_err(failed("cuEventRecord"));
+    if recorded.is_err() {
+        // Nothing tells other streams when the tensors are free; so they are, before anybody can ask.
+        let _ = stream.synchronize();
+    }
+    result.and_then(|result| recorded.map(|()| result))
 }
 
 /// The address of a view, and the guard that orders later writes to it behind what is launched while it lives.
@@ -111,16 +111,22 @@ fn resolve<'a, T: Element>(
     kernels: &'a Kernels,
 ) -> Result<(RawTensor, impl Drop + use<'a, T>)> {
     let Data::Cuda(slice, offset) = view.data() else { return Err(not_here(arg, kernels)) };
-    if slice.context() != kernels.device.stream().context() {
-        return Err(Error::Layout {
-            arg,
-            expected: format!("a tensor of CUDA device {}", kernels.device.stream().context().ordinal()),
-            got: format!("one of another context, on device {}", slice.context().ordinal()),
-        });
-    }
+    check_context(arg, slice, kernels)?;
     let (base, guard) = slice.device_ptr(kernels.device.stream());
     let address = base + (offset * size_of::<T>()) as u64;
     Ok((RawTensor { address, strides: outer(view.strides()) }, guard))
+}
+
+fn check_context<T>(arg: &'static str, slice: &CudaSlice<T>, kernels: &Kernels) -> Result<()> {
+    let context = kernels.device.stream().context();
+    if slice.context() == context {
+        return Ok(());
+    }
+    Err(Error::Layout {
+        arg,
+        expected: format!("a tensor of CUDA device {}", context.ordinal()),
+        got: format!("one of another context, on device {}", slice.context().ordinal()),
+    })
 }
 
 fn outer([batch, head, token, _]: [usize; 4]) -> [i64; 3] {
@@ -136,11 +142,16 @@ fn not_here(arg: &'static str, kernels: &Kernels) -> Error {
 }
 
 /// Copies lists and counts to the host.
-fn read_selection(kernels: &Kernels, plan: &Plan, workspace: &CudaSlice<u8>) -> Result<Selection> {
+fn read_selection(
+    kernels: &Kernels,
+    plan: &Plan,
+    layout: &Layout,
+    workspace: &CudaSlice<u8>,
+) -> Result<Selection> {
     let (geometry, problem) = (plan.geometry(), plan.problem());
     let (rows, blocks) = (geometry.rows(), geometry.blocks());
-    let lists = read_buffer(kernels, plan, workspace, "lists")?;
-    let counts = read_buffer(kernels, plan, workspace, "counts")?;
+    let lists = read_buffer(kernels, workspace, kernels.range(layout, "lists"))?;
+    let counts = read_buffer(kernels, workspace, kernels.range(layout, "counts"))?;
     let mut selection = Selection {
         geometry,
         batch: problem.batch,
@@ -160,11 +171,7 @@ fn read_selection(kernels: &Kernels, plan: &Plan, workspace: &CudaSlice<u8>) -> 
     Ok(selection)
 }
 
-fn read_buffer(kernels: &Kernels, plan: &Plan, workspace: &CudaSlice<u8>, name: &str) -> Result<Vec<u32>> {
-    let shape = super::kernels::shape(plan.problem());
-    let Some((_, range)) = kernels.layout(&shape).find(|(buffer, _)| *buffer == name) else {
-        unreachable!("every sparse module has a buffer `{name}`")
-    };
+fn read_buffer(kernels: &Kernels, workspace: &CudaSlice<u8>, range: Range<u64>) -> Result<Vec<u32>> {
     let view = workspace.slice(range.start as usize..range.end as usize); // inside the workspace
     let bytes = kernels.device.stream().clone_dtoh(&view).map_err(failed("cuMemcpyDtoHAsync"))?;
     kernels.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))?;

@@ -13,6 +13,7 @@ extern "C" __global__ void __launch_bounds__(32) exchange_kernel(u32* out) {
     out[32 * row++ + lane] = redux_add(value);
     out[32 * row++ + lane] = redux_max(value ^ 1);
     out[32 * row++ + lane] = redux_min(value ^ 1);
+    out[32 * row++ + lane] = (u32)select(lane % 3 == 0, (float)value, 5.0f);
     out[32 * row++ + lane] = (u32)quad_max(-(float)value);
     out[32 * row++ + lane] = (u32)quad_sum((float)value);
     out[32 * row++ + lane] = (u32)warp_max((float)(value ^ 1));

@@ -8,12 +8,13 @@ use crate::run::Outcome;
 use configurations::CONFIGURATIONS;
 use proxyattn_codegen::{Arch, cuda};
 use proxyattn_runtime::jit::{Compiler, Cubin, Env, Nvrtc, Program, Target};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// What the kernels of a family are compiled for: the first and the last architecture that it has to serve, Hopper
 /// among them, since it is where the portable family is measured.
 const TARGETS: &[(Arch, Target)] =
-    &[(Arch::Sm80, Target::SM_80), (Arch::Sm80, Target::new(9, 0)), (Arch::Sm80, Target::new(12, 0))];
+    &[(Arch::Sm80, Target::SM_80), (Arch::Sm90a, Target::SM_90A), (Arch::Sm80, Target::new(12, 0))];
 
 /// Prints registers, spills, shared memory and code size of every kernel. With `--check`, whatever the compiler had to
 /// give up fails: an advisory, a warning, a spill, a kernel that does not fit a multiprocessor, a matrix product without
@@ -29,18 +30,23 @@ pub(crate) fn run(options: &[String]) -> Outcome {
     println!("{} ({})\n", nvrtc.library().display(), wheels::NVRTC);
     println!(
         "{:<17}{:<9}{:<18}{:>10}{:>8}{:>14}{:>10}{:>7}",
-        "configuration", "target", "kernel", "registers", "spills", "shared bytes", "code", "HMMA"
+        "configuration", "target", "kernel", "registers", "spills", "shared bytes", "code", "MMA"
     );
     let mut faults = Vec::new();
     for (name, spec) in CONFIGURATIONS {
         for &(arch, target) in TARGETS {
             let module = cuda::emit(spec, arch);
-            let program = Program::new(format!("{name}.cu"), module.source());
-            let cubin = compile(&nvrtc, &program, target)?;
-            let code = sass::functions(&nvdisasm, &cubin)?;
             let mut fault = |what: String| faults.push(format!("{name} for {target}: {what}"));
-            complaints(&cubin).for_each(|line| fault(line.to_owned()));
+            let mut units = HashMap::new();
+            for unit in &module.units {
+                let program = Program::new(format!("{name}.{}.cu", unit.name), unit.source());
+                let cubin = compile(&nvrtc, &program, target)?;
+                let code = sass::functions(&nvdisasm, &cubin)?;
+                complaints(&cubin).for_each(|line| fault(line.to_owned()));
+                units.insert(unit.name, (cubin, code));
+            }
             for entry in &module.entries {
+                let (cubin, code) = &units[entry.unit];
                 let usage = cubin
                     .kernel(&entry.symbol)
                     .ok_or_else(|| format!("{name}: no {} in the log", entry.symbol))?;
@@ -53,10 +59,13 @@ pub(crate) fn run(options: &[String]) -> Outcome {
                     usage.registers,
                     shared(entry),
                     function.bytes,
-                    function.hmma
+                    if entry.hopper { function.hgmma } else { function.hmma }
                 );
                 if spills > 0 {
                     fault(format!("{} spills {spills} bytes", entry.name));
+                }
+                if entry.hopper && (function.hgmma == 0 || function.utmaldg == 0) {
+                    fault(format!("{}: no warpgroup product, or no tensor copy", entry.name));
                 }
                 if usage.registers * entry.threads > 65_536 {
                     fault(format!(
@@ -64,7 +73,7 @@ pub(crate) fn run(options: &[String]) -> Outcome {
                         entry.name, usage.registers, entry.threads
                     ));
                 }
-                if multiplies(entry.name) && function.hmma == 0 {
+                if !entry.hopper && multiplies(entry.name) && function.hmma == 0 {
                     fault(format!("{}: no tensor-core instruction", entry.name));
                 }
             }
@@ -90,9 +99,11 @@ pub(crate) fn run(options: &[String]) -> Outcome {
 fn newest(faults: &mut Vec<String>) -> Outcome {
     let nvrtc = open(&wheels::nvrtc(true)?)?;
     for (name, spec) in CONFIGURATIONS {
-        let program = Program::new(format!("{name}.cu"), cuda::emit(spec, Arch::Sm80).source());
-        if let Err(error) = nvrtc.compile(&program, Target::SM_90A) {
-            faults.push(format!("{name} with the newest NVRTC: {error}"));
+        for unit in cuda::emit(spec, Arch::Sm90a).units {
+            let program = Program::new(format!("{name}.{}.cu", unit.name), unit.source());
+            if let Err(error) = nvrtc.compile(&program, Target::SM_90A) {
+                faults.push(format!("{name} with the newest NVRTC: {error}"));
+            }
         }
     }
     let (major, minor) = nvrtc.version();

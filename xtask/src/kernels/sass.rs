@@ -11,6 +11,10 @@ pub(super) struct Function {
     pub(super) bytes: usize,
     /// Tensor-core instructions of the portable family.
     pub(super) hmma: usize,
+    /// Products of a warpgroup.
+    pub(super) hgmma: usize,
+    /// Tensor copies.
+    pub(super) utmaldg: usize,
 }
 
 /// The kernels of a cubin, by symbol.
@@ -35,6 +39,8 @@ pub(super) fn functions(nvdisasm: &Path, cubin: &Cubin) -> Outcome<HashMap<Strin
         {
             function.bytes += 16;
             function.hmma += usize::from(line.contains("HMMA."));
+            function.hgmma += usize::from(line.contains("HGMMA."));
+            function.utmaldg += usize::from(line.contains("UTMALDG."));
         }
     }
     Ok(functions)

@@ -1,0 +1,125 @@
+//! Shapes of the Hopper kernels: a producer warp feeds consumer warpgroups of 64 query rows each.
+
+use crate::Spec;
+
+/// Shared memory that a CTA may have on Hopper, in bytes.
+const SHARED_BYTES: u32 = 227 * 1024;
+/// Threads of a warpgroup.
+const WARPGROUP: u32 = 128;
+/// Room behind the tiles for barriers and the descriptions of work.
+const BARRIER_BYTES: u32 = 1024;
+
+/// The numbers of the Hopper kernels that the GPU decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HopperTiles {
+    /// `WARPGROUPS`: consumer warpgroups of a CTA, each with 64 rows of one query head.
+    pub warpgroups: u32,
+    /// `STAGE_KEYS`: keys of one stage of K or V, 64 or 128.
+    pub keys: u32,
+    /// `STAGES`: stages of K, and as many of V.
+    pub stages: u32,
+    /// `SCORE_WARPGROUPS`: consumer warpgroups of the scoring pass, each with 64 samples.
+    pub score_warpgroups: u32,
+    /// `SCORE_STAGES`: stages of keys of the scoring pass.
+    pub score_stages: u32,
+    /// `QUERY_SLOTS`: 2 lets the next tile's queries arrive while this one's output leaves, 1 saves their room.
+    pub query_slots: u32,
+    /// `PING_PONG`: 1 lets two warpgroups take turns at the tensor cores, 0 leaves it to the hardware.
+    pub ping_pong: u32,
+}
+
+impl HopperTiles {
+    /// Whether a configuration's `dense` has a Hopper kernel: rows of shared memory are 64 elements under the widest
+    /// swizzle.
+    pub(super) fn exist_for(spec: &Spec) -> bool {
+        spec.head_dim.is_multiple_of(64)
+    }
+
+    /// Whether its `attend` has one: a warpgroup has 64 rows, and beside the output of wider rows there are too few
+    /// registers for lists.
+    pub(super) fn attend(spec: &Spec) -> bool {
+        Self::exist_for(spec) && spec.head_dim <= 128 && spec.block.q.is_multiple_of(64)
+    }
+
+    /// The defaults.
+    pub(super) fn of(spec: &Spec) -> Self {
+        let (keys, stages, query_slots) = match spec.head_dim {
+            64 => (128, 4, 2),
+            128 => (128, 2, 2),
+            _ => (64, 2, 1),
+        };
+        Self { warpgroups: 2, keys, stages, score_warpgroups: 4, score_stages: 4, query_slots, ping_pong: 1 }
+    }
+
+    /// Whether kernels of these shapes exist for `spec`.
+    pub(super) fn fit(&self, spec: &Spec) -> bool {
+        let block = spec.block.kv;
+        matches!(self.warpgroups, 2 | 3)
+            && (self.ping_pong == 0 || (self.ping_pong == 1 && self.warpgroups == 2))
+            && matches!(self.keys, 64 | 128)
+            && (block.is_multiple_of(self.keys) || self.keys.is_multiple_of(block))
+            && (spec.block.q <= 64 || self.warpgroups.is_multiple_of(spec.block.q / 64))
+            && self.stages >= 2
+            && matches!(self.query_slots, 1 | 2)
+            && self.shared_bytes(spec) <= SHARED_BYTES
+            && matches!(self.score_warpgroups, 2..=4)
+            && self.score_stages >= 2
+            && (!self.score(spec) || self.score_bytes(spec) <= SHARED_BYTES)
+    }
+
+    /// Whether a configuration's scoring pass has a Hopper kernel: shared memory has no room for wider rows, and
+    /// a block's samples are at least the eight columns of a lane's quad, and at most a stage.
+    pub(super) fn score(&self, spec: &Spec) -> bool {
+        let samples = spec.block.kv / spec.stride.kv;
+        spec.head_dim <= 128 && samples >= 8 && self.keys.is_multiple_of(samples)
+    }
+
+    /// Samples of one unit of the scoring pass.
+    pub(super) fn score_rows(&self) -> u32 {
+        self.score_warpgroups * 64
+    }
+
+    /// Threads of a CTA of the scoring pass.
+    pub(super) fn score_threads(&self) -> u32 {
+        (self.score_warpgroups + 1) * WARPGROUP
+    }
+
+    /// Bytes of shared memory of the scoring pass.
+    pub(super) fn score_bytes(&self, spec: &Spec) -> u32 {
+        (self.score_rows() + self.score_stages * self.keys) * spec.head_dim * 2 + BARRIER_BYTES
+    }
+
+    /// The macros and their values.
+    pub(super) fn macros(&self) -> [(&'static str, u32); 7] {
+        [
+            ("WARPGROUPS", self.warpgroups),
+            ("STAGE_KEYS", self.keys),
+            ("STAGES", self.stages),
+            ("SCORE_WARPGROUPS", self.score_warpgroups),
+            ("SCORE_STAGES", self.score_stages),
+            ("QUERY_SLOTS", self.query_slots),
+            ("PING_PONG", self.ping_pong),
+        ]
+    }
+
+    /// Threads of a CTA: the consumers, and a warpgroup of which one warp produces.
+    pub(super) fn threads(&self) -> u32 {
+        (self.warpgroups + 1) * WARPGROUP
+    }
+
+    /// Keys that one copy brings: of one block, and for one stage.
+    pub(super) fn piece_keys(&self, spec: &Spec) -> u32 {
+        spec.block.kv.min(self.keys)
+    }
+
+    /// Query heads that share a CTA of `attend`.
+    pub(super) fn heads(&self, spec: &Spec) -> u32 {
+        self.warpgroups / spec.block.q.div_ceil(64)
+    }
+
+    /// Bytes of shared memory of the attention kernels.
+    pub(super) fn shared_bytes(&self, spec: &Spec) -> u32 {
+        let rows = self.query_slots * self.warpgroups * 64 + 2 * self.stages * self.keys;
+        rows * spec.head_dim * 2 + BARRIER_BYTES
+    }
+}

@@ -1,0 +1,78 @@
+//! Tensor maps: how the copy engine of Hopper sees a tensor.
+
+use super::{RawTensor, driver, failed};
+use crate::{Error, Result};
+use core::ffi::{c_uint, c_void};
+use cudarc::driver::sys::CUresult;
+use proxyattn_codegen::Dtype;
+
+/// Elements of a row of a box: as many bytes as the swizzle permutes.
+const BOX_COLUMNS: u32 = 64;
+
+/// Bytes of a map.
+pub(super) const BYTES: usize = 128;
+
+// What the driver calls these.
+const FLOAT16: c_uint = 6;
+const BFLOAT16: c_uint = 9;
+const INTERLEAVE_NONE: c_uint = 0;
+const SWIZZLE_128B: c_uint = 3;
+const L2_PROMOTION_256B: c_uint = 3;
+const OUT_OF_BOUNDS_ZERO: c_uint = 0;
+
+/// What the driver writes.
+#[repr(C, align(128))]
+struct TensorMap {
+    bytes: [u8; BYTES],
+}
+
+/// The map of a tensor with dimensions `[dim, tokens, heads, batch]`, in boxes of 64 elements of `rows` tokens.
+///
+/// # Errors
+/// [`Error::Layout`] for strides that no map holds, [`Error::Cuda`] for what else the driver refuses.
+pub(super) fn encode(
+    arg: &'static str,
+    tensor: &RawTensor,
+    dims: [u64; 4],
+    rows: u32,
+    dtype: Dtype,
+) -> Result<[u8; BYTES]> {
+    let encode = driver::encode_tiled()?;
+    let [batch, head, token] = tensor.strides;
+    // A dimension of one element is never stepped along, but its stride is looked at all the same.
+    let bytes = |stride: i64, extent: u64| if extent > 1 { stride as u64 * 2 } else { 16 };
+    let strides = [bytes(token, dims[1]), bytes(head, dims[2]), bytes(batch, dims[3])];
+    let boxes = [BOX_COLUMNS, rows, 1, 1];
+    let elem = match dtype {
+        Dtype::F16 => FLOAT16,
+        _ => BFLOAT16,
+    };
+    let mut map = TensorMap { bytes: [0; BYTES] };
+    // SAFETY: the arrays have the four and three elements that a map of rank 4 takes, and live through the call, which
+    // reads them and writes the map.
+    let code = unsafe {
+        encode(
+            map.bytes.as_mut_ptr().cast(),
+            elem,
+            4,
+            tensor.address as *mut c_void,
+            dims.as_ptr(),
+            strides.as_ptr(),
+            boxes.as_ptr(),
+            [1u32; 4].as_ptr(),
+            INTERLEAVE_NONE,
+            SWIZZLE_128B,
+            L2_PROMOTION_256B,
+            OUT_OF_BOUNDS_ZERO,
+        )
+    };
+    match code {
+        CUresult::CUDA_SUCCESS => Ok(map.bytes),
+        CUresult::CUDA_ERROR_INVALID_VALUE => Err(Error::Layout {
+            arg,
+            expected: "an address and strides that the driver makes a tensor map of".into(),
+            got: format!("address {:#x}, strides {:?}", tensor.address, tensor.strides),
+        }),
+        code => Err(failed("cuTensorMapEncodeTiled")(cudarc::driver::DriverError(code))),
+    }
+}

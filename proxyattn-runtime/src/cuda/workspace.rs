@@ -1,0 +1,79 @@
+//! The buffers between kernels: where each lies, and the memory that a device's own calls keep for them.
+
+use super::failed;
+use crate::Result;
+use core::ops::Range;
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
+use std::sync::Arc;
+
+/// What a workspace, and each buffer in it, begins on a multiple of, in bytes.
+pub(super) const ALIGNMENT: u64 = 256;
+
+/// Buffers of the longest pipeline, and some to spare.
+pub(super) const BUFFERS: usize = 16;
+
+/// Where a plan's buffers lie in the workspace, in bytes; a buffer that it does not use is empty.
+pub(crate) struct Layout {
+    ranges: [Range<u64>; BUFFERS],
+    bytes: u64,
+}
+
+impl Layout {
+    /// Buffers of so many bytes, one after the other.
+    pub(super) fn new(bytes_of: impl Fn(usize) -> u64) -> Self {
+        let mut end = 0u64;
+        let ranges = core::array::from_fn(|buffer| match bytes_of(buffer) {
+            0 => 0..0,
+            bytes => {
+                let start = end.next_multiple_of(ALIGNMENT);
+                end = start + bytes;
+                start..end
+            }
+        });
+        Self { ranges, bytes: end.next_multiple_of(ALIGNMENT) }
+    }
+
+    /// Where a buffer lies.
+    pub(super) fn range(&self, buffer: usize) -> Range<u64> {
+        self.ranges[buffer].clone()
+    }
+
+    /// The size of the workspace.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Memory on a device, grown to the largest problem so far.
+#[derive(Default)]
+pub(super) struct Workspace {
+    memory: Option<Memory>,
+}
+
+pub(super) struct Memory {
+    slice: CudaSlice<u8>,
+    address: u64,
+}
+
+impl Workspace {
+    /// The address of at least so many bytes; 0 for none. Every use must be on `stream`, the same one each time: then
+    /// the order of the stream keeps uses apart, and no event has to.
+    pub(super) fn reserve(&mut self, stream: &Arc<CudaStream>, bytes: u64) -> Result<u64> {
+        let held = self.memory.as_ref().map_or(0, |memory| memory.slice.len() as u64);
+        if held < bytes {
+            self.memory = None; // freed, in stream order, before the larger one is asked for
+            let len = usize::try_from(bytes).unwrap_or(usize::MAX);
+            // SAFETY: kernels write every byte that they read.
+            let slice = unsafe { stream.alloc::<u8>(len) }.map_err(failed("allocating the workspace"))?;
+            let (address, guard) = slice.device_ptr(stream);
+            drop(guard);
+            self.memory = Some(Memory { slice, address });
+        }
+        Ok(self.memory.as_ref().map_or(0, |memory| memory.address))
+    }
+
+    /// What was reserved last, or before.
+    pub(super) fn slice(&self) -> Option<&CudaSlice<u8>> {
+        self.memory.as_ref().map(|memory| &memory.slice)
+    }
+}

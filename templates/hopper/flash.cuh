@@ -1,0 +1,181 @@
+// Exact attention of the 64 rows of a warpgroup: the softmax of one stage runs while the tensor cores take the values of
+// the stage before.
+
+// How the columns of the output are spread over products.
+#define OUT_N (HEAD_DIM < 128 ? HEAD_DIM : 128)
+#define OUT_TILES (HEAD_DIM / OUT_N)
+
+// What a warpgroup carries from stage to stage: `max` is what weights are relative to, a score near the row's largest. A
+// lane's sums cover its own columns until the end.
+struct Flash {
+    float o[OUT_TILES][OUT_N / 2];
+    float max[2], sum[2];
+};
+
+// Starts o (+)= P·V.
+__device__ __forceinline__ void multiply_values(Flash& flash, const u32 (&p)[STAGE_KEYS / 16][4], u32 values,
+                                                bool accumulate) {
+    wgmma_fence();
+#pragma unroll
+    for (u32 step = 0; step < STAGE_KEYS / 16; ++step)
+#pragma unroll
+        for (u32 tile = 0; tile < OUT_TILES; ++tile)
+            wgmma_rs<MN_MAJOR>(flash.o[tile], p[step],
+                               wgmma_descriptor(values + tile * 2 * STAGE_KEYS * ROW_BYTES + step * 16 * ROW_BYTES,
+                                                STAGE_KEYS * ROW_BYTES, 1024),
+                               step > 0 || accumulate);
+    wgmma_commit();
+}
+
+__device__ __forceinline__ void hold_output(Flash& flash) {
+#pragma unroll
+    for (u32 tile = 0; tile < OUT_TILES; ++tile) wgmma_hold(flash.o[tile]);
+}
+
+// How far a score may lie above the row's reference before the reference follows, in powers of two: weights stay far
+// inside the 16-bit formats, and the output is hardly ever rescaled.
+#define HEADROOM 8.0f
+
+// Scores to weights 2^(score − reference). `factor` is what earlier sums shrink by where `moved`, the same for the whole
+// warp. Two chains for each row keep the pipelines busy.
+__device__ __forceinline__ bool softmax(Flash& flash, float (&s)[STAGE_KEYS / 2], float (&factor)[2]) {
+    float max[2];
+#pragma unroll
+    for (u32 h = 0; h < 2; ++h) {
+        float even = s[2 * h], odd = s[2 * h + 1];
+#pragma unroll
+        for (u32 j = 1; j < STAGE_KEYS / 8; ++j) {
+            even = fmaxf(even, s[4 * j + 2 * h]);
+            odd = fmaxf(odd, s[4 * j + 2 * h + 1]);
+        }
+        max[h] = fmaxf(even, odd);
+    }
+    const bool moved = any_sync(fmaxf(max[0] - flash.max[0], max[1] - flash.max[1]) * SCALE_LOG2 > HEADROOM);
+    if (moved) {
+#pragma unroll
+        for (u32 h = 0; h < 2; ++h) {
+            max[h] = fmaxf(flash.max[h], quad_max(max[h]));
+            factor[h] = exp2_approx((flash.max[h] - max[h]) * SCALE_LOG2);
+            flash.max[h] = max[h];
+            flash.sum[h] *= factor[h];
+        }
+    }
+#pragma unroll
+    for (u32 h = 0; h < 2; ++h) {
+        const float shift = flash.max[h] * SCALE_LOG2;
+        float even = 0.0f, odd = 0.0f;
+#pragma unroll
+        for (u32 j = 0; j < STAGE_KEYS / 8; ++j) {
+            even += s[4 * j + 2 * h] = exp2_approx(fmaf(s[4 * j + 2 * h], SCALE_LOG2, -shift));
+            odd += s[4 * j + 2 * h + 1] = exp2_approx(fmaf(s[4 * j + 2 * h + 1], SCALE_LOG2, -shift));
+        }
+        flash.sum[h] += even + odd;
+    }
+    return moved;
+}
+
+__device__ __forceinline__ void rescale(Flash& flash, const float (&factor)[2]) {
+#pragma unroll
+    for (u32 tile = 0; tile < OUT_TILES; ++tile)
+#pragma unroll
+        for (u32 j = 0; j < OUT_N / 8; ++j) {
+            flash.o[tile][4 * j] *= factor[0];
+            flash.o[tile][4 * j + 1] *= factor[0];
+            flash.o[tile][4 * j + 2] *= factor[1];
+            flash.o[tile][4 * j + 3] *= factor[1];
+        }
+}
+
+// Accumulators of two neighbouring n-tiles are the A operand of one step over 16 keys.
+__device__ __forceinline__ void pack_weights(u32 (&p)[STAGE_KEYS / 16][4], const float (&s)[STAGE_KEYS / 2]) {
+#pragma unroll
+    for (u32 j = 0; j < STAGE_KEYS / 8; ++j) {
+        p[j / 2][j % 2 * 2] = pack2(s[4 * j], s[4 * j + 1]);
+        p[j / 2][j % 2 * 2 + 1] = pack2(s[4 * j + 2], s[4 * j + 3]);
+    }
+}
+
+// Once the warpgroup's last output has left its slot, queries may take its place.
+#define NO_SLOT 0xffffffffu
+__device__ __forceinline__ void store_finish(u32& stored) {
+    if (stored != NO_SLOT && threadIdx.x % WG_THREADS == 0) {
+        tma_store_wait_read<0>();
+        mbarrier_arrive(barrier_at(QUERIES_EMPTY + stored));
+    }
+    stored = NO_SLOT;
+}
+
+// A warpgroup's part of a tile: `stages` stages from the n-th of the ring on, of which it takes turns with its partner
+// for the first `turns`. The store of the tile before, from slot `stored`, has until the first product to be done.
+// `mask(s, i)` hides what the rows do not see of stage i.
+template <class Mask>
+__device__ __forceinline__ void flash_run(Flash& flash, u32 wg, u32 q, u32 n, u32 stages, u32 turns, u32& stored,
+                                          const Mask& mask) {
+    const u32 keys = smem_u32(smem) + KEYS_AT, values = smem_u32(smem) + VALUES_AT;
+    float s[STAGE_KEYS / 2], factor[2];
+    u32 p[STAGE_KEYS / 16][4];
+    flash.max[0] = flash.max[1] = MASKED_SCORE;
+    flash.sum[0] = flash.sum[1] = 0.0f;
+
+    mbarrier_wait(barrier_at(KEYS_FULL + n % STAGES), parity_of(n, STAGES));
+    multiply_keys(s, q, keys + n % STAGES * STAGE_BYTES);
+    store_finish(stored);
+    wgmma_wait<0>();
+    wgmma_hold(s);
+    release(KEYS_EMPTY + n % STAGES);
+    mask(s, 0u);
+    softmax(flash, s, factor);
+    pack_weights(p, s);
+
+    if (PING_PONG && wg == 1 && turns > 1) named_barrier_arrive(TURN_BARRIER, 2 * WG_THREADS);
+    for (u32 i = 1; i < stages; ++i) {
+        const u32 before = n % STAGES, value_parity = parity_of(n, STAGES);
+        ++n;
+        mbarrier_wait(barrier_at(KEYS_FULL + n % STAGES), parity_of(n, STAGES));
+        if (PING_PONG && i < turns) named_barrier_sync(TURN_BARRIER + wg, 2 * WG_THREADS);
+        multiply_keys(s, q, keys + n % STAGES * STAGE_BYTES);
+        mbarrier_wait(barrier_at(VALUES_FULL + before), value_parity);
+        multiply_values(flash, p, values + before * STAGE_BYTES, i > 1);
+        if (PING_PONG && i + wg < turns) named_barrier_arrive(TURN_BARRIER + 1 - wg, 2 * WG_THREADS);
+        wgmma_wait<1>();
+        wgmma_hold(s);
+        release(KEYS_EMPTY + n % STAGES);
+        mask(s, i);
+        const bool moved = softmax(flash, s, factor);
+        wgmma_wait<0>();
+        hold_output(flash);
+        release(VALUES_EMPTY + before);
+        if (moved) rescale(flash, factor);
+        pack_weights(p, s);
+    }
+    mbarrier_wait(barrier_at(VALUES_FULL + n % STAGES), parity_of(n, STAGES));
+    multiply_values(flash, p, values + n % STAGES * STAGE_BYTES, stages > 1);
+    wgmma_wait<0>();
+    hold_output(flash);
+    release(VALUES_EMPTY + n % STAGES);
+}
+
+// Divides by the sums and begins to store the rows by way of the queries' place.
+__device__ __forceinline__ void flash_store(const Flash& flash, const TensorMap* map, u32 wg, u32 slot, i32 first,
+                                            u32 head, u32 batch) {
+    const u32 tile = queries_at(slot), g = lane_id() / 4, t = lane_id() % 4;
+#pragma unroll
+    for (u32 h = 0; h < 2; ++h) {
+        const float inverse = rcp_approx(quad_sum(flash.sum[h]));
+        const u32 row = warp_id() % WG_WARPS * 16 + h * 8 + g;
+#pragma unroll
+        for (u32 j = 0; j < HEAD_DIM / 8; ++j) {
+            const float* o = &flash.o[j / (OUT_N / 8)][j % (OUT_N / 8) * 4 + 2 * h];
+            st_shared_u32(tile + (j / 8 * WG_ROWS + row) * ROW_BYTES + (j % 8 ^ g) * 16 + t * 4,
+                          pack2(o[0] * inverse, o[1] * inverse));
+        }
+    }
+    fence_proxy_async();
+    named_barrier_sync(WG_BARRIER + wg, WG_THREADS);
+    if (threadIdx.x % WG_THREADS == 0) {
+#pragma unroll
+        for (u32 half = 0; half < HALVES; ++half)
+            tma_store_4d(map, tile + half * WG_ROWS * ROW_BYTES, half * 64, first, head, batch);
+        tma_store_commit();
+    }
+}

@@ -1,0 +1,255 @@
+// score: proxy queries against proxy keys, once. Rows keep their maximum and sum, and each (sample, block) its largest
+// score: softmax is monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
+//
+// A unit of work is UNIT_ROWS samples against SEGMENT_KEYS keys: long enough to hide how it begins, short enough to fill
+// the GPU. What a sample's keys sum to is known for each segment, and added up by `select`. Each warpgroup has 64 samples;
+// there are enough of them that some are multiplied while others are pooled and summed.
+#define WARPGROUPS SCORE_WARPGROUPS
+#define UNIT_ROWS (WARPGROUPS * WG_ROWS)
+#define STAGE_BLOCKS (STAGE_KEYS / SAMPLES_KV)
+
+// Shared memory: queries; the ring of keys; barriers; descriptions of work.
+#define QUERY_BYTES (WG_ROWS * HEAD_DIM * 2)
+#define STAGE_BYTES (STAGE_KEYS * HEAD_DIM * 2)
+#define KEYS_AT (WARPGROUPS * QUERY_BYTES)
+#define BARRIERS_AT (KEYS_AT + SCORE_STAGES * STAGE_BYTES)
+#define KEYS_FULL 0
+#define KEYS_EMPTY (KEYS_FULL + SCORE_STAGES)
+#define QUERIES_FULL (KEYS_EMPTY + SCORE_STAGES)
+#define QUERIES_EMPTY (QUERIES_FULL + WARPGROUPS)
+#define WORK_FULL (QUERIES_EMPTY + WARPGROUPS)
+#define WORK_EMPTY (WORK_FULL + WORK_SLOTS)
+#define BARRIERS (WORK_EMPTY + WORK_SLOTS)
+#define WORK_SLOTS 2
+#define WORK_WORDS 4
+#define WORK_AT (BARRIERS_AT + BARRIERS * 8)
+// Words of a description of work.
+#define WORK_STAGES 0 // 0 ends the kernel
+#define WORK_SEQUENCE 1
+#define WORK_TILE 2
+#define WORK_SEGMENT 3
+
+__device__ __forceinline__ u32 barrier_at(u32 which) { return smem_u32(smem) + BARRIERS_AT + which * 8; }
+__device__ __forceinline__ u32 work_at(u32 unit, u32 word) {
+    return smem_u32(smem) + WORK_AT + (unit % WORK_SLOTS * WORK_WORDS + word) * 4;
+}
+// A consumer warp has read a stage or a slot.
+__device__ __forceinline__ void release(u32 barrier) {
+    if (lane_id() == 0) mbarrier_arrive(barrier_at(barrier));
+}
+
+// How far a score may lie above a row's reference, in powers of two: sums stay far inside f32.
+#define HEADROOM 40.0f
+
+// What a lane knows of its warpgroup's samples: its rows g and g + 8, and the sample whose maxima it stores.
+struct Samples {
+    float max[2], sum[2];
+    i32 seen[2];     // keys that the rows see
+    float* maxima;   // of the stored sample and block 0, or null
+};
+
+// The largest score of each block in each of the lane's rows goes to one lane of the quad: lane t keeps those of row
+// g + 8 · (t % 2) and of every block whose last bit is t / 2.
+__device__ __forceinline__ void store_maxima(const float (&top)[STAGE_BLOCKS][2], float* maxima, u32 block, u32 blocks) {
+    const u32 t = lane_id() % 4;
+    float mine[STAGE_BLOCKS];
+#pragma unroll
+    for (u32 b = 0; b < STAGE_BLOCKS; ++b) {
+        const bool even = t % 2 == 0;
+        mine[b] = fmaxf(select(even, top[b][0], top[b][1]), shfl_xor(select(even, top[b][1], top[b][0]), 1));
+    }
+//@if BLOCK_FILLS_STAGE
+    const float max = fmaxf(mine[0], shfl_xor(mine[0], 2));
+    if (t < 2 && maxima != nullptr && block < blocks) maxima[(u64)block * SAMPLES_Q] = max * SCALE_LOG2;
+//@else
+#pragma unroll
+    for (u32 b = 0; b < STAGE_BLOCKS; b += 2) {
+        const float max =
+            fmaxf(select(t < 2, mine[b], mine[b + 1]), shfl_xor(select(t < 2, mine[b + 1], mine[b]), 2));
+        const u32 at = block + b + t / 2;
+        if (maxima != nullptr && at < blocks) maxima[(u64)at * SAMPLES_Q] = max * SCALE_LOG2;
+    }
+//@end
+}
+
+// Takes the scores of a tile against the stage that begins with `key`.
+__device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2], i32 key, u32 blocks) {
+    if (any_sync(key + STAGE_KEYS > samples.seen[0] || key + STAGE_KEYS > samples.seen[1]))
+        hide<STAGE_KEYS>(s, 0, samples.seen[0] - key, samples.seen[1] - key);
+    float top[STAGE_BLOCKS][2], row[2];
+#pragma unroll
+    for (u32 h = 0; h < 2; ++h) {
+        row[h] = MASKED_SCORE;
+#pragma unroll
+        for (u32 b = 0; b < STAGE_BLOCKS; ++b) {
+            const u32 first = b * (SAMPLES_KV / 8);
+            float even = s[4 * first + 2 * h], odd = s[4 * first + 2 * h + 1];
+#pragma unroll
+            for (u32 j = 1; j < SAMPLES_KV / 8; ++j) {
+                even = fmaxf(even, s[4 * (first + j) + 2 * h]);
+                odd = fmaxf(odd, s[4 * (first + j) + 2 * h + 1]);
+            }
+            top[b][h] = fmaxf(even, odd);
+            row[h] = fmaxf(row[h], top[b][h]);
+        }
+    }
+    // Sums are relative to a reference that hardly ever moves, so that they wait for no other lane.
+    if (any_sync(fmaxf(row[0] - samples.max[0], row[1] - samples.max[1]) * SCALE_LOG2 > HEADROOM)) {
+#pragma unroll
+        for (u32 h = 0; h < 2; ++h) {
+            const float max = fmaxf(samples.max[h], quad_max(row[h]));
+            samples.sum[h] *= exp2_approx((samples.max[h] - max) * SCALE_LOG2);
+            samples.max[h] = max;
+        }
+    }
+#pragma unroll
+    for (u32 h = 0; h < 2; ++h) {
+        const float shift = samples.max[h] * SCALE_LOG2;
+        float even = 0.0f, odd = 0.0f;
+#pragma unroll
+        for (u32 j = 0; j < STAGE_KEYS / 8; ++j) {
+            even += exp2_approx(fmaf(s[4 * j + 2 * h], SCALE_LOG2, -shift));
+            odd += exp2_approx(fmaf(s[4 * j + 2 * h + 1], SCALE_LOG2, -shift));
+        }
+        samples.sum[h] += even + odd;
+    }
+    store_maxima(top, samples.maxima, (u32)key / SAMPLES_KV, blocks);
+}
+
+//@kernel score
+{
+    if (threadIdx.x == 0) {
+        for (u32 stage = 0; stage < SCORE_STAGES; ++stage) {
+            mbarrier_init(barrier_at(KEYS_FULL + stage), 1);
+            mbarrier_init(barrier_at(KEYS_EMPTY + stage), WARPGROUPS * WG_WARPS);
+        }
+        for (u32 w = 0; w < WARPGROUPS; ++w) {
+            mbarrier_init(barrier_at(QUERIES_FULL + w), 1);
+            mbarrier_init(barrier_at(QUERIES_EMPTY + w), WG_WARPS);
+        }
+        for (u32 slot = 0; slot < WORK_SLOTS; ++slot) {
+            mbarrier_init(barrier_at(WORK_FULL + slot), 1);
+            mbarrier_init(barrier_at(WORK_EMPTY + slot), WARPGROUPS * WG_WARPS);
+        }
+        fence_mbarrier_init();
+    }
+    sync_threads();
+
+    // How many key samples a query sample sees.
+    auto seen_by = [&](i32 sample) -> i32 {
+//@if CAUSAL
+//@if STRIDED_Q
+        const i32 position = p.kv_len - p.q_len + sample * STRIDE_Q;
+//@else
+        const i32 position = p.kv_len - p.q_len + sample;
+//@end
+//@if STRIDED_KV
+        return min(position / STRIDE_KV + 1, p.kv_samples);
+//@else
+        return min(position + 1, p.kv_samples);
+//@end
+//@else
+        return p.kv_samples;
+//@end
+    };
+    // Keys that some sample of a tile sees.
+    auto seen_by_tile = [&](u32 tile) -> i32 { return seen_by(min((i32)((tile + 1) * UNIT_ROWS), p.q_samples) - 1); };
+    const u32 row_tiles = ((u32)p.q_samples + UNIT_ROWS - 1) / UNIT_ROWS;
+
+    const u32 wg = threadIdx.x / WG_THREADS;
+    if (wg == WARPGROUPS) {
+        registers_decrease<PRODUCER_REGISTERS>();
+        if (threadIdx.x != WARPGROUPS * WG_THREADS) return;
+        u32 n = 0;                                // stages so far
+        u32 ticket = blockIdx.x, passed = 0;      // units before those of (sequence, tile)
+        u32 sequence = 0, tile = row_tiles - 1;   // the last samples see the most keys: they come first
+        for (u32 unit = 0;; ++unit) {
+            auto segments_of = [&](u32 tile) -> u32 { return (u32)(seen_by_tile(tile) + p.segment_keys - 1) / p.segment_keys; };
+            while (sequence < (u32)(p.batch * p.groups) && ticket - passed >= segments_of(tile)) {
+                passed += segments_of(tile);
+                if (tile == 0) sequence += 1;
+                tile = tile == 0 ? row_tiles - 1 : tile - 1;
+            }
+            const bool more = sequence < (u32)(p.batch * p.groups);
+            const u32 segment = ticket - passed;
+            const i32 first = (i32)(segment * p.segment_keys);
+            const i32 end = more ? min(first + p.segment_keys, seen_by_tile(tile)) : first;
+            const u32 stages = (u32)(end - first + STAGE_KEYS - 1) / STAGE_KEYS;
+            mbarrier_wait(barrier_at(WORK_EMPTY + unit % WORK_SLOTS), parity_of(unit, WORK_SLOTS) ^ 1);
+            st_shared_u32(work_at(unit, WORK_STAGES), stages);
+            st_shared_u32(work_at(unit, WORK_SEQUENCE), sequence);
+            st_shared_u32(work_at(unit, WORK_TILE), tile);
+            st_shared_u32(work_at(unit, WORK_SEGMENT), segment);
+            mbarrier_arrive(barrier_at(WORK_FULL + unit % WORK_SLOTS));
+            if (!more) return;
+
+            const u32 group = sequence % (u32)p.groups, batch = sequence / (u32)p.groups;
+            for (u32 w = 0; w < WARPGROUPS; ++w) {
+                const u32 full = barrier_at(QUERIES_FULL + w);
+                mbarrier_wait(barrier_at(QUERIES_EMPTY + w), parity_of(unit, 1) ^ 1);
+                mbarrier_arrive_expect_tx(full, QUERY_BYTES);
+#pragma unroll
+                for (u32 half = 0; half < HALVES; ++half)
+                    tma_load_4d(smem_u32(smem) + w * QUERY_BYTES + half * WG_ROWS * ROW_BYTES, &p.proxy_q_map, full,
+                                half * 64, (i32)(tile * UNIT_ROWS + w * WG_ROWS), group, batch);
+            }
+            for (u32 i = 0; i < stages; ++i, ++n) {
+                const u32 stage = n % SCORE_STAGES, full = barrier_at(KEYS_FULL + stage);
+                mbarrier_wait(barrier_at(KEYS_EMPTY + stage), parity_of(n, SCORE_STAGES) ^ 1);
+                mbarrier_arrive_expect_tx(full, STAGE_BYTES);
+#pragma unroll
+                for (u32 half = 0; half < HALVES; ++half)
+                    tma_load_4d(smem_u32(smem) + KEYS_AT + stage * STAGE_BYTES + half * STAGE_KEYS * ROW_BYTES,
+                                &p.keys_map, full, half * 64, first + (i32)(i * STAGE_KEYS), group, batch);
+            }
+            ticket = gridDim.x + atomic_add_global(p.units, 1);
+        }
+    }
+
+    registers_increase<CONSUMER_REGISTERS>();
+    const u32 samples_all = (u32)p.rows * SAMPLES_Q, t = lane_id() % 4, g = lane_id() / 4;
+    const u32 q = smem_u32(smem) + wg * QUERY_BYTES, keys = smem_u32(smem) + KEYS_AT;
+    u32 n = 0; // stages so far
+    for (u32 unit = 0;; ++unit) {
+        mbarrier_wait(barrier_at(WORK_FULL + unit % WORK_SLOTS), parity_of(unit, WORK_SLOTS));
+        const u32 stages = ld_shared_u32(work_at(unit, WORK_STAGES));
+        const u32 sequence = ld_shared_u32(work_at(unit, WORK_SEQUENCE));
+        const u32 tile = ld_shared_u32(work_at(unit, WORK_TILE)), segment = ld_shared_u32(work_at(unit, WORK_SEGMENT));
+        sync_warp();
+        release(WORK_EMPTY + unit % WORK_SLOTS);
+        if (stages == 0) return;
+
+        Samples samples;
+        const u32 first_sample = tile * UNIT_ROWS + wg * WG_ROWS + warp_id() % WG_WARPS * 16 + g;
+        const u32 stored = first_sample + t % 2 * 8;
+        const u64 row = (u64)sequence * p.rows + stored / SAMPLES_Q;
+        samples.maxima = stored < samples_all ? p.maxima + row * p.blocks * SAMPLES_Q + stored % SAMPLES_Q : nullptr;
+#pragma unroll
+        for (u32 h = 0; h < 2; ++h) {
+            const i32 sample = (i32)(first_sample + h * 8);
+            // Past the last sample a row sees the first key alone, and nobody looks at it.
+            samples.seen[h] = sample < p.q_samples ? seen_by(sample) : 1;
+            samples.max[h] = MASKED_SCORE;
+            samples.sum[h] = 0.0f;
+        }
+
+        mbarrier_wait(barrier_at(QUERIES_FULL + wg), parity_of(unit, 1));
+        i32 key = (i32)(segment * p.segment_keys);
+        for (u32 i = 0; i < stages; ++i, ++n, key += STAGE_KEYS) {
+            float s[STAGE_KEYS / 2];
+            mbarrier_wait(barrier_at(KEYS_FULL + n % SCORE_STAGES), parity_of(n, SCORE_STAGES));
+            multiply_keys(s, q, keys + n % SCORE_STAGES * STAGE_BYTES);
+            wgmma_wait<0>();
+            wgmma_hold(s);
+            release(KEYS_EMPTY + n % SCORE_STAGES);
+            take(samples, s, key, p.blocks);
+        }
+        release(QUERIES_EMPTY + wg);
+
+        float lse[2];
+#pragma unroll
+        for (u32 h = 0; h < 2; ++h) lse[h] = samples.max[h] * SCALE_LOG2 + log2_approx(quad_sum(samples.sum[h]));
+        if (t < 2 && stored < samples_all)
+            p.lse[(row * p.segments + segment) * SAMPLES_Q + stored % SAMPLES_Q] = t == 0 ? lse[0] : lse[1];
+    }
+}

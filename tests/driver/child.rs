@@ -1,0 +1,117 @@
+//! What runs under the stub driver, in a process of its own: everything that an owner of a GPU does, step by step.
+
+use proxyattn::{
+    Attention, Device, Error, Problem, RawArgs, RawTensor, Result, Stage, Tensor, proxy_attention,
+};
+
+#[proxy_attention(head_dim = 64)]
+struct Sparse;
+
+#[proxy_attention(head_dim = 64, budget = all)]
+struct Dense;
+
+const HEADS: usize = 4;
+const KV_HEADS: usize = 2;
+/// Enough that the default budget drops blocks.
+const TOKENS: usize = 704;
+const DIM: usize = 64;
+
+/// How a step that failed goes on.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Then {
+    /// The child ends.
+    Stop,
+    /// The step is done once more: the driver fails but once.
+    Retry,
+}
+
+/// `Device::cuda` and `Device::auto` with a driver that cannot be used.
+pub(crate) fn open() {
+    match Device::cuda(0) {
+        Ok(device) => println!("told: a device, {device:?}"),
+        Err(error) => report(&error),
+    }
+    assert_eq!(Device::auto(), Device::Cpu, "the CPU is always there");
+    assert!(Device::why_not_cuda().is_some());
+}
+
+fn report(error: &Error) {
+    let variant = match error {
+        Error::Unavailable { .. } => "unavailable",
+        Error::Cuda { code: 999, .. } => "cuda",
+        _ => "other",
+    };
+    println!("told: {variant}: {error}");
+}
+
+/// One step, announced.
+fn step<T>(name: &str, then: Then, mut run: impl FnMut() -> Result<T>) -> Result<T> {
+    println!("step {name}");
+    run().or_else(|error| {
+        report(&error);
+        if then == Then::Stop { Err(error) } else { run() }
+    })
+}
+
+/// The whole way. Ends at the first error that a step does not get over.
+pub(crate) fn run(then: Then) {
+    match steps(then) {
+        Ok(()) => println!("done"),
+        Err(_) if then == Then::Stop => {}
+        Err(error) => panic!("once more: {error}"),
+    }
+}
+
+fn steps(then: Then) -> Result<()> {
+    let device = step("open", then, || Device::cuda(0))?;
+    let attention = step("load", then, || Attention::<Sparse>::load(&device))?;
+    let dense = step("load", then, || Attention::<Dense>::load(&device))?;
+
+    let shape = |heads: usize| [1, heads, TOKENS, DIM];
+    let host = |heads: usize| {
+        let numbers = (0..heads * TOKENS * DIM).map(|i| half::bf16::from_f32((i % 251) as f32));
+        Tensor::from_bhsd(numbers.collect(), shape(heads)).expect("as many numbers as the shape says")
+    };
+    let (some, more) = (host(KV_HEADS), host(HEADS));
+    let (q, k, v) = step("upload", then, || Ok((more.to(&device)?, some.to(&device)?, some.to(&device)?)))?;
+    let out = step("prefill", then, || attention.prefill(&q, &k, &v))?;
+    let trace = step("traced", then, || attention.prefill_traced(&q, &k, &v, &()))?;
+    assert_eq!(trace.selection.count(0, 0, 0), 0, "kernels of the stub write nothing");
+    let all = step("dense", then, || dense.prefill(&q, &k, &v))?;
+    let copy = step("copy", then, || q.to(&device))?;
+    let back = step("download", then, || copy.to(&Device::cpu()))?;
+    assert!(back.as_slice() == more.as_slice(), "what comes back is what was sent");
+
+    let Device::Cuda(cuda) = &device else { unreachable!("it was opened as one") };
+    let stream = cuda.stream().cu_stream();
+    let problem = Problem { batch: 1, heads: HEADS, kv_heads: KV_HEADS, q_len: TOKENS, kv_len: TOKENS };
+    let plan = attention.plan(&problem)?;
+    let mut memory = vec![0u8; attention.workspace_bytes(&plan) as usize + 256];
+    let tensor = |data: &Tensor<half::bf16>| RawTensor {
+        address: data.as_slice().as_ptr() as u64 / 16 * 16,
+        strides: [data.shape()[1] * TOKENS * DIM, TOKENS * DIM, DIM].map(|stride| stride as i64),
+    };
+    let args = RawArgs {
+        q: tensor(&more),
+        k: tensor(&some),
+        v: tensor(&some),
+        out: tensor(&back),
+        workspace: (memory.as_mut_ptr() as u64).next_multiple_of(256),
+        workspace_bytes: attention.workspace_bytes(&plan),
+    };
+    // SAFETY: the stub's device memory is host memory, and its kernels do nothing.
+    step("raw", then, || unsafe { attention.launch_raw(&plan, &args, stream) })?;
+    // SAFETY: the same.
+    step("attend", then, || unsafe { attention.launch_stages_raw(&plan, &args, stream, &[Stage::Attend]) })?;
+    if cuda.capability() == (9, 0) && then == Then::Stop {
+        let far = RawTensor { strides: [1 << 20, 1 << 40, 64], ..args.k };
+        // SAFETY: the same.
+        let refused = unsafe { attention.launch_raw(&plan, &RawArgs { k: far, ..args }, stream) };
+        let told = refused.expect_err("no tensor map steps that far").to_string();
+        assert!(told.starts_with("`k`: expected strides"), "{told}");
+    }
+
+    println!("step release");
+    drop((out, trace, all, copy, q, k, v, attention, dense, device));
+    Ok(())
+}

@@ -1,0 +1,123 @@
+/* A library that looks like the CUDA driver and does as the test says.
+ *   -DLACKS_x        there is no function x
+ *   STUB_CAPABILITY  the GPU's compute capability: "9.0". Before 9.0 memory is not allocated in stream order.
+ *   STUB_FAIL        the function of that name fails, each time
+ *   STUB_FAIL_AT     the call of that number fails, whatever it is; calls are counted from 1
+ * Device memory is host memory. A launch does nothing, and is told on the standard output like a failure, a memset and,
+ * in the end, the number of calls. */
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef uint64_t Address;
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, UNKNOWN = 999 };
+
+static int calls;
+static __thread void *current;
+
+static void tell(const char *format, ...) {
+    char line[256];
+    va_list values;
+    va_start(values, format);
+    int length = vsnprintf(line, sizeof line, format, values);
+    va_end(values);
+    if (write(1, line, length) != length) abort();
+}
+
+static int fails(const char *name) {
+    int number = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
+    const char *always = getenv("STUB_FAIL"), *once = getenv("STUB_FAIL_AT");
+    int failing = (always && strcmp(always, name) == 0) || (once && atoi(once) == number);
+    if (failing) tell("\nfails %s\n", name);
+    return failing;
+}
+
+__attribute__((destructor)) static void end(void) { tell("\ncalls %d\n", calls); }
+
+#define CALL(name, ...) int name(__VA_ARGS__) { if (fails(#name)) return UNKNOWN;
+#define END return SUCCESS; }
+
+static int capability(void) {
+    const char *text = getenv("STUB_CAPABILITY");
+    return text ? (text[0] - '0') * 10 + (text[2] - '0') : 0;
+}
+
+static int allocate(Address *address, size_t bytes) {
+    void *memory = NULL;
+    if (posix_memalign(&memory, 512, bytes ? bytes : 1)) return OUT_OF_MEMORY;
+    memset(memory, 0, bytes);
+    *address = (Address)memory;
+    return SUCCESS;
+}
+
+CALL(cuInit, unsigned flags) END
+CALL(cuDeviceGet, int *device, int ordinal) *device = ordinal; END
+CALL(cuDeviceGetCount, int *count) *count = 1; END
+CALL(cuDeviceGetName, char *name, int room, int device) snprintf(name, room, "Stub"); END
+CALL(cuDeviceGetAttribute, int *value, int attribute, int device)
+    switch (attribute) {
+    case 16: *value = 4; break;                      /* multiprocessors */
+    case 75: *value = capability() / 10; break;
+    case 76: *value = capability() % 10; break;
+    case 97: *value = 227 * 1024; break;             /* shared memory of a block */
+    case 115: *value = capability() >= 90; break;    /* allocation in stream order */
+    default: *value = 0;
+    }
+END
+CALL(cuDevicePrimaryCtxRetain, void **context, int device) *context = &calls; END
+CALL(cuDevicePrimaryCtxRelease_v2, int device) END
+CALL(cuCtxGetCurrent, void **context) *context = current; END
+CALL(cuCtxSetCurrent, void *context) current = context; END
+CALL(cuCtxSynchronize, void) END
+CALL(cuStreamCreate, void **stream, unsigned flags) *stream = (void *)64; END
+CALL(cuStreamDestroy_v2, void *stream) END
+CALL(cuStreamSynchronize, void *stream) END
+CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags) END
+CALL(cuEventCreate, void **event, unsigned flags) *event = malloc(1); END
+CALL(cuEventDestroy_v2, void *event) free(event); END
+CALL(cuEventRecord, void *event, void *stream) END
+CALL(cuMemAlloc_v2, Address *address, size_t bytes) return allocate(address, bytes); END
+CALL(cuMemAllocAsync, Address *address, size_t bytes, void *stream) return allocate(address, bytes); END
+CALL(cuMemFree_v2, Address address) free((void *)address); END
+CALL(cuMemFreeAsync, Address address, void *stream) free((void *)address); END
+CALL(cuMemcpyDtoHAsync_v2, void *to, Address from, size_t bytes, void *stream) memcpy(to, (void *)from, bytes); END
+CALL(cuMemcpyHtoDAsync_v2, Address to, void *from, size_t bytes, void *stream) memcpy((void *)to, from, bytes); END
+CALL(cuMemcpyDtoDAsync_v2, Address to, Address from, size_t bytes, void *stream)
+    memcpy((void *)to, (void *)from, bytes);
+END
+CALL(cuMemcpyPeerAsync, Address to, void *there, Address from, void *here, size_t bytes, void *stream)
+    memcpy((void *)to, (void *)from, bytes);
+END
+CALL(cuMemsetD8Async, Address to, unsigned char value, size_t bytes, void *stream)
+    memset((void *)to, value, bytes);
+    tell("\nmemset %zu\n", bytes);
+END
+#ifndef LACKS_cuModuleLoadData
+CALL(cuModuleLoadData, void **module, const void *image) *module = (void *)image; END
+#endif
+CALL(cuModuleUnload, void *module) END
+CALL(cuModuleGetFunction, void **function, void *module, const char *name) *function = strdup(name); END
+CALL(cuFuncSetAttribute, void *function, int attribute, int value) END
+CALL(cuLaunchKernel, void *function, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by, unsigned bz,
+     unsigned shared, void *stream, void **params, void **extra)
+    if (x * y * z == 0 || bx > 1024 || shared > 227 * 1024 || (Address)params[0] % 64 != 0) return INVALID_VALUE;
+    tell("\nlaunch %s\n", (const char *)function);
+END
+#ifndef LACKS_cuTensorMapEncodeTiled
+CALL(cuTensorMapEncodeTiled, char *map, unsigned type, unsigned rank, void *address, const uint64_t *dims,
+     const uint64_t *strides, const uint32_t *box, const uint32_t *steps, unsigned interleave, unsigned swizzle,
+     unsigned promotion, unsigned fill)
+    if ((Address)map % 64 != 0 || (Address)address % 16 != 0 || rank != 4 || box[0] * 2 > 128) return INVALID_VALUE;
+    for (int i = 0; i < 3; ++i)
+        if (strides[i] == 0 || strides[i] % 16 != 0 || strides[i] >> 40 != 0) return INVALID_VALUE;
+    for (int i = 0; i < 4; ++i)
+        if (dims[i] == 0 || box[i] == 0 || box[i] > 256) return INVALID_VALUE;
+    memset(map, 1, 128);
+END
+#endif
+
+int cuGetErrorName(int code, const char **name) { *name = "STUB"; return SUCCESS; }
+int cuGetErrorString(int code, const char **text) { *text = "stub"; return SUCCESS; }
