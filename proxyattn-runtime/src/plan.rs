@@ -136,7 +136,7 @@ impl Plan {
         problem.check(spec)?;
         let groups = spec.groups.map_or(problem.kv_heads, |groups| groups as usize);
         let mut plan = Self { spec: *spec, problem: *problem, groups, dense: spec.is_dense() };
-        plan.dense |= plan.keeps_every_block();
+        plan.dense = plan.dense || plan.keeps_every_block();
         Ok(plan)
     }
 

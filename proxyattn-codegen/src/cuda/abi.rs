@@ -181,8 +181,8 @@ impl Entry {
             "pool_queries" | "pool_keys" => "POOL_THREADS",
             // Two CTAs to an SM: for a third, the compiler would spill.
             "score" | "budget_partials" => "SCORING_THREADS, 2",
-            "budget_counts" => "COUNT_THREADS",
             // One CTA is enough: left to itself, the compiler spills a few bytes to fit one more.
+            "budget_counts" => "COUNT_THREADS, 1",
             "select" => "SELECT_THREADS, 1",
             _ => "TILE_THREADS",
         }
