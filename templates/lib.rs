@@ -1,7 +1,7 @@
 //! The CUDA files that proxyattn assembles its kernels from, held in the crate so that it publishes with them.
 //!
-//! Every file is header-free CUDA. `prelude/` holds one named wrapper per PTX instruction, `stages/` the kernel
-//! bodies, which call the wrappers and contain no PTX of their own.
+//! Every file is header-free CUDA. `prelude/` holds one named wrapper per PTX instruction, `stages/` the
+//! kernel bodies and `hopper/` those for Hopper, which call the wrappers and contain no PTX of their own.
 
 /// Lists the files by their path below this crate, which is also the name they are looked up by.
 macro_rules! files {
