@@ -23,14 +23,15 @@ impl Random {
     }
 
     /// Elements of `[batch, tokens, heads, dim]`. Heads lean on a direction of their own for each stretch of tokens, so
-    /// that blocks differ in mass.
-    fn tensor(&mut self, spec: &Spec, batch: u64, tokens: u64, heads: u64) -> Vec<u8> {
+    /// that blocks differ in mass; with `sharpen`, each head more than the one before, so that budgets differ.
+    fn tensor(&mut self, spec: &Spec, batch: u64, tokens: u64, heads: u64, sharpen: bool) -> Vec<u8> {
         let dim = u64::from(spec.head_dim);
         let mut bytes = Vec::new();
         for i in 0..batch * tokens * heads * dim {
             let token = i / dim / heads % tokens;
             let lean = ((token / 32 * 7 + i % dim * 3) % 11) as f64 / 11.0 - 0.5;
-            let value = self.next() * 1.2 + lean * 1.5;
+            let sharpness = if sharpen { 0.5 + (i / dim % heads) as f64 } else { 1.0 };
+            let value = (self.next() * 1.2 + lean * 1.5) * sharpness;
             let bits = match spec.dtype {
                 Dtype::F16 => f16::from_f64(value).to_bits(),
                 _ => bf16::from_f64(value).to_bits(),
@@ -53,7 +54,7 @@ fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     ] {
         let token_stride = heads as i64 * dim;
         memory.strides.extend([(batch, tokens as i64 * token_stride), (head, dim), (token, token_stride)]);
-        let tensor = random.tensor(spec, shape.batch, tokens, heads);
+        let tensor = random.tensor(spec, shape.batch, tokens, heads, name == "q");
         if name == "out" {
             memory.bytes.insert("out_dense", vec![0xff; tensor.len()]);
             memory.bytes.insert("out", vec![0xff; tensor.len()]);
@@ -178,10 +179,16 @@ stages! { Arch::Sm90a;
     /// Two heads a CTA on one list, uneven counts, offsets inside a block, rows past the end; a head that is left over.
     hopper_defaults: bf16, Spec { budget: SMALL, ..Spec::DEFAULT }, |t| t,
         &[[1, 4, 2, 512, 512], [2, 3, 1, 130, 403], [1, 3, 1, 1, 70]];
+    /// Heads whose counts differ by more stages than the ring has: one warpgroup goes on alone for long.
+    hopper_uneven: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, block: Block { q: 64, kv: 64 }, keep: Keep { sink: 1, local: 0 },
+            budget: Budget::Dynamic { gamma: 0.7, min_tokens: 64, rows: Rows::Ratio }, ..Spec::DEFAULT
+        }, |t| Tiles { hopper: HopperTiles { stages: 3, ..t.hopper }, ..t },
+        &[[1, 4, 1, 320, 1984]];
     /// Pooled keys by fours, narrow heads, one slot of queries, no turns.
     hopper_narrow: f16, Spec {
             head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 }, budget: SMALL, ..Spec::DEFAULT
-        }, |t| Tiles { hopper: HopperTiles { query_slots: 1, ping_pong: 0, stages: 2, score_stages: 2, ..t.hopper }, ..t },
+        }, |t| Tiles { hopper: HopperTiles { query_slots: 1, ping_pong: 0, stages: 3, score_stages: 2, ..t.hopper }, ..t },
         &[[1, 6, 2, 400, 400], [1, 8, 2, 100, 300]];
     /// Three warpgroups, stages of 64 keys, which are half a block.
     hopper_three: bf16, Spec {

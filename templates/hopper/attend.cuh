@@ -19,6 +19,28 @@
 #define WORK_HEAD 3                            // for each warpgroup
 #define WORK_OWN (WORK_HEAD + WARPGROUPS)      // for each warpgroup: pieces that its head visits
 
+// Where the tile of a ticket lies: one KV head after the other, so that its keys stay in the cache; the longest rows
+// first.
+struct Tile {
+    u32 row, kv_head, batch;
+    u32 head0, heads; // the window's
+    u32 rank0;        // of the window's heads, in the order of their counts, the first one here
+    u64 group_row;
+};
+
+// What the producer reads of a tile while the stages of the one before it are under way: lane h has the count of the
+// window's head h, and lane i the list's i-th block.
+struct Ahead {
+    u32 count, block, run;
+};
+
+// One stage of keys or of values.
+struct Stage {
+    i32 first[STAGE_PIECES];
+    u32 kv_head, batch;
+    u32 skipped; // a bit for each warpgroup
+};
+
 //@if CAUSAL
 // Blocks that the row of blocks meets the diagonal in. They are in every head's count and stand together at the end of
 // the list's first run. They come first, token by token; what remains needs no mask.
@@ -36,169 +58,210 @@ __device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) 
 {
     barriers_start();
     const u32 packs = ((u32)p.heads_per_kv + PACK_HEADS - 1) / PACK_HEADS;
-    const u32 wg = threadIdx.x / WG_THREADS;
+    const u32 wg = uniform(threadIdx.x / WG_THREADS);
     if (wg == WARPGROUPS) {
         registers_decrease<PRODUCER_REGISTERS>();
         if (warp_id() != WARPGROUPS * WG_WARPS) return;
-        const u32 tiles = (u32)(p.batch * p.kv_heads * p.rows) * packs;
-        u32 n = 0; // stages so far
-        u32 ticket = blockIdx.x;
-        for (u32 tile = 0;; ++tile) {
-            const bool more = ticket < tiles;
-            // One KV head after the other, so that its keys stay in the cache; the longest rows first.
-            const u32 pack = ticket % packs, line = ticket / packs;
-            const u32 row = (u32)p.rows - 1 - line % (u32)p.rows, sequence = line / (u32)p.rows;
-            const u32 kv_head = sequence % (u32)p.kv_heads, batch = sequence / (u32)p.kv_heads;
+        const u32 tiles = (u32)(p.batch * p.kv_heads * p.rows) * packs, lane = lane_id();
+        auto tile_of = [&](u32 ticket) -> Tile {
+            Tile tile;
+            const u32 pack = ticket % packs, line = ticket / packs, sequence = line / (u32)p.rows;
+            tile.row = (u32)p.rows - 1 - line % (u32)p.rows;
+            tile.kv_head = sequence % (u32)p.kv_heads;
+            tile.batch = sequence / (u32)p.kv_heads;
+            const u32 window = pack * PACK_HEADS / WINDOW_HEADS * WINDOW_HEADS;
+            tile.heads = min((u32)p.heads_per_kv - window, (u32)WINDOW_HEADS);
+            tile.head0 = tile.kv_head * p.heads_per_kv + window;
+            tile.rank0 = pack * PACK_HEADS - window;
+            tile.group_row = ((u64)tile.batch * p.groups + tile.kv_head / p.kv_heads_per_group) * p.rows + tile.row;
+            return tile;
+        };
+        auto read_ahead = [&](const Tile& tile, bool present) -> Ahead {
+            Ahead ahead = {0, 0, 0};
+            if (present && lane < tile.heads)
+                ahead.count = p.counts[((u64)tile.batch * p.heads + tile.head0 + lane) * p.rows + tile.row];
+            if (present && lane < (u32)p.blocks) ahead.block = p.lists[tile.group_row * p.blocks + lane];
+//@if CAUSAL
+//@if DYNAMIC
+            if (present) ahead.run = p.runs[tile.group_row];
+//@end
+//@end
+            return ahead;
+        };
+        auto fill = [&](const TensorMap* map, u32 use, const Stage& stage) {
+            if (lane != 0) return;
+            const Slot slot = slot_of(use);
+            stage_begin(slot);
+#pragma unroll
+            for (u32 piece = 0; piece < STAGE_PIECES; ++piece)
+                load_piece(map, slot, piece * PIECE_KEYS, stage.first[piece], stage.kv_head, stage.batch);
+#pragma unroll
+            for (u32 w = 0; w < WARPGROUPS; ++w)
+                if (stage.skipped >> w & 1) skip_stage(slot);
+        };
 
-            // Lane h has the window's head h: where it stands among its fellows, the largest count first.
-            const u32 window = pack * PACK_HEADS / WINDOW_HEADS * WINDOW_HEADS, lane = lane_id();
-            const u32 heads = min((u32)p.heads_per_kv - window, (u32)WINDOW_HEADS);
-            const u32 head0 = kv_head * p.heads_per_kv + window;
-            u32 count = 0, place = 0;
-            if (more && lane < heads) count = p.counts[((u64)batch * p.heads + head0 + lane) * p.rows + row];
-            for (u32 other = 0; other < heads; ++other) {
-                const u32 theirs = shfl_idx(count, other);
-                place += theirs > count || (theirs == count && other < lane);
+        u32 n = 0;    // stages so far
+        Stage before; // the n-th but one: its values are still to come
+        u32 ticket = blockIdx.x, fetched = 0;
+        if (lane == 0) fetched = gridDim.x + atomic_add_global(p.tickets, 1);
+        Ahead ahead = read_ahead(tile_of(ticket), ticket < tiles);
+        for (u32 t = 0;; ++t) {
+            const Tile tile = tile_of(ticket);
+            const bool more = ticket < tiles;
+            // Where lane h's head stands among its fellows, the largest count first.
+            u32 place = 0;
+            for (u32 other = 0; other < tile.heads; ++other) {
+                const u32 theirs = shfl_idx(ahead.count, other);
+                place += theirs > ahead.count || (theirs == ahead.count && other < lane);
             }
             u32 own[WARPGROUPS], head[WARPGROUPS];
 #pragma unroll
             for (u32 w = 0; w < WARPGROUPS; ++w) {
-                const u32 found = ballot(place == pack * PACK_HEADS - window + w / HEAD_WGS && lane < heads);
+                const u32 found = ballot(place == tile.rank0 + w / HEAD_WGS && lane < tile.heads);
                 const u32 source = found == 0 ? 0 : (u32)__ffs((i32)found) - 1;
-                own[w] = found == 0 ? 0 : shfl_idx(count, source) * BLOCK_PIECES;
-                head[w] = head0 + source;
+                own[w] = found == 0 ? 0 : shfl_idx(ahead.count, source) * BLOCK_PIECES;
+                head[w] = tile.head0 + source;
             }
-            const u32 most = own[0]; // heads come in the order of their counts
+            const u32 most = own[0];
             if (lane == 0) {
-                mbarrier_wait(barrier_at(WORK_EMPTY + tile % WORK_SLOTS), parity_of(tile, WORK_SLOTS) ^ 1);
-                st_shared_u32(work_at(tile, WORK_PIECES), more ? most : 0);
-                st_shared_u32(work_at(tile, WORK_ROW), row);
-                st_shared_u32(work_at(tile, WORK_BATCH), batch);
+                work_begin(t);
+                st_shared_u32(work_at(t, WORK_PIECES), more ? most : 0);
+                st_shared_u32(work_at(t, WORK_ROW), tile.row);
+                st_shared_u32(work_at(t, WORK_BATCH), tile.batch);
 #pragma unroll
                 for (u32 w = 0; w < WARPGROUPS; ++w) {
-                    st_shared_u32(work_at(tile, WORK_HEAD + w), head[w]);
-                    st_shared_u32(work_at(tile, WORK_OWN + w), own[w]);
+                    st_shared_u32(work_at(t, WORK_HEAD + w), head[w]);
+                    st_shared_u32(work_at(t, WORK_OWN + w), own[w]);
                 }
-                mbarrier_arrive(barrier_at(WORK_FULL + tile % WORK_SLOTS));
+                work_publish(t);
             }
             sync_warp();
+            if (n > 0 && (QUERY_SLOTS == 1 || !more)) fill(&p.v_map, value_use(n - 1), before);
             if (!more) return;
-            if (lane == 0) ticket = gridDim.x + atomic_add_global(p.tickets, 1);
-            ticket = shfl_idx(ticket, 0);
-
-            const u64 group_row = ((u64)batch * p.groups + kv_head / p.kv_heads_per_group) * p.rows + row;
-            const u32* list = p.lists + group_row * p.blocks;
-//@if CAUSAL
-            const Diagonal diagonal = diagonal_of(row, p.q_len, p.kv_len);
-//@if DYNAMIC
-            const u32 run = p.runs[group_row] - diagonal.blocks;
-//@else
-            const u32 run = most / BLOCK_PIECES - diagonal.blocks;
-//@end
-            auto first_key = [&](u32 piece) -> i32 {
-                const u32 i = piece / BLOCK_PIECES, part = piece % BLOCK_PIECES;
-                if (i < diagonal.blocks) return (i32)((diagonal.first + i) * BLOCK_KV + part * PIECE_KEYS);
-                const u32 at = i - diagonal.blocks;
-                return (i32)(list[at < run ? at : i] * BLOCK_KV + part * PIECE_KEYS);
-            };
-//@else
-            auto first_key = [&](u32 piece) -> i32 {
-                return (i32)(list[piece / BLOCK_PIECES] * BLOCK_KV + piece % BLOCK_PIECES * PIECE_KEYS);
-            };
-//@end
-            // Each lane looks up one piece; a stage that would lack one gets the last once more.
-            const u32 stages = (most + STAGE_PIECES - 1) / STAGE_PIECES;
-            i32 keys = 0, next = first_key(min(lane, most - 1));
             if (lane == 0)
 #pragma unroll
                 for (u32 w = 0; w < WARPGROUPS; ++w)
-                    load_queries(&p.q_map, tile, w, own[w] > 0, (i32)(row * BLOCK_Q + w % HEAD_WGS * WG_ROWS), head[w],
-                                 batch);
-            auto fill = [&](const TensorMap* map, u32 at, u32 full, u32 empty, u32 i, u32 use, i32 first) {
-                u32 stage = 0;
-                if (lane == 0) stage = stage_begin(at, full, empty, use);
-#pragma unroll
-                for (u32 piece = 0; piece < STAGE_PIECES; ++piece) {
-                    const i32 key = shfl_idx(first, (i * STAGE_PIECES + piece) % WARP_SIZE);
-                    if (lane == 0)
-                        load_piece(map, stage, piece * PIECE_KEYS, barrier_at(full + use % STAGES), key, kv_head, batch);
-                }
-                if (lane == 0)
-#pragma unroll
-                    for (u32 w = 0; w < WARPGROUPS; ++w)
-                        if (i * STAGE_PIECES >= own[w]) skip_stage(empty, use);
+                    load_queries(&p.q_map, t, w, own[w] > 0, (i32)(tile.row * BLOCK_Q + w % HEAD_WGS * WG_ROWS), head[w],
+                                 tile.batch);
+
+            const u32* list = p.lists + tile.group_row * p.blocks;
+            const u32 kv_head = tile.kv_head, batch = tile.batch;
+//@if CAUSAL
+            const Diagonal diagonal = diagonal_of(tile.row, p.q_len, p.kv_len);
+//@if DYNAMIC
+            const u32 run = ahead.run - diagonal.blocks;
+//@else
+            const u32 run = most / BLOCK_PIECES - diagonal.blocks;
+//@end
+            // The list's place of the i-th block that is visited, past the diagonal.
+            auto place_of = [&](u32 i) -> u32 {
+                const u32 at = i - diagonal.blocks;
+                return at < run ? at : i;
             };
-            // Values follow the keys by a stage, as they are needed.
-            for (u32 i = 0; i <= stages; ++i) {
-                const i32 values = keys;
+            auto block_of = [&](u32 i, u32 listed) -> u32 { return i < diagonal.blocks ? diagonal.first + i : listed; };
+//@else
+            auto place_of = [&](u32 i) -> u32 { return i; };
+            auto block_of = [&](u32 i, u32 listed) -> u32 { return listed; };
+//@end
+            // Each lane looks up one piece, 32 pieces ahead; a stage that would lack one gets the last once more.
+            auto first_key = [&](u32 piece, u32 listed) -> i32 {
+                return (i32)(block_of(piece / BLOCK_PIECES, listed) * BLOCK_KV + piece % BLOCK_PIECES * PIECE_KEYS);
+            };
+            const u32 stages = (most + STAGE_PIECES - 1) / STAGE_PIECES;
+            u32 piece = min(lane, most - 1);
+            i32 next = first_key(piece, shfl_idx(ahead.block, place_of(piece / BLOCK_PIECES) % WARP_SIZE)), keys = 0;
+
+            ticket = shfl_idx(fetched, 0);
+            ahead = read_ahead(tile_of(ticket), ticket < tiles);
+            if (lane == 0) fetched = gridDim.x + atomic_add_global(p.tickets, 1);
+
+            for (u32 i = 0; i < stages; ++i, ++n) {
                 if (i * STAGE_PIECES % WARP_SIZE == 0) {
                     keys = next;
-                    next = first_key(min(i * STAGE_PIECES + WARP_SIZE + lane, most - 1));
+                    piece = min(i * STAGE_PIECES + WARP_SIZE + lane, most - 1);
+                    const u32 at = place_of(piece / BLOCK_PIECES);
+                    next = first_key(piece, at < (u32)p.blocks ? list[at] : 0);
                 }
-                if (i < stages) fill(&p.k_map, KEYS_AT, KEYS_FULL, KEYS_EMPTY, i, n + i, keys);
-                if (i > 0) fill(&p.v_map, VALUES_AT, VALUES_FULL, VALUES_EMPTY, i - 1, n + i - 1, values);
+                Stage stage;
+                stage.kv_head = kv_head;
+                stage.batch = batch;
+                stage.skipped = 0;
+#pragma unroll
+                for (u32 w = 0; w < WARPGROUPS; ++w) stage.skipped |= (u32)(i * STAGE_PIECES >= own[w]) << w;
+#pragma unroll
+                for (u32 part = 0; part < STAGE_PIECES; ++part)
+                    stage.first[part] = shfl_idx(keys, (i * STAGE_PIECES + part) % WARP_SIZE);
+                fill(&p.k_map, key_use(n), stage);
+                if (n > 0 && (QUERY_SLOTS > 1 || i > 0)) fill(&p.v_map, value_use(n - 1), before);
+                before = stage;
             }
-            n += stages;
         }
     }
 
     registers_increase<CONSUMER_REGISTERS>();
-    u32 n = 0, stored = NO_SLOT; // stages so far; where the last output leaves from
-    for (u32 tile = 0;; ++tile) {
-        mbarrier_wait(barrier_at(WORK_FULL + tile % WORK_SLOTS), parity_of(tile, WORK_SLOTS));
-        const u32 most = ld_shared_u32(work_at(tile, WORK_PIECES));
-        const u32 row = ld_shared_u32(work_at(tile, WORK_ROW)), batch = ld_shared_u32(work_at(tile, WORK_BATCH));
-        const u32 head = ld_shared_u32(work_at(tile, WORK_HEAD + wg));
-        const u32 own = ld_shared_u32(work_at(tile, WORK_OWN + wg));
-        const u32 partner = ld_shared_u32(work_at(tile, WORK_OWN + (wg == 0 ? 1 : 0)));
-        sync_warp();
-        release(WORK_EMPTY + tile % WORK_SLOTS);
-        if (most == 0) break;
-        if (own > 0) {
-            const u32 slot = query_slot(tile, wg);
-            const i32 first = (i32)(row * BLOCK_Q + wg % HEAD_WGS * WG_ROWS);
-            const u32 stages = (own + STAGE_PIECES - 1) / STAGE_PIECES;
-            const u32 turns = (min(own, partner) + STAGE_PIECES - 1) / STAGE_PIECES;
+    struct Part {
+        u32 tile, first, stages, all, turns;
+        u32 own; // pieces
 //@if CAUSAL
-            const Diagonal diagonal = diagonal_of(row, p.q_len, p.kv_len);
-            const u32 masked = diagonal.blocks * BLOCK_PIECES;
-            // Keys that the lane's first row sees, counted from the diagonal's first.
-            const i32 limit = p.kv_len - p.q_len + first + (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4) + 1 -
-                              (i32)(diagonal.first * BLOCK_KV);
-            auto mask = [&](float (&s)[STAGE_KEYS / 2], u32 i) {
-                if (i * STAGE_PIECES >= masked && (i + 1) * STAGE_PIECES <= own) return;
-#pragma unroll
-                for (u32 piece = 0; piece < STAGE_PIECES; ++piece) {
-                    const u32 at = i * STAGE_PIECES + piece;
-                    const i32 seen = at < masked ? limit - (i32)(at * PIECE_KEYS) : at < own ? STAGE_KEYS : -STAGE_KEYS;
-                    hide<PIECE_KEYS>(s, piece * PIECE_KEYS, seen, seen + 8);
-                }
-            };
+        u32 masked; // pieces of the diagonal
+        i32 limit;  // keys that the lane's first row sees, counted from the diagonal's first
 //@else
-            const u64 group_row =
-                ((u64)batch * p.groups + head / p.heads_per_kv / p.kv_heads_per_group) * p.rows + row;
-            const u32* list = p.lists + group_row * p.blocks;
-            auto mask = [&](float (&s)[STAGE_KEYS / 2], u32 i) {
-                if (p.kv_len % BLOCK_KV == 0 && (i + 1) * STAGE_PIECES <= own) return;
-#pragma unroll
-                for (u32 piece = 0; piece < STAGE_PIECES; ++piece) {
-                    const u32 at = i * STAGE_PIECES + piece;
-                    i32 seen = -STAGE_KEYS;
-                    if (at < own)
-                        seen = p.kv_len - (i32)(list[at / BLOCK_PIECES] * BLOCK_KV + at % BLOCK_PIECES * PIECE_KEYS);
-                    hide<PIECE_KEYS>(s, piece * PIECE_KEYS, seen, seen);
-                }
-            };
+        const u32* list;
 //@end
-            if (QUERY_SLOTS == 1) store_finish(stored);
-            mbarrier_wait(barrier_at(QUERIES_FULL + slot), parity_of(tile, QUERY_SLOTS));
-            Flash flash;
-            flash_run(flash, wg, queries_at(slot), n, stages, turns, stored, mask);
-            flash_store(flash, &p.out_map, wg, slot, first, head, batch);
-            stored = slot;
-        } else {
-            store_finish(stored); // the slot is wanted while this warpgroup has no head
+    };
+    u32 tiles = 0, first = 0; // tiles and stages so far
+    auto next = [&](Part& part) -> bool {
+        part.tile = tiles++;
+        part.first = first;
+        work_wait(part.tile);
+        const u32 most = uniform(ld_shared_u32(work_at(part.tile, WORK_PIECES)));
+        const u32 row = uniform(ld_shared_u32(work_at(part.tile, WORK_ROW)));
+        const u32 partner = uniform(ld_shared_u32(work_at(part.tile, WORK_OWN + (wg == 0 ? 1 : 0))));
+        part.own = uniform(ld_shared_u32(work_at(part.tile, WORK_OWN + wg)));
+        part.stages = (part.own + STAGE_PIECES - 1) / STAGE_PIECES;
+        part.turns = min(part.stages, (partner + STAGE_PIECES - 1) / STAGE_PIECES);
+        part.all = (most + STAGE_PIECES - 1) / STAGE_PIECES;
+        first += part.all;
+//@if CAUSAL
+        const Diagonal diagonal = diagonal_of(row, p.q_len, p.kv_len);
+        part.masked = diagonal.blocks * BLOCK_PIECES;
+        part.limit = p.kv_len - p.q_len + (i32)(row * BLOCK_Q + wg % HEAD_WGS * WG_ROWS) +
+                     (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4) + 1 - (i32)(diagonal.first * BLOCK_KV);
+//@else
+        const u32 batch = uniform(ld_shared_u32(work_at(part.tile, WORK_BATCH)));
+        const u32 head = uniform(ld_shared_u32(work_at(part.tile, WORK_HEAD + wg)));
+        part.list = p.lists + (((u64)batch * p.groups + head / p.heads_per_kv / p.kv_heads_per_group) * p.rows + row) * p.blocks;
+//@end
+        return most > 0;
+    };
+    auto mask = [&](float (&s)[STAGE_KEYS / 2], const Part& part, u32 i) {
+        const u32 from = i * STAGE_PIECES, own = part.own;
+//@if CAUSAL
+        if (from >= part.masked && from + STAGE_PIECES <= own) return;
+#pragma unroll
+        for (u32 piece = 0; piece < STAGE_PIECES; ++piece) {
+            const u32 at = from + piece;
+            const i32 seen = at < part.masked ? part.limit - (i32)(at * PIECE_KEYS) : at < own ? STAGE_KEYS : -STAGE_KEYS;
+            hide<PIECE_KEYS>(s, piece * PIECE_KEYS, seen, seen + 8);
         }
-        n += (most + STAGE_PIECES - 1) / STAGE_PIECES;
-    }    store_finish(stored);
+//@else
+        if (p.kv_len % BLOCK_KV == 0 && from + STAGE_PIECES <= own) return;
+#pragma unroll
+        for (u32 piece = 0; piece < STAGE_PIECES; ++piece) {
+            const u32 at = from + piece;
+            i32 seen = -STAGE_KEYS;
+            if (at < own)
+                seen = p.kv_len - (i32)(part.list[at / BLOCK_PIECES] * BLOCK_KV + at % BLOCK_PIECES * PIECE_KEYS);
+            hide<PIECE_KEYS>(s, piece * PIECE_KEYS, seen, seen);
+        }
+//@end
+    };
+    auto store = [&](const Flash& flash, const float (&sum)[2], u32 tile) {
+        const u32 row = uniform(ld_shared_u32(work_at(tile, WORK_ROW)));
+        const u32 head = uniform(ld_shared_u32(work_at(tile, WORK_HEAD + wg)));
+        const u32 batch = uniform(ld_shared_u32(work_at(tile, WORK_BATCH)));
+        const i32 first = (i32)(row * BLOCK_Q + wg % HEAD_WGS * WG_ROWS);
+        if (first < p.q_len) flash_store(flash, sum, &p.out_map, wg, query_slot(tile, wg), first, head, batch);
+    };
+    flash_stream<Part>(wg, next, mask, store);
 }

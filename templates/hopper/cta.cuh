@@ -4,8 +4,8 @@
 #define WG_ROWS 64
 #define CTA_THREADS ((WARPGROUPS + 1) * WG_THREADS)
 // Registers of a thread after the roles have parted: the producer needs few.
-#define PRODUCER_REGISTERS (WARPGROUPS == 2 ? 40 : 32)
-#define CONSUMER_REGISTERS (WARPGROUPS == 2 ? 232 : WARPGROUPS == 3 ? 160 : 112)
+#define PRODUCER_REGISTERS (WARPGROUPS > 2 ? 32 : HEAD_DIM > 128 ? 40 : 56)
+#define CONSUMER_REGISTERS (WARPGROUPS > 3 ? 112 : WARPGROUPS > 2 ? 160 : HEAD_DIM > 128 ? 232 : 224)
 
 // Rows of shared memory are 64 elements, 128 bytes: what is wider lies in halves of 64 columns, one after the other.
 #define ROW_BYTES 128
@@ -18,8 +18,48 @@
 
 extern __shared__ __align__(1024) u8 smem[];
 
+// The first KiB of shared memory: barriers of eight bytes each from its beginning, descriptions of work up to its end.
+// Behind it lie tiles of queries, keys and values.
+#define TILES_AT 1024
+#define WORK_SLOTS 4
+#define WORK_WORDS 16
+#define WORK_AT (TILES_AT - WORK_SLOTS * WORK_WORDS * 4)
+// Each stage or slot has a full and an empty barrier. Full ones count the producer and the bytes that it announces, empty
+// ones the warps that have read.
+#define WORK_FULL 0
+#define WORK_EMPTY (WORK_FULL + WORK_SLOTS)
+#define TILE_BARRIERS (WORK_EMPTY + WORK_SLOTS)
+
+__device__ __forceinline__ u32 barrier_at(u32 which) { return smem_u32(smem) + which * 8; }
+
 // The n-th use of one of `count` stages or slots: full when this parity has passed, free for it when the other has.
 __device__ __forceinline__ u32 parity_of(u32 n, u32 count) { return n / count % 2; }
+
+// One thread: sets up `count` barriers.
+__device__ __forceinline__ void barriers_init(u32 first, u32 count, u32 arrivals) {
+    for (u32 i = 0; i < count; ++i) mbarrier_init(barrier_at(first + i), arrivals);
+}
+
+// A consumer warp has read a stage or a slot.
+__device__ __forceinline__ void release(u32 barrier) {
+    if (lane_id() == 0) mbarrier_arrive(barrier_at(barrier));
+}
+
+// Descriptions of work: words that the producer writes for the n-th tile or unit.
+__device__ __forceinline__ u32 work_at(u32 n, u32 word) {
+    return smem_u32(smem) + WORK_AT + (n % WORK_SLOTS * WORK_WORDS + word) * 4;
+}
+__device__ __forceinline__ void work_begin(u32 n) {
+    mbarrier_wait(barrier_at(WORK_EMPTY + n % WORK_SLOTS), parity_of(n, WORK_SLOTS) ^ 1);
+}
+__device__ __forceinline__ void work_publish(u32 n) { mbarrier_arrive(barrier_at(WORK_FULL + n % WORK_SLOTS)); }
+__device__ __forceinline__ void work_wait(u32 n) {
+    mbarrier_wait(barrier_at(WORK_FULL + n % WORK_SLOTS), parity_of(n, WORK_SLOTS));
+}
+__device__ __forceinline__ void work_release(u32 n) {
+    sync_warp();
+    release(WORK_EMPTY + n % WORK_SLOTS);
+}
 
 // Products of any width that is needed here.
 template <int Transposed>
@@ -41,12 +81,13 @@ __device__ __forceinline__ void wgmma_rs(float (&d)[64], const u32 (&a)[4], u64 
 
 // Starts s = Q·Kᵀ of 64 rows of queries, and as many keys as a stage has.
 __device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u32 q, u32 keys) {
+    const u64 a = wgmma_descriptor(q, 16, 1024), b = wgmma_descriptor(keys, 16, 1024);
     wgmma_fence();
 #pragma unroll
     for (u32 step = 0; step < HEAD_DIM / 16; ++step) {
         const u32 half = step / 4, part = step % 4 * 32;
-        wgmma_ss<K_MAJOR>(s, wgmma_descriptor(q + half * WG_ROWS * ROW_BYTES + part, 16, 1024),
-                          wgmma_descriptor(keys + half * STAGE_KEYS * ROW_BYTES + part, 16, 1024), step > 0);
+        wgmma_ss<K_MAJOR>(s, descriptor_at(a, half * WG_ROWS * ROW_BYTES + part),
+                          descriptor_at(b, half * STAGE_KEYS * ROW_BYTES + part), step > 0);
     }
     wgmma_commit();
 }

@@ -7,16 +7,23 @@
 #define WORK_HEAD 2
 #define WORK_BATCH 3
 
+// One stage of keys or of values.
+struct Stage {
+    i32 first;
+    u32 kv_head, batch;
+};
+
 //@kernel dense
 {
     barriers_start();
-    const u32 wg = threadIdx.x / WG_THREADS;
+    const u32 wg = uniform(threadIdx.x / WG_THREADS);
     if (wg == WARPGROUPS) {
         registers_decrease<PRODUCER_REGISTERS>();
         if (threadIdx.x != WARPGROUPS * WG_THREADS) return;
         const u32 row_tiles = ((u32)p.q_len + ROW_TILE - 1) / ROW_TILE;
         const u32 tiles = (u32)(p.batch * p.heads) * row_tiles;
-        u32 n = 0; // stages so far
+        u32 n = 0;    // stages so far
+        Stage before; // the n-th but one: its values are still to come
         u32 ticket = blockIdx.x;
         for (u32 tile = 0;; ++tile) {
             // One KV head after the other, so that its keys stay in the cache; the longest rows first.
@@ -30,65 +37,67 @@
             const i32 end = p.kv_len;
 //@end
             const u32 stages = ticket < tiles ? (u32)(end + STAGE_KEYS - 1) / STAGE_KEYS : 0;
-            mbarrier_wait(barrier_at(WORK_EMPTY + tile % WORK_SLOTS), parity_of(tile, WORK_SLOTS) ^ 1);
+            work_begin(tile);
             st_shared_u32(work_at(tile, WORK_STAGES), stages);
             st_shared_u32(work_at(tile, WORK_ROWS), (u32)first);
             st_shared_u32(work_at(tile, WORK_HEAD), head);
             st_shared_u32(work_at(tile, WORK_BATCH), batch);
-            mbarrier_arrive(barrier_at(WORK_FULL + tile % WORK_SLOTS));
+            work_publish(tile);
+            auto fill = [&](const TensorMap* map, u32 use, const Stage& stage) {
+                const Slot slot = slot_of(use);
+                stage_begin(slot);
+                load_piece(map, slot, 0, stage.first, stage.kv_head, stage.batch);
+            };
+            if (n > 0 && (QUERY_SLOTS == 1 || stages == 0)) fill(&p.v_map, value_use(n - 1), before);
             if (stages == 0) return;
             ticket = gridDim.x + atomic_add_global(p.tickets, 1);
 
             for (u32 w = 0; w < WARPGROUPS; ++w)
                 load_queries(&p.q_map, tile, w, true, first + (i32)(w * WG_ROWS), head, batch);
-            const u32 kv_head = head / (u32)p.heads_per_kv;
-            auto fill = [&](const TensorMap* map, u32 at, u32 full, u32 empty, u32 i) {
-                const u32 stage = stage_begin(at, full, empty, n + i);
-                load_piece(map, stage, 0, barrier_at(full + (n + i) % STAGES), (i32)((stages - 1 - i) * STAGE_KEYS),
-                           kv_head, batch);
-            };
-            // Values follow the keys by a stage, as they are needed.
-            for (u32 i = 0; i <= stages; ++i) {
-                if (i < stages) fill(&p.k_map, KEYS_AT, KEYS_FULL, KEYS_EMPTY, i);
-                if (i > 0) fill(&p.v_map, VALUES_AT, VALUES_FULL, VALUES_EMPTY, i - 1);
+            for (u32 i = 0; i < stages; ++i, ++n) {
+                const Stage stage = {(i32)((stages - 1 - i) * STAGE_KEYS), head / (u32)p.heads_per_kv, batch};
+                fill(&p.k_map, key_use(n), stage);
+                if (n > 0 && (QUERY_SLOTS > 1 || i > 0)) fill(&p.v_map, value_use(n - 1), before);
+                before = stage;
             }
-            n += stages;
         }
     }
 
     registers_increase<CONSUMER_REGISTERS>();
-    u32 n = 0, stored = NO_SLOT; // stages so far; where the last output leaves from
-    for (u32 tile = 0;; ++tile) {
-        mbarrier_wait(barrier_at(WORK_FULL + tile % WORK_SLOTS), parity_of(tile, WORK_SLOTS));
-        const u32 stages = ld_shared_u32(work_at(tile, WORK_STAGES));
-        const i32 first = (i32)ld_shared_u32(work_at(tile, WORK_ROWS)) + (i32)(wg * WG_ROWS);
-        const u32 head = ld_shared_u32(work_at(tile, WORK_HEAD)), batch = ld_shared_u32(work_at(tile, WORK_BATCH));
-        sync_warp();
-        release(WORK_EMPTY + tile % WORK_SLOTS);
-        if (stages == 0) break;
-        const u32 slot = query_slot(tile, wg);
+    struct Part {
+        u32 tile, first, stages, all, turns;
+        i32 limit, plain; // keys that the lane's first row sees, and those that every row of the warpgroup sees
+    };
+    u32 tiles = 0, first = 0; // tiles and stages so far
+    auto next = [&](Part& part) -> bool {
+        part.tile = tiles++;
+        part.first = first;
+        work_wait(part.tile);
+        part.stages = part.all = part.turns = uniform(ld_shared_u32(work_at(part.tile, WORK_STAGES)));
+        first += part.stages;
 //@if CAUSAL
-        // Keys that the lane's first row sees, and those that every row of the warpgroup sees.
-        const i32 limit = p.kv_len - p.q_len + first + (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4) + 1;
-        const i32 plain = min(p.kv_len - p.q_len + first + 1, p.kv_len);
+        const i32 row = p.kv_len - p.q_len + (i32)uniform(ld_shared_u32(work_at(part.tile, WORK_ROWS))) + (i32)(wg * WG_ROWS);
+        part.limit = row + (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4) + 1;
+        part.plain = min(row + 1, p.kv_len);
 //@else
-        const i32 limit = p.kv_len, plain = p.kv_len;
+        part.limit = part.plain = p.kv_len;
 //@end
-        auto mask = [&](float (&s)[STAGE_KEYS / 2], u32 i) {
-            const i32 key = (i32)((stages - 1 - i) * STAGE_KEYS);
-            if (key + STAGE_KEYS <= plain) return;
+        return part.stages > 0;
+    };
+    auto mask = [&](float (&s)[STAGE_KEYS / 2], const Part& part, u32 i) {
+        const i32 key = (i32)((part.stages - 1 - i) * STAGE_KEYS);
+        if (key + STAGE_KEYS <= part.plain) return;
 //@if CAUSAL
-            hide<STAGE_KEYS>(s, 0, limit - key, limit - key + 8);
+        hide<STAGE_KEYS>(s, 0, part.limit - key, part.limit - key + 8);
 //@else
-            hide<STAGE_KEYS>(s, 0, limit - key, limit - key);
+        hide<STAGE_KEYS>(s, 0, part.limit - key, part.limit - key);
 //@end
-        };
-        if (QUERY_SLOTS == 1) store_finish(stored);
-        mbarrier_wait(barrier_at(QUERIES_FULL + slot), parity_of(tile, QUERY_SLOTS));
-        Flash flash;
-        flash_run(flash, wg, queries_at(slot), n, stages, stages, stored, mask);
-        flash_store(flash, &p.out_map, wg, slot, first, head, batch);
-        stored = slot;
-        n += stages;
-    }    store_finish(stored);
+    };
+    auto store = [&](const Flash& flash, const float (&sum)[2], u32 tile) {
+        const i32 first = (i32)uniform(ld_shared_u32(work_at(tile, WORK_ROWS))) + (i32)(wg * WG_ROWS);
+        const u32 head = uniform(ld_shared_u32(work_at(tile, WORK_HEAD)));
+        const u32 batch = uniform(ld_shared_u32(work_at(tile, WORK_BATCH)));
+        if (first < p.q_len) flash_store(flash, sum, &p.out_map, wg, query_slot(tile, wg), first, head, batch);
+    };
+    flash_stream<Part>(wg, next, mask, store);
 }

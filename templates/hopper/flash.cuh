@@ -1,5 +1,5 @@
-// Exact attention of the 64 rows of a warpgroup: the softmax of one stage runs while the tensor cores take the values of
-// the stage before.
+// Exact attention of a warpgroup, 64 rows a tile: the softmax of one stage runs while the tensor cores take the values of
+// the stage before, and the first stage of a tile is no exception.
 
 // How the columns of the output are spread over products.
 #define OUT_N (HEAD_DIM < 128 ? HEAD_DIM : 128)
@@ -15,14 +15,14 @@ struct Flash {
 // Starts o (+)= P·V.
 __device__ __forceinline__ void multiply_values(Flash& flash, const u32 (&p)[STAGE_KEYS / 16][4], u32 values,
                                                 bool accumulate) {
+    const u64 b = wgmma_descriptor(values, STAGE_KEYS * ROW_BYTES, 1024);
     wgmma_fence();
 #pragma unroll
     for (u32 step = 0; step < STAGE_KEYS / 16; ++step)
 #pragma unroll
         for (u32 tile = 0; tile < OUT_TILES; ++tile)
             wgmma_rs<MN_MAJOR>(flash.o[tile], p[step],
-                               wgmma_descriptor(values + tile * 2 * STAGE_KEYS * ROW_BYTES + step * 16 * ROW_BYTES,
-                                                STAGE_KEYS * ROW_BYTES, 1024),
+                               descriptor_at(b, tile * 2 * STAGE_KEYS * ROW_BYTES + step * 16 * ROW_BYTES),
                                step > 0 || accumulate);
     wgmma_commit();
 }
@@ -105,63 +105,13 @@ __device__ __forceinline__ void store_finish(u32& stored) {
     stored = NO_SLOT;
 }
 
-// A warpgroup's part of a tile: `stages` stages from the n-th of the ring on, of which it takes turns with its partner
-// for the first `turns`. The store of the tile before, from slot `stored`, has until the first product to be done.
-// `mask(s, i)` hides what the rows do not see of stage i.
-template <class Mask>
-__device__ __forceinline__ void flash_run(Flash& flash, u32 wg, u32 q, u32 n, u32 stages, u32 turns, u32& stored,
-                                          const Mask& mask) {
-    const u32 keys = smem_u32(smem) + KEYS_AT, values = smem_u32(smem) + VALUES_AT;
-    float s[STAGE_KEYS / 2], factor[2];
-    u32 p[STAGE_KEYS / 16][4];
-    flash.max[0] = flash.max[1] = MASKED_SCORE;
-    flash.sum[0] = flash.sum[1] = 0.0f;
-
-    mbarrier_wait(barrier_at(KEYS_FULL + n % STAGES), parity_of(n, STAGES));
-    multiply_keys(s, q, keys + n % STAGES * STAGE_BYTES);
-    store_finish(stored);
-    wgmma_wait<0>();
-    wgmma_hold(s);
-    release(KEYS_EMPTY + n % STAGES);
-    mask(s, 0u);
-    softmax(flash, s, factor);
-    pack_weights(p, s);
-
-    if (PING_PONG && wg == 1 && turns > 1) named_barrier_arrive(TURN_BARRIER, 2 * WG_THREADS);
-    for (u32 i = 1; i < stages; ++i) {
-        const u32 before = n % STAGES, value_parity = parity_of(n, STAGES);
-        ++n;
-        mbarrier_wait(barrier_at(KEYS_FULL + n % STAGES), parity_of(n, STAGES));
-        if (PING_PONG && i < turns) named_barrier_sync(TURN_BARRIER + wg, 2 * WG_THREADS);
-        multiply_keys(s, q, keys + n % STAGES * STAGE_BYTES);
-        mbarrier_wait(barrier_at(VALUES_FULL + before), value_parity);
-        multiply_values(flash, p, values + before * STAGE_BYTES, i > 1);
-        if (PING_PONG && i + wg < turns) named_barrier_arrive(TURN_BARRIER + 1 - wg, 2 * WG_THREADS);
-        wgmma_wait<1>();
-        wgmma_hold(s);
-        release(KEYS_EMPTY + n % STAGES);
-        mask(s, i);
-        const bool moved = softmax(flash, s, factor);
-        wgmma_wait<0>();
-        hold_output(flash);
-        release(VALUES_EMPTY + before);
-        if (moved) rescale(flash, factor);
-        pack_weights(p, s);
-    }
-    mbarrier_wait(barrier_at(VALUES_FULL + n % STAGES), parity_of(n, STAGES));
-    multiply_values(flash, p, values + n % STAGES * STAGE_BYTES, stages > 1);
-    wgmma_wait<0>();
-    hold_output(flash);
-    release(VALUES_EMPTY + n % STAGES);
-}
-
 // Divides by the sums and begins to store the rows by way of the queries' place.
-__device__ __forceinline__ void flash_store(const Flash& flash, const TensorMap* map, u32 wg, u32 slot, i32 first,
-                                            u32 head, u32 batch) {
+__device__ __forceinline__ void flash_store(const Flash& flash, const float (&sum)[2], const TensorMap* map, u32 wg,
+                                            u32 slot, i32 first, u32 head, u32 batch) {
     const u32 tile = queries_at(slot), g = lane_id() / 4, t = lane_id() % 4;
 #pragma unroll
     for (u32 h = 0; h < 2; ++h) {
-        const float inverse = rcp_approx(quad_sum(flash.sum[h]));
+        const float inverse = rcp_approx(quad_sum(sum[h]));
         const u32 row = warp_id() % WG_WARPS * 16 + h * 8 + g;
 #pragma unroll
         for (u32 j = 0; j < HEAD_DIM / 8; ++j) {
@@ -178,4 +128,117 @@ __device__ __forceinline__ void flash_store(const Flash& flash, const TensorMap*
             tma_store_4d(map, tile + half * WG_ROWS * ROW_BYTES, half * 64, first, head, batch);
         tma_store_commit();
     }
+}
+
+__device__ __forceinline__ void flash_start(Flash& flash) {
+    flash.max[0] = flash.max[1] = MASKED_SCORE;
+    flash.sum[0] = flash.sum[1] = 0.0f;
+}
+
+// All that a warpgroup does. A Part is what it does of a tile: `stages` stages from the `first`-th of the ring on, of
+// `all` that the tile has, in turn with its partner for the first `turns` of them. `next(part)` goes on to the next tile;
+// `mask(s, part, i)` hides what the rows do not see of stage i; `store(flash, sum, tile)` begins to store a tile's rows.
+template <class Part, class Next, class Mask, class Store>
+__device__ __forceinline__ void flash_stream(u32 wg, const Next& next, const Mask& mask, const Store& store) {
+    Flash flash;
+    float s[STAGE_KEYS / 2], factor[2];
+    u32 p[STAGE_KEYS / 16][4];
+    u32 stored = NO_SLOT; // where the last output leaves from
+    Part part = {};
+    auto queries = [&]() -> u32 {
+        const u32 slot = query_slot(part.tile, wg);
+        mbarrier_wait(barrier_at(QUERIES_FULL + slot), parity_of(part.tile, QUERY_SLOTS));
+        return queries_at(slot);
+    };
+    // The products of a turn: keys of stage i, and values of the stage before, which may be the last of another tile.
+    auto step = [&](u32 i, u32 q, Slot key, bool turn, bool accumulate, float (&sum)[2]) {
+        const Slot value = slot_after(key);
+        stage_wait(key);
+        if (PING_PONG && turn) named_barrier_sync(TURN_BARRIER + wg, 2 * WG_THREADS);
+        multiply_keys(s, q, ring_at(key.index));
+        stage_wait(value);
+        multiply_values(flash, p, ring_at(value.index), accumulate);
+        if (PING_PONG && turn) named_barrier_arrive(TURN_BARRIER + 1 - wg, 2 * WG_THREADS);
+        store_finish(stored);
+        wgmma_wait<1>();
+        wgmma_hold(s);
+        release(RING_EMPTY + key.index);
+        mask(s, part, i);
+        if (i == 0) {
+            sum[0] = flash.sum[0];
+            sum[1] = flash.sum[1];
+            flash_start(flash);
+        }
+        const bool moved = softmax(flash, s, factor);
+        wgmma_wait<0>();
+        hold_output(flash);
+        release(RING_EMPTY + value.index);
+        if (moved && i > 0) rescale(flash, factor);
+        pack_weights(p, s);
+    };
+    auto finish = [&](const float (&sum)[2], u32 tile) {
+        store(flash, sum, tile);
+        work_release(tile);
+        stored = query_slot(tile, wg);
+    };
+
+    if (PING_PONG && wg == 1) named_barrier_arrive(TURN_BARRIER, 2 * WG_THREADS);
+    bool more = next(part);
+    while (more) {
+        if (part.stages == 0) {
+            store_finish(stored); // the slot is wanted while this warpgroup has no rows
+            work_release(part.tile);
+            more = next(part);
+            continue;
+        }
+        // No product is in flight: the first one is waited for.
+        if (QUERY_SLOTS == 1) store_finish(stored);
+        u32 q = queries();
+        Slot key = slot_of(key_use(part.first));
+        stage_wait(key);
+        multiply_keys(s, q, ring_at(key.index));
+        store_finish(stored);
+        wgmma_wait<0>();
+        wgmma_hold(s);
+        release(RING_EMPTY + key.index);
+        mask(s, part, 0u);
+        flash_start(flash);
+        softmax(flash, s, factor);
+        pack_weights(p, s);
+
+        key = slot_of(key_use(part.first + 1));
+        bool accumulate, gone = false; // on to the next tile, while this one's last values are still to come
+        u32 tile;
+        float sum[2];
+        for (;;) {
+            tile = part.tile;
+            for (u32 i = 1; i < part.stages; ++i) {
+                step(i, q, key, i < part.turns, i > 1, sum);
+                key = slot_after(slot_after(key));
+            }
+            store_finish(stored);
+            accumulate = part.stages > 1;
+            // While its partner goes on alone, a warpgroup must not hold the ring.
+            if (QUERY_SLOTS == 1 || part.stages < part.all) break;
+            const bool even = part.turns == part.stages;
+            more = next(part);
+            gone = true;
+            if (!more || part.stages == 0) break;
+            gone = false;
+            q = queries();
+            step(0, q, key, even && part.turns > 0, accumulate, sum);
+            key = slot_after(slot_after(key));
+            finish(sum, tile);
+        }
+        const Slot value = slot_after(key);
+        stage_wait(value);
+        multiply_values(flash, p, ring_at(value.index), accumulate);
+        wgmma_wait<0>();
+        hold_output(flash);
+        release(RING_EMPTY + value.index);
+        finish(flash.sum, tile);
+        if (!gone) more = next(part);
+    }
+    if (PING_PONG && wg == 0) named_barrier_sync(TURN_BARRIER, 2 * WG_THREADS); // the turn that nobody takes
+    store_finish(stored);
 }

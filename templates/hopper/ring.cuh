@@ -1,55 +1,46 @@
-// Where K, V, queries and descriptions of work lie: K and V in rings of stages of STAGE_KEYS keys, the others in slots.
+// Where queries, keys and values lie. Keys and values share one ring of stages of STAGE_KEYS tokens, in the order in which
+// they are needed: K0 K1 V0 K2 V1 K3 … Queries, and the output in their place, have slots.
 #define QUERY_BYTES (WG_ROWS * HEAD_DIM * 2)
 #define STAGE_BYTES (STAGE_KEYS * HEAD_DIM * 2)
-#define KEYS_AT (QUERY_SLOTS * WARPGROUPS * QUERY_BYTES)
-#define VALUES_AT (KEYS_AT + STAGES * STAGE_BYTES)
+#define RING_AT (TILES_AT + QUERY_SLOTS * WARPGROUPS * QUERY_BYTES)
 
-// Barriers: eight bytes each, for each stage or slot. Full ones count the producer and the bytes that it announces,
-// empty ones the warps that have read.
-#define BARRIERS_AT (VALUES_AT + STAGES * STAGE_BYTES)
-#define KEYS_FULL 0
-#define KEYS_EMPTY (KEYS_FULL + STAGES)
-#define VALUES_FULL (KEYS_EMPTY + STAGES)
-#define VALUES_EMPTY (VALUES_FULL + STAGES)
-#define QUERIES_FULL (VALUES_EMPTY + STAGES)
+#define RING_FULL TILE_BARRIERS
+#define RING_EMPTY (RING_FULL + STAGES)
+#define QUERIES_FULL (RING_EMPTY + STAGES)
 #define QUERIES_EMPTY (QUERIES_FULL + QUERY_SLOTS * WARPGROUPS)
-#define WORK_FULL (QUERIES_EMPTY + QUERY_SLOTS * WARPGROUPS)
-#define WORK_EMPTY (WORK_FULL + WORK_SLOTS)
-#define BARRIERS (WORK_EMPTY + WORK_SLOTS)
-
-// A description of work: words that the producer writes.
-#define WORK_SLOTS 2
-#define WORK_WORDS 16
-#define WORK_AT (BARRIERS_AT + BARRIERS * 8)
 
 // Named barriers: 0 is the whole CTA's.
 #define TURN_BARRIER 1
 #define WG_BARRIER (TURN_BARRIER + WARPGROUPS)
 
-__device__ __forceinline__ u32 barrier_at(u32 which) { return smem_u32(smem) + BARRIERS_AT + which * 8; }
-__device__ __forceinline__ u32 work_at(u32 tile, u32 word) {
-    return smem_u32(smem) + WORK_AT + (tile % WORK_SLOTS * WORK_WORDS + word) * 4;
+// Which use of the ring the n-th keys and values are.
+__device__ __forceinline__ u32 key_use(u32 n) { return n == 0 ? 0 : 2 * n - 1; }
+__device__ __forceinline__ u32 value_use(u32 n) { return 2 * n + 2; }
+
+// A stage at one of its uses.
+struct Slot {
+    u32 index, parity;
+};
+__device__ __forceinline__ Slot slot_of(u32 use) { return Slot{use % STAGES, parity_of(use, STAGES)}; }
+// Of the use that follows.
+__device__ __forceinline__ Slot slot_after(Slot slot) {
+    const bool wraps = slot.index + 1 == STAGES;
+    return Slot{wraps ? 0 : slot.index + 1, slot.parity ^ wraps};
 }
+__device__ __forceinline__ u32 ring_at(u32 index) { return smem_u32(smem) + RING_AT + index * STAGE_BYTES; }
+
 __device__ __forceinline__ u32 query_slot(u32 tile, u32 wg) { return tile % QUERY_SLOTS * WARPGROUPS + wg; }
-__device__ __forceinline__ u32 queries_at(u32 slot) { return smem_u32(smem) + slot * QUERY_BYTES; }
+__device__ __forceinline__ u32 queries_at(u32 slot) { return smem_u32(smem) + TILES_AT + slot * QUERY_BYTES; }
 
 // Every thread of the CTA.
 __device__ __forceinline__ void barriers_start() {
     if (threadIdx.x == 0) {
-        for (u32 stage = 0; stage < STAGES; ++stage) {
-            mbarrier_init(barrier_at(KEYS_FULL + stage), 1);
-            mbarrier_init(barrier_at(KEYS_EMPTY + stage), WARPGROUPS * WG_WARPS);
-            mbarrier_init(barrier_at(VALUES_FULL + stage), 1);
-            mbarrier_init(barrier_at(VALUES_EMPTY + stage), WARPGROUPS * WG_WARPS);
-        }
-        for (u32 slot = 0; slot < QUERY_SLOTS * WARPGROUPS; ++slot) {
-            mbarrier_init(barrier_at(QUERIES_FULL + slot), 1);
-            mbarrier_init(barrier_at(QUERIES_EMPTY + slot), 1);
-        }
-        for (u32 slot = 0; slot < WORK_SLOTS; ++slot) {
-            mbarrier_init(barrier_at(WORK_FULL + slot), 1);
-            mbarrier_init(barrier_at(WORK_EMPTY + slot), WARPGROUPS * WG_WARPS);
-        }
+        barriers_init(WORK_FULL, WORK_SLOTS, 1);
+        barriers_init(WORK_EMPTY, WORK_SLOTS, WARPGROUPS * WG_WARPS);
+        barriers_init(RING_FULL, STAGES, 1);
+        barriers_init(RING_EMPTY, STAGES, WARPGROUPS * WG_WARPS);
+        barriers_init(QUERIES_FULL, QUERY_SLOTS * WARPGROUPS, 1);
+        barriers_init(QUERIES_EMPTY, QUERY_SLOTS * WARPGROUPS, 1);
         fence_mbarrier_init();
     }
     sync_threads();
@@ -71,29 +62,25 @@ __device__ __forceinline__ void load_queries(const TensorMap* map, u32 tile, u32
     }
 }
 
-// One lane of the producer: waits until a stage of the ring at `at` is free for its n-th use, and announces its bytes.
-__device__ __forceinline__ u32 stage_begin(u32 at, u32 full, u32 empty, u32 n) {
-    const u32 stage = n % STAGES;
-    mbarrier_wait(barrier_at(empty + stage), parity_of(n, STAGES) ^ 1);
-    mbarrier_arrive_expect_tx(barrier_at(full + stage), STAGE_BYTES);
-    return smem_u32(smem) + at + stage * STAGE_BYTES;
+// One lane of the producer: waits until the stage is free, and announces its bytes.
+__device__ __forceinline__ void stage_begin(Slot slot) {
+    mbarrier_wait(barrier_at(RING_EMPTY + slot.index), slot.parity ^ 1);
+    mbarrier_arrive_expect_tx(barrier_at(RING_FULL + slot.index), STAGE_BYTES);
 }
 
-// One lane of the producer: PIECE_KEYS tokens from `first` on, to rows [row, row + PIECE_KEYS) of a stage.
-__device__ __forceinline__ void load_piece(const TensorMap* map, u32 stage, u32 row, u32 full, i32 first, u32 head,
-                                           u32 batch) {
+// One lane of the producer: a box of tokens from `first` on, to the rows from `row` on of a stage.
+__device__ __forceinline__ void load_piece(const TensorMap* map, Slot slot, u32 row, i32 first, u32 head, u32 batch) {
 #pragma unroll
     for (u32 half = 0; half < HALVES; ++half)
-        tma_load_4d(stage + (half * STAGE_KEYS + row) * ROW_BYTES, map, full, half * 64, first, head, batch);
+        tma_load_4d(ring_at(slot.index) + (half * STAGE_KEYS + row) * ROW_BYTES, map, barrier_at(RING_FULL + slot.index),
+                    half * 64, first, head, batch);
 }
 
-// One lane of the producer: arrives on an empty barrier in place of a warpgroup that leaves the stage out.
-__device__ __forceinline__ void skip_stage(u32 empty, u32 n) {
+// One lane of the producer: arrives in place of a warpgroup that leaves the stage out.
+__device__ __forceinline__ void skip_stage(Slot slot) {
 #pragma unroll
-    for (u32 warp = 0; warp < WG_WARPS; ++warp) mbarrier_arrive(barrier_at(empty + n % STAGES));
+    for (u32 warp = 0; warp < WG_WARPS; ++warp) mbarrier_arrive(barrier_at(RING_EMPTY + slot.index));
 }
 
-// A consumer warp has read a stage or a slot.
-__device__ __forceinline__ void release(u32 barrier) {
-    if (lane_id() == 0) mbarrier_arrive(barrier_at(barrier));
-}
+// A consumer: waits until the stage has been loaded.
+__device__ __forceinline__ void stage_wait(Slot slot) { mbarrier_wait(barrier_at(RING_FULL + slot.index), slot.parity); }

@@ -8,35 +8,19 @@
 #define UNIT_ROWS (WARPGROUPS * WG_ROWS)
 #define STAGE_BLOCKS (STAGE_KEYS / SAMPLES_KV)
 
-// Shared memory: queries; the ring of keys; barriers; descriptions of work.
+// Shared memory: queries, then the ring of keys.
 #define QUERY_BYTES (WG_ROWS * HEAD_DIM * 2)
 #define STAGE_BYTES (STAGE_KEYS * HEAD_DIM * 2)
-#define KEYS_AT (WARPGROUPS * QUERY_BYTES)
-#define BARRIERS_AT (KEYS_AT + SCORE_STAGES * STAGE_BYTES)
-#define KEYS_FULL 0
+#define KEYS_AT (TILES_AT + WARPGROUPS * QUERY_BYTES)
+#define KEYS_FULL TILE_BARRIERS
 #define KEYS_EMPTY (KEYS_FULL + SCORE_STAGES)
 #define QUERIES_FULL (KEYS_EMPTY + SCORE_STAGES)
 #define QUERIES_EMPTY (QUERIES_FULL + WARPGROUPS)
-#define WORK_FULL (QUERIES_EMPTY + WARPGROUPS)
-#define WORK_EMPTY (WORK_FULL + WORK_SLOTS)
-#define BARRIERS (WORK_EMPTY + WORK_SLOTS)
-#define WORK_SLOTS 2
-#define WORK_WORDS 4
-#define WORK_AT (BARRIERS_AT + BARRIERS * 8)
 // Words of a description of work.
 #define WORK_STAGES 0 // 0 ends the kernel
 #define WORK_SEQUENCE 1
 #define WORK_TILE 2
 #define WORK_SEGMENT 3
-
-__device__ __forceinline__ u32 barrier_at(u32 which) { return smem_u32(smem) + BARRIERS_AT + which * 8; }
-__device__ __forceinline__ u32 work_at(u32 unit, u32 word) {
-    return smem_u32(smem) + WORK_AT + (unit % WORK_SLOTS * WORK_WORDS + word) * 4;
-}
-// A consumer warp has read a stage or a slot.
-__device__ __forceinline__ void release(u32 barrier) {
-    if (lane_id() == 0) mbarrier_arrive(barrier_at(barrier));
-}
 
 // How far a score may lie above a row's reference, in powers of two: sums stay far inside f32.
 #define HEADROOM 40.0f
@@ -119,18 +103,12 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
 //@kernel score
 {
     if (threadIdx.x == 0) {
-        for (u32 stage = 0; stage < SCORE_STAGES; ++stage) {
-            mbarrier_init(barrier_at(KEYS_FULL + stage), 1);
-            mbarrier_init(barrier_at(KEYS_EMPTY + stage), WARPGROUPS * WG_WARPS);
-        }
-        for (u32 w = 0; w < WARPGROUPS; ++w) {
-            mbarrier_init(barrier_at(QUERIES_FULL + w), 1);
-            mbarrier_init(barrier_at(QUERIES_EMPTY + w), WG_WARPS);
-        }
-        for (u32 slot = 0; slot < WORK_SLOTS; ++slot) {
-            mbarrier_init(barrier_at(WORK_FULL + slot), 1);
-            mbarrier_init(barrier_at(WORK_EMPTY + slot), WARPGROUPS * WG_WARPS);
-        }
+        barriers_init(WORK_FULL, WORK_SLOTS, 1);
+        barriers_init(WORK_EMPTY, WORK_SLOTS, WARPGROUPS * WG_WARPS);
+        barriers_init(KEYS_FULL, SCORE_STAGES, 1);
+        barriers_init(KEYS_EMPTY, SCORE_STAGES, WARPGROUPS * WG_WARPS);
+        barriers_init(QUERIES_FULL, WARPGROUPS, 1);
+        barriers_init(QUERIES_EMPTY, WARPGROUPS, WG_WARPS);
         fence_mbarrier_init();
     }
     sync_threads();
@@ -175,12 +153,12 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
             const i32 first = (i32)(segment * p.segment_keys);
             const i32 end = more ? min(first + p.segment_keys, seen_by_tile(tile)) : first;
             const u32 stages = (u32)(end - first + STAGE_KEYS - 1) / STAGE_KEYS;
-            mbarrier_wait(barrier_at(WORK_EMPTY + unit % WORK_SLOTS), parity_of(unit, WORK_SLOTS) ^ 1);
+            work_begin(unit);
             st_shared_u32(work_at(unit, WORK_STAGES), stages);
             st_shared_u32(work_at(unit, WORK_SEQUENCE), sequence);
             st_shared_u32(work_at(unit, WORK_TILE), tile);
             st_shared_u32(work_at(unit, WORK_SEGMENT), segment);
-            mbarrier_arrive(barrier_at(WORK_FULL + unit % WORK_SLOTS));
+            work_publish(unit);
             if (!more) return;
 
             const u32 group = sequence % (u32)p.groups, batch = sequence / (u32)p.groups;
@@ -190,7 +168,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
                 mbarrier_arrive_expect_tx(full, QUERY_BYTES);
 #pragma unroll
                 for (u32 half = 0; half < HALVES; ++half)
-                    tma_load_4d(smem_u32(smem) + w * QUERY_BYTES + half * WG_ROWS * ROW_BYTES, &p.proxy_q_map, full,
+                    tma_load_4d(smem_u32(smem) + TILES_AT + w * QUERY_BYTES + half * WG_ROWS * ROW_BYTES, &p.proxy_q_map, full,
                                 half * 64, (i32)(tile * UNIT_ROWS + w * WG_ROWS), group, batch);
             }
             for (u32 i = 0; i < stages; ++i, ++n) {
@@ -208,15 +186,14 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
 
     registers_increase<CONSUMER_REGISTERS>();
     const u32 samples_all = (u32)p.rows * SAMPLES_Q, t = lane_id() % 4, g = lane_id() / 4;
-    const u32 q = smem_u32(smem) + wg * QUERY_BYTES, keys = smem_u32(smem) + KEYS_AT;
+    const u32 q = smem_u32(smem) + TILES_AT + wg * QUERY_BYTES, keys = smem_u32(smem) + KEYS_AT;
     u32 n = 0; // stages so far
     for (u32 unit = 0;; ++unit) {
-        mbarrier_wait(barrier_at(WORK_FULL + unit % WORK_SLOTS), parity_of(unit, WORK_SLOTS));
+        work_wait(unit);
         const u32 stages = ld_shared_u32(work_at(unit, WORK_STAGES));
         const u32 sequence = ld_shared_u32(work_at(unit, WORK_SEQUENCE));
         const u32 tile = ld_shared_u32(work_at(unit, WORK_TILE)), segment = ld_shared_u32(work_at(unit, WORK_SEGMENT));
-        sync_warp();
-        release(WORK_EMPTY + unit % WORK_SLOTS);
+        work_release(unit);
         if (stages == 0) return;
 
         Samples samples;

@@ -7,3 +7,8 @@
 __device__ __forceinline__ u64 wgmma_descriptor(u32 addr, u32 leading_bytes, u32 stride_bytes) {
     return (u64)(addr >> 4 & 0x3fff) | (u64)(leading_bytes >> 4) << 16 | (u64)(stride_bytes >> 4) << 32 | 1ull << 62;
 }
+
+// The same `bytes` further on, a multiple of 16.
+__device__ __forceinline__ u64 descriptor_at(u64 descriptor, u32 bytes) {
+    return (descriptor & 0xffffffff00000000ull) | (u32)((u32)descriptor + bytes / 16);
+}

@@ -84,3 +84,7 @@ __device__ __forceinline__ float rcp_approx(float v) {
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(v));
     return out;
 }
+
+// A value that is the same in every lane, said so that the compiler knows it: what follows from it stays in uniform
+// registers, as addresses of wgmma operands should.
+__device__ __forceinline__ u32 uniform(u32 v) { return __reduce_or_sync(FULL_MASK, v); }

@@ -89,6 +89,11 @@ inline u32 redux_min(u32 v, shim::At at = shim::At::here()) {
     return shim::reduce("redux_min", at, v, [](u32 a, u32 b) { return a < b ? a : b; });
 }
 
+inline u32 uniform(u32 v, shim::At at = shim::At::here()) {
+    if (redux_min(v, at) != redux_max(v, at)) shim::machine.fail("uniform: the lanes of a warp differ", at);
+    return v;
+}
+
 inline float exp2_approx(float v) { return shim::flush(std::exp2(shim::flush(v))); }
 inline float log2_approx(float v) { return std::log2(shim::flush(v)); }
 inline float rcp_approx(float v) { return shim::flush(1.0f / shim::flush(v)); }

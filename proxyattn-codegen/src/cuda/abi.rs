@@ -231,7 +231,7 @@ pub(super) fn entries(spec: &Spec, tiles: &Tiles, family: Family) -> Vec<Entry> 
         tables.push(if family.score { score_hopper(spec, tiles) } else { score(spec, tiles) });
         if matches!(spec.budget, Budget::Dynamic { .. }) {
             tables.push(budget_partials(spec, tiles));
-            tables.push(budget_counts());
+            tables.push(budget_counts(spec));
         }
         tables.push(select(spec, family));
         tables.push(if family.attend { attend_hopper(spec, tiles) } else { attend(spec, tiles) });
@@ -335,7 +335,7 @@ fn budget_partials(spec: &Spec, tiles: &Tiles) -> Table {
     }
 }
 
-fn budget_counts() -> Table {
+fn budget_counts(spec: &Spec) -> Table {
     Table {
         name: "budget_counts",
         stage: "budget",
@@ -344,8 +344,8 @@ fn budget_counts() -> Table {
         strides: vec![],
         numbers: vec!["q_len", "blocks", "heads"],
         threads: COUNT_THREADS,
-        // A maximum and a sum for each thread, a vote for each warp, a mass for each block.
-        shared: SharedBytes { fixed: COUNT_THREADS * 8 + COUNT_THREADS / 32 * 4, per_block: 4 },
+        // A maximum and a sum for each warp and query, a vote for each warp, a mass for each block.
+        shared: SharedBytes { fixed: COUNT_THREADS / 32 * (spec.block.q * 8 + 4), per_block: 4 },
         grid: ["heads", "batch", "1"],
     }
 }

@@ -89,7 +89,7 @@ fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> Vec<String> 
     let row = spec.head_dim * 2;
     match entries[0].unit {
         "score" => vec![format!(
-            "  {} × {} B of queries; {} stages of {} B keys; barriers; the descriptions of two units of work",
+            "  barriers and descriptions of work in 1024 B; {} × {} B of queries; {} stages of {} B keys",
             tiles.hopper.score_warpgroups,
             64 * row,
             tiles.hopper.score_stages,
@@ -108,16 +108,16 @@ fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> Vec<String> 
         _ if entries[0].hopper => {
             let t = &tiles.hopper;
             vec![
+                "  1024 B of barriers, full and empty of each stage and slot, and descriptions of work;"
+                    .into(),
                 format!(
-                    "  {} × {} slots of {} B of queries (later the output); {} stages of {} B keys, as many of values;",
+                    "  {} × {} slots of {} B of queries (later the output); {} stages of {} B keys or values",
                     t.warpgroups,
                     t.query_slots,
                     64 * row,
                     t.stages,
                     t.keys * row
                 ),
-                "  barriers: full and empty of each stage and slot; the descriptions of two tiles of work"
-                    .into(),
             ]
         }
         _ => vec![format!(

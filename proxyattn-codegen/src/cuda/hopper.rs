@@ -6,7 +6,7 @@ use crate::Spec;
 const SHARED_BYTES: u32 = 227 * 1024;
 /// Threads of a warpgroup.
 const WARPGROUP: u32 = 128;
-/// Room behind the tiles for barriers and the descriptions of work.
+/// Room before the tiles for barriers and the descriptions of work.
 const BARRIER_BYTES: u32 = 1024;
 
 /// The numbers of the Hopper kernels that the GPU decides.
@@ -16,7 +16,7 @@ pub struct HopperTiles {
     pub warpgroups: u32,
     /// `STAGE_KEYS`: keys of one stage of K or V, 64 or 128.
     pub keys: u32,
-    /// `STAGES`: stages of K, and as many of V.
+    /// `STAGES`: stages of the ring that keys and values share.
     pub stages: u32,
     /// `SCORE_WARPGROUPS`: consumer warpgroups of the scoring pass, each with 64 samples.
     pub score_warpgroups: u32,
@@ -44,9 +44,9 @@ impl HopperTiles {
     /// The defaults.
     pub(super) fn of(spec: &Spec) -> Self {
         let (keys, stages, query_slots) = match spec.head_dim {
-            64 => (128, 4, 2),
-            128 => (128, 2, 2),
-            _ => (64, 2, 1),
+            64 => (128, 8, 2),
+            128 => (128, 5, 2),
+            _ => (64, 5, 1),
         };
         Self { warpgroups: 2, keys, stages, score_warpgroups: 4, score_stages: 4, query_slots, ping_pong: 1 }
     }
@@ -59,7 +59,7 @@ impl HopperTiles {
             && matches!(self.keys, 64 | 128)
             && (block.is_multiple_of(self.keys) || self.keys.is_multiple_of(block))
             && (spec.block.q <= 64 || self.warpgroups.is_multiple_of(spec.block.q / 64))
-            && self.stages >= 2
+            && self.stages >= 3
             && matches!(self.query_slots, 1 | 2)
             && self.shared_bytes(spec) <= SHARED_BYTES
             && matches!(self.score_warpgroups, 2..=4)
@@ -119,7 +119,7 @@ impl HopperTiles {
 
     /// Bytes of shared memory of the attention kernels.
     pub(super) fn shared_bytes(&self, spec: &Spec) -> u32 {
-        let rows = self.query_slots * self.warpgroups * 64 + 2 * self.stages * self.keys;
+        let rows = self.query_slots * self.warpgroups * 64 + self.stages * self.keys;
         rows * spec.head_dim * 2 + BARRIER_BYTES
     }
 }
