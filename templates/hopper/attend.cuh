@@ -241,7 +241,8 @@ __device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) 
 #pragma unroll
         for (u32 piece = 0; piece < STAGE_PIECES; ++piece) {
             const u32 at = from + piece;
-            const i32 seen = at < part.masked ? part.limit - (i32)(at * PIECE_KEYS) : at < own ? STAGE_KEYS : -STAGE_KEYS;
+            if (at >= part.masked && at < own) continue;
+            const i32 seen = at < part.masked ? part.limit - (i32)(at * PIECE_KEYS) : -STAGE_KEYS;
             hide<PIECE_KEYS>(s, piece * PIECE_KEYS, seen, seen + 8);
         }
 //@else

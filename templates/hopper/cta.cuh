@@ -97,9 +97,10 @@ __device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u32 q,
 template <u32 COUNT>
 __device__ __forceinline__ void hide(float (&s)[STAGE_KEYS / 2], u32 first, i32 seen, i32 seen_8) {
     const i32 column = (i32)(lane_id() % 4) * 2;
+    const i32 own[2] = {seen - column, seen_8 - column}; // so that each comparison is with a constant
 #pragma unroll
     for (u32 j = 0; j < COUNT / 8; ++j)
 #pragma unroll
         for (u32 e = 0; e < 4; ++e)
-            if (column + (i32)(j * 8 + e % 2) >= (e < 2 ? seen : seen_8)) s[(first / 8 + j) * 4 + e] = MASKED_SCORE;
+            if ((i32)(j * 8 + e % 2) >= own[e / 2]) s[(first / 8 + j) * 4 + e] = MASKED_SCORE;
 }
