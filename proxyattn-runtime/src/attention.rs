@@ -7,7 +7,8 @@ use crate::{
 use core::marker::PhantomData;
 use core::ops::Range;
 use cudarc::driver::sys::CUstream;
-use proxyattn_codegen::{Arch, Spec, cuda::emit};
+use proxyattn_codegen::cuda::{Candidates, emit};
+use proxyattn_codegen::{Arch, Spec};
 use std::sync::Arc;
 
 /// A type that stands for one attention configuration. `#[proxy_attention]` implements it.
@@ -18,6 +19,9 @@ pub trait AttentionKernel: 'static {
     const SPEC: Spec;
     /// Element type of Q, K, V and the output; `SPEC.dtype` as a type.
     type Elem: Element;
+    /// The tiles that a tuner may choose between, beside the default ones; `#[proxy_attention]` gives those of
+    /// [`candidates`](proxyattn_codegen::cuda::candidates). Without any there is nothing to tune.
+    const CANDIDATES: &'static [Candidates] = &[];
 
     /// The CUDA text of the configuration for a family of GPUs, with its default tiles: header-free, to be read, diffed,
     /// or compiled elsewhere. [`Arch::Sm80`] runs from Ampere on, Hopper included; [`Arch::Sm90a`] is for Hopper alone.

@@ -1,0 +1,4 @@
+//! The tuner without a GPU: what it may choose, how it chooses, and what it remembers.
+
+#[path = "tune/candidates.rs"]
+mod candidates;
