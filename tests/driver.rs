@@ -23,6 +23,7 @@ const GPUS: [&str; 2] = ["8.0", "9.0"];
 /// What opening a device calls, each at least once.
 const OPENING: &[&str] = &[
     "cuInit",
+    "cuDriverGetVersion",
     "cuDeviceGet",
     "cuDevicePrimaryCtxRetain",
     "cuDeviceGetAttribute",
@@ -119,6 +120,7 @@ fn child_process() {
     match std::env::var("PROXYATTN_TEST_DRIVER").as_deref() {
         Ok("open") => child::open(),
         Ok("run") => child::run(Then::Stop),
+        Ok("tune") => child::tune(),
         Ok("retry") => child::run(Then::Retry),
         _ => {}
     }
@@ -202,6 +204,24 @@ fn a_call_that_always_fails_is_an_error() {
             let text = told("run", whole(), &[("STUB_CAPABILITY", gpu), ("STUB_FAIL", name)]);
             assert!(!text.contains("told: other"), "{gpu} {name}: {text}");
         }
+    }
+}
+
+/// The tuner on a GPU that needs a millisecond for everything: every candidate is compiled, checked and measured, the
+/// default tiles win, and the records are found when the kernel is loaded again.
+#[test]
+fn candidates_are_measured_and_remembered() {
+    for gpu in GPUS {
+        let cache = scratch(&format!("tune-{gpu}"));
+        let _ = std::fs::remove_dir_all(&cache);
+        let cache = cache.to_str().expect("a path of this repository");
+        let variables = [("STUB_CAPABILITY", gpu), ("PROXYATTN_CACHE_DIR", cache)];
+        let first = told("tune", whole(), &variables);
+        assert!(first.contains("\nfound 0\n") && first.contains("\ndone\n"), "{first}");
+        let second = told("tune", whole(), &variables);
+        let records = if gpu == "9.0" { "score, attend, dense" } else { "scoring, attend, dense" };
+        assert!(first.contains(&format!("\nmeasured {records}\n")), "{first}");
+        assert!(second.contains("\nfound 3\n") && second.contains("\ndone\n"), "{second}");
     }
 }
 

@@ -2,3 +2,7 @@
 
 #[path = "tune/candidates.rs"]
 mod candidates;
+#[path = "tune/records.rs"]
+mod records;
+#[path = "tune/store.rs"]
+mod store;

@@ -54,12 +54,14 @@ static int allocate(Address *address, size_t bytes) {
 }
 
 CALL(cuInit, unsigned flags) END
+CALL(cuDriverGetVersion, int *version) *version = 13000; END
 CALL(cuDeviceGet, int *device, int ordinal) *device = ordinal; END
 CALL(cuDeviceGetCount, int *count) *count = 1; END
 CALL(cuDeviceGetName, char *name, int room, int device) snprintf(name, room, "Stub"); END
 CALL(cuDeviceGetAttribute, int *value, int attribute, int device)
     switch (attribute) {
     case 16: *value = 4; break;                      /* multiprocessors */
+    case 38: *value = 1 << 20; break;                /* L2 cache */
     case 75: *value = capability() / 10; break;
     case 76: *value = capability() % 10; break;
     case 97: *value = 227 * 1024; break;             /* shared memory of a block */
@@ -79,6 +81,8 @@ CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags) END
 CALL(cuEventCreate, void **event, unsigned flags) *event = malloc(1); END
 CALL(cuEventDestroy_v2, void *event) free(event); END
 CALL(cuEventRecord, void *event, void *stream) END
+CALL(cuEventSynchronize, void *event) END
+CALL(cuEventElapsedTime, float *ms, void *from, void *to) *ms = 1.0f; END
 CALL(cuMemAlloc_v2, Address *address, size_t bytes) return allocate(address, bytes); END
 CALL(cuMemAllocAsync, Address *address, size_t bytes, void *stream) return allocate(address, bytes); END
 CALL(cuMemFree_v2, Address address) free((void *)address); END
