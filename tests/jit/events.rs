@@ -10,8 +10,10 @@ use tracing::{Event, Metadata, Subscriber};
 
 /// Keeps the fields of every event of the JIT.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<Vec<(String, String)>>>>);
+struct Heard(Arc<Mutex<Vec<Fields>>>);
 
+/// Names and values.
+#[derive(Clone, Debug)]
 struct Fields(Vec<(String, String)>);
 
 impl Visit for Fields {
@@ -33,7 +35,7 @@ impl Subscriber for Heard {
         if event.metadata().target() == "proxyattn::jit" {
             let mut fields = Fields(Vec::new());
             event.record(&mut fields);
-            self.0.lock().unwrap().push(fields.0);
+            self.0.lock().unwrap().push(fields);
         }
     }
     fn enter(&self, _: &Id) {}
@@ -51,9 +53,9 @@ fn a_compilation_is_an_event_and_a_hit_is_none() {
         jit.cubin(&Program::new("heard", "text of a kernel"), Target::SM_90A).unwrap();
     }
     let mut heard = heard.0.lock().unwrap().clone();
-    heard.retain(|event| event.contains(&("unit".to_owned(), "heard".to_owned())));
+    heard.retain(|event| event.0.contains(&("unit".to_owned(), "heard".to_owned())));
     let [event] = &heard[..] else { panic!("{heard:?}") };
-    let field = |name: &str| event.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let field = |name: &str| event.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     assert_eq!(field("message"), Some("JitCompiled"));
     assert_eq!((field("unit"), field("arch")), (Some("heard"), Some("sm_90a")));
     assert!(field("seconds").unwrap().parse::<f64>().unwrap() >= 0.0);
