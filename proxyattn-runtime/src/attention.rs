@@ -92,7 +92,7 @@ impl<K: AttentionKernel> Attention<K> {
     ///
     /// # Errors
     /// [`Error::Unavailable`] on the CPU, [`Error::Shape`] and [`Error::Overflow`] for problems that the kernel cannot
-    /// run, [`Error::Cuda`].
+    /// run, [`Error::JitDenied`] where nothing may be compiled, [`Error::Cuda`].
     pub fn tune(
         &self,
         problems: &[Problem],

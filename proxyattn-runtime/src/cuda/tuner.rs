@@ -25,7 +25,7 @@ const WARM_TOKENS: usize = 4096;
 struct Candidate {
     constants: Vec<Constant>,
     seconds: f64,
-    calls: Result<Vec<Arc<Call>>, String>,
+    calls: Result<Vec<Arc<Call>>>,
 }
 
 impl Kernels {
@@ -100,6 +100,12 @@ impl Kernels {
         let all: Vec<&Constants> = [&[][..]].into_iter().chain(choices.iter().copied()).collect();
         let candidates = side_by_side(&all, |choice| self.candidate(unit, choice, &problem));
 
+        // Without leave to compile nothing would be measured, and the record would say that nothing is faster.
+        let mut failed = candidates.iter().filter_map(|candidate| candidate.calls.as_ref().err());
+        if let Some(denied) = failed.find(|error| matches!(error, Error::JitDenied { .. })) {
+            return Err(denied.clone());
+        }
+
         let own = |calls: &[Arc<Call>]| -> Vec<Arc<Call>> {
             let mine =
                 |call: &Arc<Call>| calls.iter().find(|other| other.entry.name == call.entry.name).cloned();
@@ -111,7 +117,7 @@ impl Kernels {
         for candidate in &candidates {
             let mut lane = Lane::default();
             match &candidate.calls {
-                Err(why) => lane.outcome = Some(Outcome::Failed { why: why.clone() }),
+                Err(error) => lane.outcome = Some(Outcome::Failed { why: error.to_string() }),
                 Ok(_) if candidate.constants.is_empty() => {}
                 Ok(_) if late() => return Ok(None),
                 Ok(calls) => match bench.output(&own(calls)) {
@@ -171,14 +177,25 @@ impl Kernels {
         let calls = if choice.is_empty() {
             Ok(self.default.iter().filter(|call| call.entry.unit == unit.name).cloned().collect())
         } else {
-            self.load_unit(unit, choice).map_err(|error| error.to_string())
+            self.load_unit(unit, choice)
         };
         let heads = problem.heads_per_kv();
         let calls = calls.and_then(|calls: Vec<Arc<Call>>| {
-            let packs = calls.iter().map(|call| call.entry.pack() as usize).max().unwrap_or(1);
-            match choice.is_empty() || heads.is_multiple_of(packs) || packs == 1 {
-                true => Ok(calls),
-                false => Err(format!("{packs} heads of a CTA do not divide {heads} heads to a KV head")),
+            let default = |call: &Call| self.default.iter().find(|other| other.entry.name == call.entry.name);
+            let idle = |call: &&Arc<Call>| {
+                let (pack, usual) = (call.entry.pack(), default(call).map_or(1, |call| call.entry.pack()));
+                pack > usual && !heads.is_multiple_of(pack as usize)
+            };
+            match calls.iter().find(idle) {
+                None => Ok(calls),
+                Some(call) => Err(Error::Unavailable {
+                    what: format!("`{}` with {choice:?}", call.entry.name),
+                    why: format!(
+                        "{} heads of a CTA do not divide {heads} heads to a KV head",
+                        call.entry.pack()
+                    ),
+                    help: "the default tiles run with any".into(),
+                }),
             }
         });
         Candidate { constants: constants(choice), seconds: begun.elapsed().as_secs_f64(), calls }
