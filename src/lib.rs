@@ -5,8 +5,8 @@ pub use proxyattn_codegen as codegen;
 pub use proxyattn_macros::proxy_attention;
 pub use proxyattn_runtime::{
     AsView, Attention, AttentionKernel, CudaDevice, Device, Element, Error, Geometry, Observer, Plan,
-    Problem, RawArgs, RawTensor, Result, Selection, Stage, StageTimes, Tensor, Trace, View, ViewMut, cudarc,
-    jit,
+    Problem, RawArgs, RawTensor, Result, Selection, Stage, StageTimes, Tensor, Trace, Tune, View, ViewMut,
+    cudarc, jit, tune,
 };
 
 /// What a program that runs attention wants in scope: `use proxyattn::prelude::*;`.

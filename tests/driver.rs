@@ -23,6 +23,7 @@ const GPUS: [&str; 2] = ["8.0", "9.0"];
 /// What opening a device calls, each at least once.
 const OPENING: &[&str] = &[
     "cuInit",
+    "cuDriverGetVersion",
     "cuDeviceGet",
     "cuDevicePrimaryCtxRetain",
     "cuDeviceGetAttribute",
@@ -119,6 +120,7 @@ fn child_process() {
     match std::env::var("PROXYATTN_TEST_DRIVER").as_deref() {
         Ok("open") => child::open(),
         Ok("run") => child::run(Then::Stop),
+        Ok("tune") => child::tune(),
         Ok("retry") => child::run(Then::Retry),
         _ => {}
     }
@@ -203,6 +205,64 @@ fn a_call_that_always_fails_is_an_error() {
             assert!(!text.contains("told: other"), "{gpu} {name}: {text}");
         }
     }
+}
+
+/// The tuner on a GPU that needs a millisecond for everything: every candidate is compiled, checked and measured, the
+/// default tiles win, and the records are found when the kernel is loaded again.
+#[test]
+fn candidates_are_measured_and_remembered() {
+    for gpu in GPUS {
+        let cache = scratch(&format!("tune-{gpu}"));
+        let _ = std::fs::remove_dir_all(&cache);
+        let variables = [("STUB_CAPABILITY", gpu), ("PROXYATTN_CACHE_DIR", path(&cache))];
+        let first = told("tune", whole(), &variables);
+        assert!(first.contains("\nfound 0\n") && first.contains("\ndone\n"), "{first}");
+        let records = if gpu == "9.0" { "score, attend, dense" } else { "scoring, attend, dense" };
+        assert!(first.contains(&format!("\nmeasured {records}\n")), "{first}");
+        assert_eq!(first.matches(" 1.0 0\n").count(), 3, "the default tiles won: {first}");
+        let second = told("tune", whole(), &variables);
+        assert!(second.contains("\nfound 3\n") && second.contains("\ndone\n"), "{second}");
+        assert!(!second.contains("refused ") && second.contains("\nnow 3\n"), "{second}");
+
+        // A record of another driver is none of this one's.
+        let other = told("tune", whole(), &[&variables[..], &[("STUB_VERSION", "12080")]].concat());
+        assert!(other.contains("\nfound 0\n") && !other.contains("refused "), "{other}");
+
+        // An edited one is refused by name, and measured again.
+        let [file] = &jsonl(&cache.join("tune"))[..] else { panic!("one file of one configuration") };
+        let text = std::fs::read_to_string(file).expect("the records");
+        std::fs::write(file, text.replacen("\"default_ms\":1.0", "\"default_ms\":9.0", 1)).expect("an edit");
+        let edited = told("tune", whole(), &variables);
+        assert!(edited.contains("\nfound 2\n") && edited.contains("\nnow 3\n"), "{edited}");
+        assert!(edited.contains(&format!("\nrefused `{}` line 1: ", path(file))), "{edited}");
+        let mended = told("tune", whole(), &variables);
+        assert!(mended.contains("\nfound 3\n") && !mended.contains("refused "), "{mended}");
+    }
+}
+
+/// Warps of 16 rows are twice as many threads. Where that is faster, it wins, and is launched: at once, and when the
+/// kernel is loaded again.
+#[test]
+fn what_won_is_what_is_launched() {
+    let cache = scratch("tune-fast");
+    let _ = std::fs::remove_dir_all(&cache);
+    let variables = [("STUB_CAPABILITY", "8.0"), ("STUB_FAST", "256"), ("PROXYATTN_CACHE_DIR", path(&cache))];
+    for found in [0, 3] {
+        let text = told("tune", whole(), &variables);
+        assert!(text.contains(&format!("\nfound {found}\n")), "{text}");
+        assert!(found == 3 || text.contains("\nwinner attend 0.5 "), "{text}");
+        assert_eq!(lines(&text, "tuned", "threads ").last(), Some(&"256"), "{text}");
+        assert_eq!(lines(&text, "default", "threads ").last(), Some(&"128"), "{text}");
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path of this repository")
+}
+
+fn jsonl(dir: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(dir).expect("the records' directory").flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).collect()
 }
 
 /// Each call of the whole way fails once, one in each run: the step that it belongs to says so, and succeeds when it is

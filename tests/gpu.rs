@@ -20,6 +20,8 @@ mod kernels;
 mod oracle;
 #[path = "gpu/raw.rs"]
 mod raw;
+#[path = "gpu/tune.rs"]
+mod tune;
 
 use compare::Agreement;
 use half::bf16;

@@ -11,6 +11,8 @@ mod children;
 mod directories;
 #[path = "jit/entries.rs"]
 mod entries;
+#[path = "jit/events.rs"]
+mod events;
 #[path = "jit/fake.rs"]
 mod fake;
 #[path = "jit/flights.rs"]

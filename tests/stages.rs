@@ -167,6 +167,10 @@ stages! { Arch::Sm80;
     dynamic_not_causal: bf16, Spec {
             head_dim: 64, causal: false, stride: Stride { q: 1, kv: 32 }, budget: SMALL, ..Spec::DEFAULT
         }, |t| t, &[[1, 2, 1, 150, 500]];
+    /// Tiles that a tuner may choose: four heads of 32 rows, tiles of 64 keys, a deeper ring of narrower ones.
+    other_tiles: bf16, Spec { budget: SMALL, ..Spec::DEFAULT },
+        |t| Tiles { heads: 4, rows: 32, keys: 64, stages: 2, ring_stages: 4, ring_keys: 64, ..t },
+        &[[1, 4, 1, 150, 300]];
     /// Nothing but `dense`.
     every_block: f16, Spec { dtype: Dtype::F16, budget: Budget::All, ..Spec::DEFAULT }, |t| t,
         &[[1, 2, 1, 130, 130], [1, 2, 1, 65, 263]];
@@ -195,6 +199,12 @@ stages! { Arch::Sm90a;
             head_dim: 64, block: Block { q: 64, kv: 128 }, budget: SMALL, ..Spec::DEFAULT
         }, |t| Tiles { hopper: HopperTiles { warpgroups: 3, ping_pong: 0, keys: 64, ..t.hopper }, ..t },
         &[[1, 7, 1, 200, 500]];
+    /// Tiles that a tuner may choose: half of the keys in twice the stages and more, fewer consumers of the scoring pass.
+    hopper_other_tiles: bf16, Spec { budget: SMALL, stride: Stride { q: 4, kv: 4 }, ..Spec::DEFAULT },
+        |t| Tiles {
+            hopper: HopperTiles { keys: 64, stages: 5, score_warpgroups: 3, score_stages: 2, ..t.hopper }, ..t
+        },
+        &[[1, 4, 2, 300, 450]];
     /// Blocks of two warpgroups' rows; a block of keys fills a stage of the scoring pass.
     hopper_tall: bf16, Spec {
             block: Block { q: 128, kv: 128 }, stride: Stride { q: 8, kv: 1 }, budget: Budget::Ratio { share: 0.4 }, ..Spec::DEFAULT

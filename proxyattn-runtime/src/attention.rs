@@ -1,13 +1,16 @@
 //! A loaded kernel, and how it is called.
 
 use crate::cuda::{self, Kernels, RawArgs};
+use crate::tune::{Progress, Tune, TuneReport, Tuned};
 use crate::{
     AsView, Device, Element, Error, Observer, Plan, Problem, Result, Stage, Tensor, Trace, View, ViewMut, cpu,
 };
 use core::marker::PhantomData;
 use core::ops::Range;
+use core::time::Duration;
 use cudarc::driver::sys::CUstream;
-use proxyattn_codegen::{Arch, Spec, cuda::emit};
+use proxyattn_codegen::cuda::{Candidates, emit};
+use proxyattn_codegen::{Arch, Spec};
 use std::sync::Arc;
 
 /// A type that stands for one attention configuration. `#[proxy_attention]` implements it.
@@ -18,6 +21,9 @@ pub trait AttentionKernel: 'static {
     const SPEC: Spec;
     /// Element type of Q, K, V and the output; `SPEC.dtype` as a type.
     type Elem: Element;
+    /// The tiles that a tuner may choose between, beside the default ones; `#[proxy_attention]` gives those of
+    /// [`candidates`](proxyattn_codegen::cuda::candidates). Without any there is nothing to tune.
+    const CANDIDATES: &'static [Candidates] = &[];
 
     /// The CUDA text of the configuration for a family of GPUs, with its default tiles: header-free, to be read, diffed,
     /// or compiled elsewhere. [`Arch::Sm80`] runs from Ampere on, Hopper included; [`Arch::Sm90a`] is for Hopper alone.
@@ -38,13 +44,23 @@ pub struct Attention<K: AttentionKernel> {
 }
 
 impl<K: AttentionKernel> Attention<K> {
-    /// Makes the kernel ready on `device`. On a GPU its cubin comes from the cache, or is compiled now.
+    /// Makes the kernel ready on `device`. On a GPU its cubins come from the cache, or are compiled now; tiles are those
+    /// that were measured ([`Tune::Cached`]), unless `PROXYATTN_TUNE` is `off`.
+    ///
+    /// # Errors
+    /// As [`load_tuned`](Self::load_tuned), and [`Error::Environment`] for another value of that variable.
+    pub fn load(device: &Device) -> Result<Self> {
+        Self::load_tuned(device, Tune::from_env()?, &[])
+    }
+
+    /// [`load`](Self::load) with tiles as `tune` says, whatever the environment does. [`Tune::Now`] measures what
+    /// `problems` lack, the others do not look at them; the CPU has no tiles to choose.
     ///
     /// # Errors
     /// [`Error::Spec`] if `K::SPEC` breaks a rule, [`Error::Shape`] if it names another element type than `K::Elem`;
     /// on a GPU also what [`Jit::cubin`](crate::jit::Jit::cubin) returns, [`Error::Unavailable`] for a kernel whose
     /// `arch` leaves the GPU out, and [`Error::Cuda`] if the driver refuses the cubin.
-    pub fn load(device: &Device) -> Result<Self> {
+    pub fn load_tuned(device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
         let violations = K::SPEC.violations();
         if !violations.is_empty() {
             return Err(Error::Spec { kernel: K::NAME, violations });
@@ -58,9 +74,58 @@ impl<K: AttentionKernel> Attention<K> {
         }
         let kernels = match device {
             Device::Cpu => None,
-            Device::Cuda(cuda) => Some(Kernels::shared(K::NAME, &K::SPEC, cuda)?),
+            Device::Cuda(cuda) => Some(Kernels::shared(K::NAME, &K::SPEC, K::CANDIDATES, cuda, tune)?),
         };
+        if let (Some(kernels), Tune::Now(limit)) = (&kernels, tune) {
+            kernels.tune(problems, limit, true, &mut |_| ())?;
+        }
         Ok(Self { device: device.clone(), kernels, kernel: PhantomData })
+    }
+
+    /// Measures [`AttentionKernel::CANDIDATES`] on problems of these shapes, with random inputs, and stores what won
+    /// beside the cubins. From the return on it is used, here and by every other kernel of this configuration and stream,
+    /// and loading finds it. One problem of each [`Bucket`](crate::tune::Bucket) is enough.
+    ///
+    /// It takes seconds to minutes, memory for the inputs of each problem in turn, and the whole GPU: whatever else runs
+    /// there spoils the times. No new measurement begins after `limit`. A candidate that cannot be compiled or launched, or
+    /// whose output is not the default's, is part of the report.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] on the CPU, [`Error::Shape`] and [`Error::Overflow`] for problems that the kernel cannot
+    /// run, [`Error::JitDenied`] where nothing may be compiled, [`Error::Cuda`].
+    pub fn tune(
+        &self,
+        problems: &[Problem],
+        limit: Duration,
+        progress: &mut dyn FnMut(&Progress<'_>),
+    ) -> Result<TuneReport> {
+        self.on_gpu("tune")?.tune(problems, limit, false, progress)
+    }
+
+    /// Which records the kernel runs by; none on the CPU.
+    pub fn tuned(&self) -> Tuned {
+        self.kernels.as_ref().map(|kernels| kernels.told()).unwrap_or_default()
+    }
+
+    /// Makes ready for these problems: every kernel that they launch has been launched once, on a short context of its
+    /// own, and the workspace is as large as the largest wants it. The first request then compiles nothing and allocates
+    /// no more than its output ([`prefill_into`](Self::prefill_into): nothing). On the CPU, problems are only looked at.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan); on a GPU also [`Error::Overflow`] and [`Error::Cuda`].
+    pub fn warmup(&self, problems: &[Problem]) -> Result<()> {
+        match &self.kernels {
+            Some(kernels) => kernels.warmup(problems),
+            None => problems.iter().try_for_each(|problem| self.plan(problem).map(drop)),
+        }
+    }
+
+    fn on_gpu(&self, what: &str) -> Result<&Kernels> {
+        self.kernels.as_deref().ok_or_else(|| Error::Unavailable {
+            what: what.into(),
+            why: "the kernel was loaded on the CPU".into(),
+            help: "load it on Device::cuda(ordinal)".into(),
+        })
     }
 
     /// Where the kernel runs.
@@ -198,13 +263,7 @@ impl<K: AttentionKernel> Attention<K> {
         stream: CUstream,
         stages: &[Stage],
     ) -> Result<()> {
-        let Some(kernels) = &self.kernels else {
-            return Err(Error::Unavailable {
-                what: "launch_raw".into(),
-                why: "the kernel was loaded on the CPU".into(),
-                help: "load it on Device::cuda(ordinal)".into(),
-            });
-        };
+        let kernels = self.on_gpu("launch_raw")?;
         // SAFETY: the caller promises what `launch_raw` of the kernels asks for.
         unsafe { kernels.launch_raw(plan, args, stream, stages) }
     }

@@ -25,6 +25,7 @@ mod observe;
 mod plan;
 mod selection;
 mod tensor;
+pub mod tune;
 
 pub use attention::{Attention, AttentionKernel};
 pub use cuda::{CudaDevice, RawArgs, RawTensor};
@@ -37,3 +38,4 @@ pub use observe::{Observer, Stage, StageTimes, Trace};
 pub use plan::{Plan, Problem};
 pub use selection::Selection;
 pub use tensor::{AsView, Tensor, View, ViewMut};
+pub use tune::Tune;

@@ -2,9 +2,11 @@
 
 use crate::{AttentionKernel, Error, Geometry, Result};
 use proxyattn_codegen::Spec;
+use serde::{Deserialize, Serialize};
 
 /// The shape of one prefill: `q [batch, heads, q_len, D]`, `k` and `v` `[batch, kv_heads, kv_len, D]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Problem {
     /// Sequences.
     pub batch: usize,

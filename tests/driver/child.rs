@@ -1,8 +1,11 @@
 //! What runs under the stub driver, in a process of its own: everything that an owner of a GPU does, step by step.
 
+use proxyattn::tune::{Outcome, Progress};
 use proxyattn::{
-    Attention, Device, Error, Problem, RawArgs, RawTensor, Result, Stage, Tensor, proxy_attention,
+    Attention, AttentionKernel, Device, Error, Problem, RawArgs, RawTensor, Result, Stage, Tensor, Tune,
+    proxy_attention,
 };
+use std::time::Duration;
 
 #[proxy_attention(head_dim = 64)]
 struct Sparse;
@@ -33,6 +36,63 @@ pub(crate) fn open() {
     }
     assert_eq!(Device::auto(), Device::Cpu, "the CPU is always there");
     assert!(Device::why_not_cuda().is_some());
+}
+
+/// A sparse and a dense problem, tuned, if no record of them is found.
+pub(crate) fn tune() {
+    let device = Device::cuda(0).expect("the stub's device");
+    let attention = Attention::<Sparse>::load_tuned(&device, Tune::Cached, &[]).expect("it loads");
+    let problem =
+        |tokens| Problem { batch: 1, heads: HEADS, kv_heads: KV_HEADS, q_len: tokens, kv_len: tokens };
+    let problems = [problem(TOKENS), problem(TOKENS / 4)];
+    let found = attention.tuned();
+    println!("found {}", found.choices.len());
+    found.refused.iter().for_each(|why| println!("refused {why}"));
+    attention.warmup(&problems).expect("it warms up");
+    if found.choices.is_empty() {
+        let mut rounds = 0;
+        let mut count =
+            |progress: &Progress<'_>| rounds += usize::from(matches!(progress, Progress::Round { .. }));
+        let report = attention.tune(&problems, Duration::from_secs(60), &mut count).expect("it measures");
+        let units: Vec<_> = report.tuned.iter().map(|record| record.unit.as_str()).collect();
+        println!("measured {}", units.join(", "));
+        assert!(report.skipped.is_empty() && report.refused.is_empty() && rounds >= 9, "{report:?}");
+        assert!(report.stored_in.is_some(), "{:?}", report.store_trouble);
+        for record in &report.tuned {
+            let table =
+                Sparse::CANDIDATES.iter().find(|t| t.arch.as_str() == record.arch && t.unit == record.unit);
+            assert_eq!(record.measurements.len(), table.expect("its candidates").choices.len() + 1);
+            // Where all take a millisecond nothing beats the default; a CTA of four heads does not fit two.
+            let won = record.measurements.iter().find(|measurement| measurement.outcome == Outcome::Won);
+            assert_eq!(won.expect("a winner").constants, record.winner);
+            assert_eq!(record.winner_ms < record.default_ms, !record.winner.is_empty());
+            println!("winner {} {:?} {}", record.unit, record.winner_ms, record.winner.len());
+            for measurement in &record.measurements[1..] {
+                let packs =
+                    measurement.constants.iter().any(|c| c.name == "TILE_HEADS" || c.name == "WARPGROUPS");
+                let failed = matches!(&measurement.outcome, Outcome::Failed { why } if why.contains("heads"));
+                assert!(packs || !failed, "{measurement:?}");
+                assert!(failed || !measurement.rounds.is_empty(), "{measurement:?}");
+            }
+        }
+        assert_eq!(attention.tuned().choices.len(), 3, "they are in use at once");
+        let late = attention.tune(&problems, Duration::ZERO, &mut |_| ()).expect("no time is no error");
+        assert_eq!((late.tuned.len(), late.skipped.len()), (0, 3));
+    }
+    let off = Attention::<Sparse>::load_tuned(&device, Tune::Off, &[]).expect("it loads");
+    assert!(off.tuned().choices.is_empty());
+    // What has a record is not measured again.
+    let now = Tune::Now(Duration::from_secs(60));
+    let now = Attention::<Sparse>::load_tuned(&device, now, &problems).expect("it measures");
+    println!("now {}", now.tuned().choices.len());
+    let tensor = |heads| Tensor::zeros([1, heads, TOKENS, DIM]).and_then(|t| t.to(&device)).expect("room");
+    let (q, k, v) = (tensor(HEADS), tensor(KV_HEADS), tensor(KV_HEADS));
+    println!("step tuned");
+    now.prefill(&q, &k, &v).expect("it runs");
+    println!("step default");
+    off.prefill(&q, &k, &v).expect("it runs");
+    println!("step end");
+    println!("done");
 }
 
 fn report(error: &Error) {

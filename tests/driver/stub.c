@@ -3,6 +3,8 @@
  *   STUB_CAPABILITY  the GPU's compute capability: "9.0". Before 9.0 memory is not allocated in stream order.
  *   STUB_FAIL        the function of that name fails, each time
  *   STUB_FAIL_AT     the call of that number fails, whatever it is; calls are counted from 1
+ *   STUB_VERSION     the CUDA version that the driver speaks: 13000
+ *   STUB_FAST        launches of so many threads to a CTA take half a millisecond; all others take one
  * Device memory is host memory. A launch does nothing, and is told on the standard output like a failure, a memset and,
  * in the end, the number of calls. */
 #include <stdarg.h>
@@ -16,6 +18,7 @@ typedef uint64_t Address;
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, UNKNOWN = 999 };
 
 static int calls;
+static unsigned threads; /* of the last launch */
 static __thread void *current;
 
 static void tell(const char *format, ...) {
@@ -54,12 +57,17 @@ static int allocate(Address *address, size_t bytes) {
 }
 
 CALL(cuInit, unsigned flags) END
+CALL(cuDriverGetVersion, int *version)
+    const char *text = getenv("STUB_VERSION");
+    *version = text ? atoi(text) : 13000;
+END
 CALL(cuDeviceGet, int *device, int ordinal) *device = ordinal; END
 CALL(cuDeviceGetCount, int *count) *count = 1; END
 CALL(cuDeviceGetName, char *name, int room, int device) snprintf(name, room, "Stub"); END
 CALL(cuDeviceGetAttribute, int *value, int attribute, int device)
     switch (attribute) {
     case 16: *value = 4; break;                      /* multiprocessors */
+    case 38: *value = 1 << 20; break;                /* L2 cache */
     case 75: *value = capability() / 10; break;
     case 76: *value = capability() % 10; break;
     case 97: *value = 227 * 1024; break;             /* shared memory of a block */
@@ -79,6 +87,11 @@ CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags) END
 CALL(cuEventCreate, void **event, unsigned flags) *event = malloc(1); END
 CALL(cuEventDestroy_v2, void *event) free(event); END
 CALL(cuEventRecord, void *event, void *stream) END
+CALL(cuEventSynchronize, void *event) END
+CALL(cuEventElapsedTime, float *ms, void *from, void *to) 
+    const char *fast = getenv("STUB_FAST");
+    *ms = fast && atoi(fast) == (int)threads ? 0.5f : 1.0f;
+END
 CALL(cuMemAlloc_v2, Address *address, size_t bytes) return allocate(address, bytes); END
 CALL(cuMemAllocAsync, Address *address, size_t bytes, void *stream) return allocate(address, bytes); END
 CALL(cuMemFree_v2, Address address) free((void *)address); END
@@ -104,7 +117,8 @@ CALL(cuFuncSetAttribute, void *function, int attribute, int value) END
 CALL(cuLaunchKernel, void *function, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by, unsigned bz,
      unsigned shared, void *stream, void **params, void **extra)
     if (x * y * z == 0 || bx > 1024 || shared > 227 * 1024 || (Address)params[0] % 64 != 0) return INVALID_VALUE;
-    tell("\nlaunch %s\n", (const char *)function);
+    threads = bx;
+    tell("\nlaunch %s\nthreads %u\n", (const char *)function, bx);
 END
 #ifndef LACKS_cuTensorMapEncodeTiled
 CALL(cuTensorMapEncodeTiled, char *map, unsigned type, unsigned rank, void *address, const uint64_t *dims,

@@ -12,8 +12,10 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test                 everything that must pass: formatting, lints, documentation, tests
 cargo xtask package              packages every publishable member and builds it from its package
-cargo xtask kernels [--check]     compiles the kernels of many configurations, with NVIDIA's compiler from its
-                                 Python wheel, and prints registers, spills, shared memory and code size
+cargo xtask kernels [--check] [--candidates]
+                                 compiles the kernels of many configurations, with NVIDIA's compiler from its
+                                 Python wheel, and prints registers, spills, shared memory and code size;
+                                 --candidates also those with every tiles that a tuner may choose (minutes)
 cargo xtask build-time           clean builds of the macro's crates against syn + quote + proc-macro2
 cargo xtask bench-cpu [OPTIONS]  CPU prefill beside PyTorch, which is installed into target/ first;
                                  OPTIONS are those of `cargo bench --bench prefill -- …`";

@@ -141,6 +141,15 @@ impl Entry {
         }
     }
 
+    /// Query heads of a KV head that share a CTA: a number of heads that is no multiple of it leaves warps idle.
+    pub fn pack(&self) -> u32 {
+        match self.name {
+            "attend" if self.hopper => self.tiles.hopper.heads(&self.spec),
+            "attend" | "dense" if !self.hopper => self.tiles.heads,
+            _ => 1,
+        }
+    }
+
     /// The value of a four-byte parameter for a shape, or `None` for a name that this kernel does not take.
     pub fn value(&self, name: &str, shape: &Shape) -> Option<u64> {
         self.params.iter().find(|param| param.name == name && param.ty == Ty::I32)?;

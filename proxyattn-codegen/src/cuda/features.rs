@@ -5,6 +5,7 @@ use super::sources::Family;
 use crate::{Budget, Rows, Spec};
 
 /// The answer to each name of a section, for one configuration.
+#[derive(PartialEq)]
 pub(super) struct Features(Vec<(&'static str, bool)>);
 
 impl Features {

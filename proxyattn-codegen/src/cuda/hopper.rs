@@ -102,6 +102,20 @@ impl HopperTiles {
         ]
     }
 
+    /// The number that a macro stands for.
+    pub(super) fn field(&mut self, name: &str) -> Option<&mut u32> {
+        Some(match name {
+            "WARPGROUPS" => &mut self.warpgroups,
+            "STAGE_KEYS" => &mut self.keys,
+            "STAGES" => &mut self.stages,
+            "SCORE_WARPGROUPS" => &mut self.score_warpgroups,
+            "SCORE_STAGES" => &mut self.score_stages,
+            "QUERY_SLOTS" => &mut self.query_slots,
+            "PING_PONG" => &mut self.ping_pong,
+            _ => return None,
+        })
+    }
+
     /// Threads of a CTA: the consumers, and a warpgroup of which one warp produces.
     pub(super) fn threads(&self) -> u32 {
         (self.warpgroups + 1) * WARPGROUP

@@ -10,6 +10,7 @@
 //! GPU can decide stays a macro with a default ([`Tiles`]).
 
 mod abi;
+mod candidates;
 mod features;
 mod header;
 mod hopper;
@@ -19,6 +20,7 @@ mod template;
 mod tiles;
 
 pub use abi::{Entry, Param, SharedBytes, Ty};
+pub use candidates::{Candidates, Constants, candidates, retiled, tunable};
 pub use hopper::HopperTiles;
 pub use shape::{Buffer, Shape};
 pub use tiles::Tiles;
@@ -84,9 +86,7 @@ pub fn emit(spec: &Spec, arch: Arch) -> Module {
 /// # Panics
 /// If `spec` breaks a rule, or the tiles do not fit it.
 pub fn emit_tiled(spec: &Spec, arch: Arch, tiles: &Tiles) -> Module {
-    let violations = spec.violations();
-    assert!(violations.is_empty(), "no text for a spec that breaks a rule: {}", violations[0]);
-    assert!(tiles.fit(spec), "{tiles:?} do not fit blocks of {:?}", spec.block);
+    check(spec, tiles);
     let family = Family::of(spec, arch, tiles);
     let entries = abi::entries(spec, tiles, family);
     let buffers = shape::buffers(spec, family);
@@ -113,6 +113,12 @@ pub fn emit_tiled(spec: &Spec, arch: Arch, tiles: &Tiles) -> Module {
     };
     let units = sources::units(spec, family).into_iter().map(unit).collect();
     Module { units, entries, buffers, tiles: *tiles }
+}
+
+fn check(spec: &Spec, tiles: &Tiles) {
+    let violations = spec.violations();
+    assert!(violations.is_empty(), "no text for a spec that breaks a rule: {}", violations[0]);
+    assert!(tiles.fit(spec), "{tiles:?} do not fit blocks of {:?}", spec.block);
 }
 
 fn template(path: &str) -> &'static str {

@@ -1,5 +1,6 @@
 //! Shapes of tiles: the numbers that the GPU decides.
 
+use super::candidates::Constants;
 use super::hopper::HopperTiles;
 use crate::Spec;
 
@@ -85,6 +86,30 @@ impl Tiles {
         ];
         macros.extend(self.hopper.macros());
         macros
+    }
+
+    /// These tiles with other values for some macros, or `None` if there is no macro of such a name.
+    pub fn with(mut self, constants: &Constants) -> Option<Self> {
+        for &(name, value) in constants {
+            let field = match name {
+                "TILE_HEADS" => &mut self.heads,
+                "TILE_ROWS" => &mut self.rows,
+                "WARP_ROWS" => &mut self.warp_rows,
+                "TILE_KEYS" => &mut self.keys,
+                "TILE_STAGES" => &mut self.stages,
+                "RING_KEYS" => &mut self.ring_keys,
+                "RING_STAGES" => &mut self.ring_stages,
+                name => self.hopper.field(name)?,
+            };
+            *field = value;
+        }
+        Some(self)
+    }
+
+    /// The macros whose values differ from those of `other`.
+    pub(super) fn changed(&self, other: &Self) -> Vec<(&'static str, u32)> {
+        let pairs = self.macros().into_iter().zip(other.macros());
+        pairs.filter(|(mine, theirs)| mine != theirs).map(|(mine, _)| mine).collect()
     }
 
     /// Threads of a CTA of the attention kernels.

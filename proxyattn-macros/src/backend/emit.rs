@@ -7,6 +7,7 @@ use super::docs;
 use super::item::Item;
 use super::model::Model;
 use proc_macro2::{Ident, Literal, TokenStream};
+use proxyattn_codegen::cuda::{candidates, tunable};
 use proxyattn_codegen::{Budget, Dtype, Spec};
 use quote::{format_ident, quote};
 
@@ -17,7 +18,8 @@ pub(crate) fn kernel(item: &Item, model: &Model) -> TokenStream {
     let shared = item.shared_attrs();
     let docs = docs::of_struct(item, &model.spec);
     let spec = spec(&model.spec, &private);
-    let implementations = implementations(item, model, &spec);
+    let candidates = candidates_of(&model.spec, &private);
+    let implementations = implementations(item, model, &spec, &candidates);
     let refused = format!(
         "the specification of `{}` breaks a rule: proxyattn and proxyattn-macros are not of one version",
         item.plain_name()
@@ -37,10 +39,11 @@ pub(crate) fn kernel(item: &Item, model: &Model) -> TokenStream {
 pub(crate) fn stand_in(item: &Item, model: &Model) -> TokenStream {
     let private = private(model);
     let dtype = dtype(model.spec.dtype, &private);
-    implementations(item, model, &quote!(#private::Spec { dtype: #dtype, ..#private::Spec::DEFAULT }))
+    let spec = quote!(#private::Spec { dtype: #dtype, ..#private::Spec::DEFAULT });
+    implementations(item, model, &spec, &TokenStream::new())
 }
 
-fn implementations(item: &Item, model: &Model, spec: &TokenStream) -> TokenStream {
+fn implementations(item: &Item, model: &Model, spec: &TokenStream, candidates: &TokenStream) -> TokenStream {
     let Item { vis, name, .. } = item;
     let private = private(model);
     let shared = item.shared_attrs();
@@ -55,6 +58,7 @@ fn implementations(item: &Item, model: &Model, spec: &TokenStream) -> TokenStrea
             const NAME: &'static ::core::primitive::str = #plain_name;
             const SPEC: #private::Spec = #spec;
             type Elem = #private::#elem;
+            #candidates
         }
         #shared
         #[automatically_derived]
@@ -70,6 +74,24 @@ fn implementations(item: &Item, model: &Model, spec: &TokenStream) -> TokenStrea
 fn private(model: &Model) -> TokenStream {
     let facade = &model.facade;
     quote!(#facade::__private)
+}
+
+/// The table of tiles that a tuner may choose between, as a constant: what a build may run is in its expansion.
+fn candidates_of(spec: &Spec, private: &TokenStream) -> TokenStream {
+    let units =
+        spec.arch.iter().flat_map(|arch| tunable(spec, arch).into_iter().map(move |unit| (arch, unit)));
+    let tables = units.map(|(arch, unit)| {
+        let choices = candidates(spec, arch, unit).into_iter().map(|constants| {
+            let (names, values): (Vec<_>, Vec<_>) =
+                constants.into_iter().map(|(name, value)| (name, Literal::u32_unsuffixed(value))).unzip();
+            quote!(&[#((#names, #values)),*])
+        });
+        let arch = variant(&arch);
+        quote! {
+            #private::Candidates { arch: #private::Arch::#arch, unit: #unit, choices: &[#(#choices),*] }
+        }
+    });
+    quote!(const CANDIDATES: &'static [#private::Candidates] = &[#(#tables),*];)
 }
 
 /// `spec` as a struct literal, every field spelled out.

@@ -18,6 +18,8 @@ pub struct CudaDevice {
     capability: (u8, u8),
     shared_bytes: u64,
     multiprocessors: u64,
+    l2_bytes: u64,
+    driver: Arc<str>,
 }
 
 impl CudaDevice {
@@ -56,6 +58,8 @@ impl CudaDevice {
             Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
             "reading the number of multiprocessors",
         )?;
+        let l2 = number(Attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, "reading the size of the L2 cache")?;
+        let driver = driver::version()?.into();
         let name: Arc<str> = context.name().map_err(failed("cuDeviceGetName"))?.into();
         let capability = (u8::try_from(major).unwrap_or(0), u8::try_from(minor).unwrap_or(0));
         if capability < (8, 0) {
@@ -69,8 +73,8 @@ impl CudaDevice {
             driver::encode_tiled()?;
         }
         let count = |n: i32| u64::try_from(n).unwrap_or(0);
-        let (shared_bytes, multiprocessors) = (count(shared), count(multiprocessors));
-        Ok(Self { stream, name, capability, shared_bytes, multiprocessors })
+        let (shared_bytes, multiprocessors, l2_bytes) = (count(shared), count(multiprocessors), count(l2));
+        Ok(Self { stream, name, capability, shared_bytes, multiprocessors, l2_bytes, driver })
     }
 
     /// The stream that everything of this device is ordered by.
@@ -108,6 +112,16 @@ impl CudaDevice {
     /// Multiprocessors of the GPU.
     pub(super) fn multiprocessors(&self) -> u64 {
         self.multiprocessors
+    }
+
+    /// Bytes of the L2 cache.
+    pub(super) fn l2_bytes(&self) -> u64 {
+        self.l2_bytes
+    }
+
+    /// The driver's version.
+    pub(super) fn driver(&self) -> &str {
+        &self.driver
     }
 
     /// The most dynamic shared memory that a CTA may have, in bytes.

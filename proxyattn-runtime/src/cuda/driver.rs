@@ -5,7 +5,7 @@
 
 use crate::{Error, Result};
 use core::ffi::{c_uint, c_void};
-use cudarc::driver::sys::CUresult;
+use cudarc::driver::sys::{CUevent, CUresult};
 use libloading::Library;
 use std::sync::OnceLock;
 
@@ -16,6 +16,7 @@ const NAMES: &[&str] =
 /// What the CUDA backend calls, through cudarc.
 const SYMBOLS: &[&str] = &[
     "cuInit",
+    "cuDriverGetVersion",
     "cuDeviceGet",
     "cuDeviceGetCount",
     "cuDeviceGetName",
@@ -32,6 +33,8 @@ const SYMBOLS: &[&str] = &[
     "cuEventCreate",
     "cuEventDestroy_v2",
     "cuEventRecord",
+    "cuEventSynchronize",
+    "cuEventElapsedTime",
     "cuMemAlloc_v2",
     "cuMemAllocAsync",
     "cuMemFree_v2",
@@ -54,6 +57,42 @@ const SYMBOLS: &[&str] = &[
 pub(super) fn probe() -> Result<()> {
     static PROBE: OnceLock<Result<()>> = OnceLock::new();
     PROBE.get_or_init(|| open(SYMBOLS)).clone()
+}
+
+/// The CUDA version that the driver speaks and, where Linux tells it, the driver's own.
+pub(super) fn version() -> Result<String> {
+    probe()?;
+    let mut version = 0;
+    // SAFETY: the probe found the function, which writes the number.
+    let code = unsafe { cudarc::driver::sys::cuDriverGetVersion(&mut version) };
+    code.result().map_err(super::failed("cuDriverGetVersion"))?;
+    let own = std::fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
+    let own = own.lines().next().and_then(|line| line.split_whitespace().find(|word| is_version(word)));
+    let own = own.map(|own| format!(" ({own})")).unwrap_or_default();
+    Ok(format!("{}.{}{own}", version / 1000, version % 1000 / 10))
+}
+
+/// Whether a word is digits and at least one dot: `580.95.05`.
+fn is_version(word: &str) -> bool {
+    word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
+/// `cuEventElapsedTime`: milliseconds, from, to. cudarc takes the newer name of this function where it was built beside a
+/// newer toolkit, and older drivers lack that.
+pub(super) type EventElapsed = unsafe extern "C" fn(*mut f32, CUevent, CUevent) -> CUresult;
+
+/// The function that events are compared by.
+pub(super) fn event_elapsed() -> Result<EventElapsed> {
+    static FOUND: OnceLock<Result<EventElapsed>> = OnceLock::new();
+    let find = || {
+        let symbol = "cuEventElapsedTime";
+        let (name, library) = library()?;
+        // SAFETY: the type is that of the driver's documentation.
+        let found = unsafe { library.get::<EventElapsed>(symbol.as_bytes()) }.map(|found| *found);
+        core::mem::forget(library); // cudarc never closes it either
+        found.map_err(|_| lacks(name, symbol))
+    };
+    FOUND.get_or_init(find).clone()
 }
 
 /// `cuTensorMapEncodeTiled`: the map to write, the type of its elements, the rank, the address, dimensions, strides in

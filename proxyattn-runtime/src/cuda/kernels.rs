@@ -1,27 +1,34 @@
 //! The kernels of a configuration, loaded.
 
+use super::CudaDevice;
 use super::calls::{Call, position};
+use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
-use super::{CudaDevice, failed};
-use crate::jit::{Jit, Program, Target};
+use crate::tune::{Tune, Tuned};
 use crate::{Error, Plan, Problem, Result};
 use core::ops::Range;
-use cudarc::driver::{CudaFunction, CudaModule, sys::CUfunction_attribute_enum as Attribute};
-use cudarc::nvrtc::Ptx;
-use proxyattn_codegen::cuda::{Buffer, Entry, Shape, Unit, emit};
+use proxyattn_codegen::cuda::{Candidates, Module, Shape, Unit, emit};
 use proxyattn_codegen::{Arch, Spec};
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::thread::ScopedJoinHandle;
 
 /// The kernels of one configuration on one device.
 pub(crate) struct Kernels {
     pub(super) device: CudaDevice,
     pub(super) spec: Spec,
-    /// Every kernel, in the order in which they run.
-    calls: Vec<Call>,
-    /// The buffers between them.
-    buffers: Vec<Buffer>,
+    pub(super) name: &'static str,
+    pub(super) arch: Arch,
+    /// The texts, and the buffers between kernels.
+    pub(super) module: Module,
+    /// What a tuner may choose between.
+    pub(super) candidates: &'static [Candidates],
+    /// Whether records are used.
+    tuned: bool,
+    /// Every kernel with its default tiles, in the order in which they run.
+    pub(super) default: Vec<Arc<Call>>,
+    /// The same with the tiles that records name, by bucket.
+    pipelines: RwLock<Arc<Pipelines>>,
     /// Their memory. Calls on one stream may share it: the next one's kernels begin after the last one's have ended.
     pub(super) workspace: Mutex<Workspace>,
 }
@@ -31,16 +38,26 @@ static LOADED: Mutex<Vec<Weak<Kernels>>> = Mutex::new(Vec::new());
 
 impl Kernels {
     /// Those that are loaded already, or else from the cache, or compiled now.
-    pub(crate) fn shared(name: &'static str, spec: &Spec, device: &CudaDevice) -> Result<Arc<Self>> {
+    pub(crate) fn shared(
+        name: &'static str,
+        spec: &Spec,
+        candidates: &'static [Candidates],
+        device: &CudaDevice,
+        tune: Tune,
+    ) -> Result<Arc<Self>> {
+        let tuned = tune != Tune::Off;
         let held = |loaded: &[Weak<Self>]| {
             let mut alive = loaded.iter().filter_map(Weak::upgrade);
-            alive.find(|kernels| kernels.device == *device && kernels.spec == *spec)
+            alive.find(|kernels| {
+                let known = kernels.device == *device && kernels.spec == *spec;
+                known && kernels.candidates == candidates && kernels.tuned == tuned
+            })
         };
         let lock = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kernels) = held(&lock()) {
             return Ok(kernels);
         }
-        let kernels = Arc::new(Self::load(name, spec, device)?); // unlocked: a compilation takes seconds
+        let kernels = Arc::new(Self::load(name, spec, candidates, device, tuned)?); // unlocked: a compilation takes seconds
         let mut loaded = lock();
         loaded.retain(|other| other.strong_count() > 0);
         loaded.push(Arc::downgrade(&kernels));
@@ -48,7 +65,13 @@ impl Kernels {
     }
 
     /// From the cache, or compiled now.
-    fn load(name: &'static str, spec: &Spec, device: &CudaDevice) -> Result<Self> {
+    fn load(
+        name: &'static str,
+        spec: &Spec,
+        candidates: &'static [Candidates],
+        device: &CudaDevice,
+        tuned: bool,
+    ) -> Result<Self> {
         // A configuration that leaves Hopper out has portable kernels for it.
         let arch = if spec.arch.contains(device.arch()) { device.arch() } else { Arch::Sm80 };
         if !spec.arch.contains(arch) {
@@ -62,44 +85,52 @@ impl Kernels {
             });
         }
         let module = emit(spec, arch);
-        // Units are compiled side by side: most of a first load is the two attention kernels.
-        let units: Vec<_> = std::thread::scope(|scope| {
-            let load = |unit: &Unit| Self::load_unit(name, unit, device, device.target(arch));
-            let threads: Vec<_> = module.units.iter().map(|unit| scope.spawn(move || load(unit))).collect();
-            let join = |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|e| resume_unwind(e));
-            threads.into_iter().map(join).collect::<Result<_>>()
-        })?;
-        let function = |entry: &Entry| {
-            let unit = module.units.iter().position(|unit| unit.name == entry.unit);
-            let unit = unit.unwrap_or_else(|| unreachable!("`{}` is in no unit", entry.name));
-            Ok(Call::new(entry, &module.buffers, function(&units[unit], entry, device)?))
-        };
-        let calls = module.entries.iter().map(function).collect::<Result<_>>()?;
         assert!(module.buffers.len() <= BUFFERS, "too many buffers: {:?}", module.buffers);
-        let (device, workspace) = (device.clone(), Mutex::default());
-        Ok(Self { device, spec: *spec, calls, buffers: module.buffers, workspace })
-    }
-
-    /// One translation unit.
-    fn load_unit(name: &str, unit: &Unit, device: &CudaDevice, target: Target) -> Result<Arc<CudaModule>> {
-        let program = Program::new(format!("{name}.{}", unit.name), unit.source());
-        let jit = Jit::global()?;
-        device.bind()?;
-        let load = || {
-            let image = Ptx::from_binary(jit.cubin(&program, target)?.bytes().to_vec());
-            Ok(device.stream().context().load_module(image).map_err(failed("cuModuleLoadData")))
+        let mut kernels = Self {
+            device: device.clone(),
+            spec: *spec,
+            name,
+            arch,
+            module,
+            candidates,
+            tuned,
+            default: Vec::new(),
+            pipelines: RwLock::default(),
+            workspace: Mutex::default(),
         };
-        load()?.or_else(|first| {
-            // A cubin from the cache that the driver refuses is thrown away and made anew, once.
-            jit.discard(&program, target);
-            load().flatten().map_err(|_| first)
-        })
+        let units: Vec<_> = kernels.module.units.iter().collect();
+        let loaded = side_by_side(&units, |unit: &&Unit| kernels.load_unit(unit, &[]));
+        let mut loaded: Vec<Arc<Call>> = loaded.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        let place = |call: &Arc<Call>| kernels.module.entries.iter().position(|e| e.name == call.entry.name);
+        loaded.sort_by_key(place);
+        kernels.default = loaded;
+        if tuned {
+            kernels.adopt(&kernels.recorded(&[])?);
+        }
+        Ok(kernels)
     }
 
-    /// The kernels that a plan runs, in order: `dense` alone, or everything else.
-    pub(super) fn calls(&self, plan: &Plan) -> impl Iterator<Item = &Call> {
+    /// The kernels of a plan's bucket.
+    pub(super) fn pick(&self, plan: &Plan) -> Picked<'_> {
+        let pipelines = self.pipelines.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Picked::new(pipelines, plan, &self.default)
+    }
+
+    /// Uses other pipelines from now on.
+    pub(super) fn replace(&self, pipelines: Pipelines) {
+        *self.pipelines.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pipelines);
+    }
+
+    /// Which records are in use.
+    pub(crate) fn told(&self) -> Tuned {
+        self.pipelines.read().unwrap_or_else(PoisonError::into_inner).told.clone()
+    }
+
+    /// The kernels that a plan runs, in order: `dense` alone, or everything else. Which tiles they have makes no
+    /// difference here.
+    fn calls(&self, plan: &Plan) -> impl Iterator<Item = &Call> {
         let dense = plan.is_dense();
-        self.calls.iter().filter(move |call| call.dense == dense)
+        self.default.iter().map(|call| &**call).filter(move |call| call.dense == dense)
     }
 
     /// Whether a plan's kernels read tensors through tensor maps.
@@ -112,7 +143,7 @@ impl Kernels {
         let shape = shape(plan.problem());
         // `dense` is alone in its workspace, and needs no more than where it stands.
         let needed = self.calls(plan).find_map(|call| call.clears);
-        Layout::new(|buffer| match self.buffers.get(buffer) {
+        Layout::new(|buffer| match self.module.buffers.get(buffer) {
             Some(known) if !plan.is_dense() || needed == Some(buffer) => known.bytes(&self.spec, &shape),
             _ => 0,
         })
@@ -120,17 +151,17 @@ impl Kernels {
 
     /// The buffers of a layout by name.
     pub(crate) fn named(&self, layout: &Layout) -> Vec<(&'static str, Range<u64>)> {
-        let named = self.buffers.iter().enumerate().map(|(i, buffer)| (buffer.name, layout.range(i)));
+        let named = self.module.buffers.iter().enumerate().map(|(i, buffer)| (buffer.name, layout.range(i)));
         named.filter(|(_, range)| !range.is_empty()).collect()
     }
 
     /// Where the buffer of a name lies.
     pub(super) fn range(&self, layout: &Layout, name: &str) -> Range<u64> {
-        layout.range(position(&self.buffers, name))
+        layout.range(position(&self.module.buffers, name))
     }
 
     /// Refuses a problem that fits the kernel's configuration but not the GPU.
-    pub(super) fn check(&self, plan: &Plan) -> Result<()> {
+    pub(super) fn check(&self, plan: &Plan, calls: &[Arc<Call>]) -> Result<()> {
         let (problem, shape) = (plan.problem(), shape(plan.problem()));
         let limits = [
             ("batch", "the grid", problem.batch as u64, 65_535),
@@ -152,7 +183,9 @@ impl Kernels {
             let got = format!("up to {bytes} for a buffer");
             return Err(Error::Overflow { arg: "kv_len", what: "the workspace", limit, got });
         }
-        for Call { entry, .. } in self.calls(plan) {
+        for Call { entry, .. } in
+            calls.iter().map(|call| &**call).filter(|call| call.dense == plan.is_dense())
+        {
             let (bytes, limit) = (entry.shared_bytes(&shape), self.device.shared_bytes());
             if bytes > limit {
                 let (what, got) =
@@ -180,15 +213,13 @@ pub(super) fn shape(problem: &Problem) -> Shape {
     }
 }
 
-fn function(module: &Arc<CudaModule>, entry: &Entry, device: &CudaDevice) -> Result<CudaFunction> {
-    let function = module.load_function(&entry.symbol).map_err(failed("cuModuleGetFunction"))?;
-    // What a longer problem needs beyond the fixed part is not known yet; the device's limit covers every one.
-    let wanted = if entry.shared.per_block > 0 { device.shared_bytes() } else { entry.shared.fixed.into() };
-    if wanted > 48 << 10 {
-        let bytes = i32::try_from(wanted).unwrap_or(i32::MAX);
-        function
-            .set_attribute(Attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes)
-            .map_err(failed("cuFuncSetAttribute"))?;
-    }
-    Ok(function)
+/// Does each piece of work on a thread of its own: units are compiled side by side, since most of a first load is a few
+/// attention kernels.
+pub(super) fn side_by_side<T: Sync, R: Send>(work: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    std::thread::scope(|scope| {
+        let run = &run;
+        let threads: Vec<_> = work.iter().map(|piece| scope.spawn(move || run(piece))).collect();
+        let join = |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|e| resume_unwind(e));
+        threads.into_iter().map(join).collect()
+    })
 }

@@ -8,6 +8,7 @@ use crate::{Plan, Result, Stage};
 use core::ffi::c_void;
 use cudarc::driver::{result, sys::CUstream};
 use proxyattn_codegen::cuda::Shape;
+use std::sync::Arc;
 
 /// The largest parameter struct, in bytes: four tensor maps and what else a kernel takes.
 pub(super) const PARAM_BYTES: usize = 1024;
@@ -24,22 +25,24 @@ impl Kernels {
         stream: CUstream,
         stages: &[Stage],
     ) -> Result<()> {
-        self.check(plan)?;
+        let calls = self.pick(plan);
+        self.check(plan, &calls)?;
         let layout = self.layout(plan);
         args.check(layout.bytes(), self.maps(plan))?;
         self.device.bind()?;
         // SAFETY: the caller promises valid memory and a stream of this context, which is current now.
-        unsafe { self.launch(plan, &layout, args, stream, stages) }
+        unsafe { self.launch(&calls, plan, &layout, args, stream, stages) }
     }
 
-    /// Launches the kernels of `stages` that the plan runs.
+    /// Launches those of `calls` that belong to `stages` and that the plan runs.
     ///
     /// # Safety
     /// The addresses in `args` are valid on the device for the plan's problem until the stream has run the kernels,
     /// nothing else writes to them meanwhile, and the stream belongs to the device's context, which is current. The
-    /// plan has been [checked](Self::check), and the layout is its own.
+    /// plan has been [checked](Self::check) with these calls, and the layout is its own.
     pub(super) unsafe fn launch(
         &self,
+        calls: &[Arc<Call>],
         plan: &Plan,
         layout: &Layout,
         args: &RawArgs,
@@ -48,7 +51,8 @@ impl Kernels {
     ) -> Result<()> {
         let sources = Sources { kernels: self, shape: shape(plan.problem()), layout, args };
         let mut params = Params { bytes: [0; PARAM_BYTES] };
-        for call in self.calls(plan).filter(|call| stages.contains(&call.stage)) {
+        let planned = |call: &&Arc<Call>| call.dense == plan.is_dense() && stages.contains(&call.stage);
+        for call in calls.iter().filter(planned) {
             if let Some(word) = call.clears {
                 // SAFETY: the workspace holds the buffer, and the caller vouches for it and for the stream.
                 unsafe { result::memset_d8_async(sources.buffer(word), 0, 4, stream) }

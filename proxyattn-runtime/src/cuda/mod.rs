@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! Device::cuda ─▶ driver.rs: is there one that can be used? ─▶ device.rs: context, stream, compute capability
-//! load         ─▶ kernels.rs: Spec ─codegen─▶ text ─jit─▶ cubin ─▶ functions
+//! load         ─▶ kernels.rs: Spec ─codegen─▶ text ─▶ variants.rs: constants, jit ─▶ cubin ─▶ functions
 //!                 calls.rs: where each parameter comes from, looked up once
+//!                 records.rs: what was tuned ─▶ pipelines.rs: the functions of each bucket
+//! tune, warmup ─▶ tuner.rs ─▶ bench.rs: inputs, events, outputs
 //! prefill      ─▶ prefill.rs: views ─▶ workspace.rs: where buffers lie ─▶ launch.rs: parameters, one stream
 //!                                                                          tensor_map.rs: what Hopper copies by
 //! ```
@@ -12,13 +14,18 @@
 //! captured in a graph. Work is ordered by the device's stream, and a call returns before it is done.
 
 mod args;
+mod bench;
 mod calls;
 mod device;
 mod driver;
 mod kernels;
 mod launch;
+mod pipelines;
 mod prefill;
+mod records;
 mod tensor_map;
+mod tuner;
+mod variants;
 mod workspace;
 
 pub use args::{RawArgs, RawTensor};

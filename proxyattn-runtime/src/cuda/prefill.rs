@@ -1,5 +1,6 @@
 //! Prefill on tensors in device memory.
 
+use super::calls::Call;
 use super::workspace::Layout;
 use super::{Kernels, RawArgs, RawTensor, failed};
 use crate::attention::Inputs;
@@ -7,7 +8,7 @@ use crate::tensor::{Data, DataMut};
 use crate::{Element, Error, Observer, Plan, Result, Selection, Stage, StageTimes, View, ViewMut};
 use core::ops::Range;
 use cudarc::driver::{CudaSlice, DevicePtr, DevicePtrMut};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 /// Runs a plan on the device's stream; returns before it is done.
@@ -17,10 +18,11 @@ pub(crate) fn prefill<T: Element>(
     inputs: &Inputs<'_, T>,
     out: &mut ViewMut<'_, T>,
 ) -> Result<()> {
-    with_args(kernels, plan, inputs, out, |args, layout, _| {
+    let calls = kernels.pick(plan);
+    with_args(kernels, &calls, plan, inputs, out, |args, layout, _| {
         // SAFETY: `with_args` holds every tensor and the workspace, sized for the plan, until the launches are in the
         // stream, and cudarc orders whatever touches them next behind it.
-        unsafe { kernels.launch(plan, layout, args, kernels.device.stream().cu_stream(), Stage::ALL) }
+        unsafe { kernels.launch(&calls, plan, layout, args, kernels.device.stream().cu_stream(), Stage::ALL) }
     })
 }
 
@@ -34,7 +36,8 @@ pub(crate) fn prefill_traced<T: Element>(
 ) -> Result<(Selection, StageTimes)> {
     let stream = kernels.device.stream();
     let mut times = StageTimes::default();
-    let selection = with_args(kernels, plan, inputs, out, |args, layout, workspace| {
+    let calls = kernels.pick(plan);
+    let selection = with_args(kernels, &calls, plan, inputs, out, |args, layout, workspace| {
         stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
         for &stage in Stage::ALL {
             let planned = !plan.is_dense() || stage == Stage::Attend;
@@ -43,7 +46,7 @@ pub(crate) fn prefill_traced<T: Element>(
             }
             let begun = Instant::now();
             // SAFETY: as in `prefill`.
-            unsafe { kernels.launch(plan, layout, args, stream.cu_stream(), &[stage]) }?;
+            unsafe { kernels.launch(&calls, plan, layout, args, stream.cu_stream(), &[stage]) }?;
             stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
             if planned {
                 times.set(stage, begun.elapsed());
@@ -61,12 +64,13 @@ pub(crate) fn prefill_traced<T: Element>(
 /// Gives `run` the addresses of the tensors and of a workspace that is large enough.
 fn with_args<T: Element, R>(
     kernels: &Kernels,
+    calls: &[Arc<Call>],
     plan: &Plan,
     inputs: &Inputs<'_, T>,
     out: &mut ViewMut<'_, T>,
     run: impl FnOnce(&RawArgs, &Layout, Option<&CudaSlice<u8>>) -> Result<R>,
 ) -> Result<R> {
-    kernels.check(plan)?;
+    kernels.check(plan, calls)?;
     let layout = kernels.layout(plan);
     kernels.device.bind()?;
     let stream = kernels.device.stream();

@@ -1,4 +1,4 @@
-//! Every environment variable that the JIT reads. Nothing else in `jit/` asks the environment.
+//! Every environment variable that the JIT and the tuner read. Nothing else in `jit/` and `tune/` asks the environment.
 //!
 //! | Variable | Meaning | Unset |
 //! |---|---|---|
@@ -6,12 +6,14 @@
 //! | `PROXYATTN_CACHE_DIR` | the cubin cache's directory | `XDG_CACHE_HOME/proxyattn`, else `HOME/.cache/proxyattn`, else no cache on disk |
 //! | `PROXYATTN_CACHE_MIB` | the cache's size in MiB; the least recently used cubins are deleted above it | `512` |
 //! | `PROXYATTN_JIT` | `allow`, or `deny`: a kernel that is not cached is an error, never a compilation | `allow` |
+//! | `PROXYATTN_TUNE` | `cached`: kernels run with the tiles that were measured; `off`: with the default ones | `cached` |
 //! | `CUDA_HOME`, `CUDA_PATH` | a CUDA toolkit to look for NVRTC in | not searched |
 //! | `VIRTUAL_ENV`, `CONDA_PREFIX` | an active Python environment to look for NVRTC's wheel in | not searched |
 //! | `XDG_CACHE_HOME`, `HOME` | where a user's caches live; relative paths are ignored | no cache on disk |
 //!
 //! An empty value counts as unset. [`JitOptions`](super::JitOptions) wins over all of them.
 
+use crate::tune::Tune;
 use crate::{Error, Result};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,16 +22,18 @@ pub(super) const NVRTC: &str = "PROXYATTN_NVRTC";
 pub(super) const CACHE_DIR: &str = "PROXYATTN_CACHE_DIR";
 pub(super) const CACHE_MIB: &str = "PROXYATTN_CACHE_MIB";
 pub(super) const JIT: &str = "PROXYATTN_JIT";
+const TUNE: &str = "PROXYATTN_TUNE";
 pub(super) const TOOLKITS: [&str; 2] = ["CUDA_HOME", "CUDA_PATH"];
 pub(super) const PYTHONS: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
 const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 const HOME: &str = "HOME";
 
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     NVRTC,
     CACHE_DIR,
     CACHE_MIB,
     JIT,
+    TUNE,
     TOOLKITS[0],
     TOOLKITS[1],
     PYTHONS[0],
@@ -84,6 +88,16 @@ impl Env {
         }
     }
 
+    pub(crate) fn tune(&self) -> Result<Tune> {
+        match self.text(TUNE).as_deref() {
+            None | Some("cached") => Ok(Tune::Cached),
+            Some("off") => Ok(Tune::Off),
+            Some(other) => {
+                Err(Error::Environment { variable: TUNE, expected: "`off` or `cached`", got: other.into() })
+            }
+        }
+    }
+
     pub(super) fn may_compile(&self) -> Result<bool> {
         match self.text(JIT).as_deref() {
             None | Some("allow") => Ok(true),
@@ -118,6 +132,10 @@ mod tests {
         }
         assert!(Env::default().may_compile().unwrap());
         assert!(!Env::of([(JIT, "deny")]).may_compile().unwrap());
+        assert_eq!(Env::default().tune().unwrap(), Tune::Cached);
+        assert_eq!(Env::of([(TUNE, "off")]).tune().unwrap(), Tune::Off);
+        let error = Env::of([(TUNE, "now")]).tune().unwrap_err();
+        assert_eq!(error.to_string(), "`PROXYATTN_TUNE`: expected `off` or `cached`, got `now`");
         let error = Env::of([(JIT, "never")]).may_compile().unwrap_err();
         assert_eq!(error.to_string(), "`PROXYATTN_JIT`: expected `allow` or `deny`, got `never`");
     }

@@ -9,6 +9,8 @@
 //!   asked for. Nothing of CUDA is linked.
 //! * What comes back is what was compiled, whether or not it could be stored or someone else was faster.
 //! * The key holds the compiler's version and build, so NVRTC has to be there even for a hit.
+//! * Every compilation is a `tracing` event of target `proxyattn::jit` and level INFO, `JitCompiled`, with the fields `unit`
+//!   (the program's name), `arch` and `seconds`: a server that has [warmed up](crate::Attention::warmup) may raise an alarm.
 //! * A missing compiler, an unknown GPU, a refused source: each is its own [`Error`]. The cache has
 //!   none: whatever its files do is counted ([`Jit::counters`]), logged, and otherwise ignored.
 
@@ -22,6 +24,7 @@ mod options;
 mod program;
 
 pub use cache::Counters;
+pub(crate) use cache::{acquire, create, publish};
 pub use compiler::{Compiler, Invocation};
 pub use cubin::{Cubin, KernelUsage};
 pub use env::Env;
@@ -100,6 +103,14 @@ impl Jit {
         cubin
     }
 
+    /// The compiler with its version and build, as it is part of the key of a program's cubin.
+    ///
+    /// # Errors
+    /// As [`cubin`](Self::cubin), but for the source.
+    pub(crate) fn compiler(&self, program: &Program, target: Target) -> Result<String> {
+        Ok(self.compiler.invocation(program, target)?.compiler)
+    }
+
     /// Forgets a cubin, in memory and on disk: for one that the driver refuses to load. The next
     /// [`cubin`](Self::cubin) compiles it again; if that is refused too, the cache is not to blame.
     pub fn discard(&self, program: &Program, target: Target) {
@@ -144,8 +155,14 @@ impl Jit {
         let begun = Instant::now();
         match self.compiler.compile(program, target) {
             Ok(cubin) => {
-                let millis = begun.elapsed().as_millis();
-                tracing::info!("compiled `{}` for {target} in {millis} ms", program.name);
+                let seconds = begun.elapsed().as_secs_f64();
+                tracing::info!(
+                    target: "proxyattn::jit",
+                    unit = %program.name,
+                    arch = %target,
+                    seconds,
+                    "JitCompiled"
+                );
                 self.cache.put(key, &cubin);
                 Ok(cubin)
             }

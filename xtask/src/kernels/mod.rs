@@ -1,5 +1,6 @@
 //! Compiles the kernels of every configuration for every architecture, and says what they take of a GPU.
 
+mod candidates;
 mod configurations;
 mod sass;
 mod wheels;
@@ -20,11 +21,12 @@ const TARGETS: &[(Arch, Target)] =
 /// give up fails: an advisory, a warning, a spill, a kernel that does not fit a multiprocessor, a matrix product without
 /// tensor cores. The newest compiler must take the same text.
 pub(crate) fn run(options: &[String]) -> Outcome {
-    let check = match options {
-        [] => false,
-        [option] if option == "--check" => true,
-        _ => return Err(format!("`kernels`: expected nothing or --check, got {}", options.join(" "))),
-    };
+    let given = |name: &str| options.iter().any(|option| option == name);
+    let (check, candidates) = (given("--check"), given("--candidates"));
+    if options.len() != usize::from(check) + usize::from(candidates) {
+        let got = options.join(" ");
+        return Err(format!("`kernels`: expected --check, --candidates, both or nothing, got {got}"));
+    }
     let nvrtc = open(&wheels::nvrtc(false)?)?;
     let nvdisasm = wheels::nvdisasm()?;
     println!("{} ({})\n", nvrtc.library().display(), wheels::NVRTC);
@@ -78,6 +80,9 @@ pub(crate) fn run(options: &[String]) -> Outcome {
                 }
             }
         }
+    }
+    if candidates {
+        candidates::run(&nvrtc, &mut faults)?;
     }
     if check {
         newest(&mut faults)?;

@@ -9,12 +9,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Held until dropped, or until the process dies.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 /// The lock, or `None` if someone else holds it for longer than `patience`.
-pub(super) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Lock>> {
+pub(crate) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Lock>> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]

@@ -22,6 +22,9 @@ mod store;
 pub use counters::Counters;
 pub(super) use counters::Tally;
 pub(super) use key::Key;
+pub(crate) use lock::acquire;
+pub(crate) use root::create;
+pub(crate) use store::publish;
 
 use super::Cubin;
 use std::fmt::Display;

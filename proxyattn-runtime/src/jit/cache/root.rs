@@ -24,7 +24,7 @@ pub(super) fn open(base: &Path) -> Result<PathBuf, String> {
 }
 
 /// Makes a directory and its parents for this user alone. One that is there is left as it is.
-pub(super) fn create(dir: &Path) -> io::Result<()> {
+pub(crate) fn create(dir: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -47,7 +47,7 @@ pub(super) fn is_ours(dir: &str, name: &str) -> bool {
 
 /// Writes a file whole or not at all: under a name of its own beside the final one, then renamed. Readers see
 /// the old file or the new one; of several writers the last wins.
-pub(super) fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     root::create(dir)?;

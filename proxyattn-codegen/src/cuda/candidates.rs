@@ -1,0 +1,189 @@
+//! Tiles that a tuner may choose between.
+//!
+//! A list is short because a model prunes it: what does not fit shared memory, what would spill, what leaves a
+//! multiprocessor idle, and what would need another text. So a candidate is a handful of `-D` on the text that there is.
+
+use super::features::Features;
+use super::sources::{self, Family};
+use super::{Entry, HopperTiles, Tiles, abi};
+use crate::{Arch, Spec};
+
+/// Values of some of a text's open constants, by name; those that are not named keep their defaults.
+pub type Constants = [(&'static str, u32)];
+
+/// What a tuner may choose between for one unit on one family of GPUs, beside the default tiles.
+///
+/// `#[proxy_attention]` writes these into the expansion, as [`candidates`] gives them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Candidates {
+    /// The family.
+    pub arch: Arch,
+    /// The [`Unit`](super::Unit).
+    pub unit: &'static str,
+    /// The choices; the default tiles are not among them.
+    pub choices: &'static [&'static Constants],
+}
+
+/// Registers that a thread may have.
+const THREAD_REGISTERS: u32 = 255;
+/// Registers of a multiprocessor.
+const REGISTERS: u32 = 64 << 10;
+/// What a thread holds beside accumulators and operands: addresses, counters, row maxima and sums. A portable kernel has
+/// been seen to do with this when it spills a few bytes around its loop, and to be the faster one.
+const OTHER_REGISTERS: u32 = 24;
+/// The largest shared memory of a CTA on a GPU that runs the portable kernels as its own: 8.0's. The runtime asks the
+/// device, which may have 99 KiB.
+const PORTABLE_BYTES: u32 = 163 * 1024;
+/// The shared memory of a multiprocessor that occupancy is counted on: the smallest there is.
+const RESIDENT_BYTES: u32 = 100 * 1024;
+/// Warps that hide one another's latencies on the four schedulers of a multiprocessor.
+const RESIDENT_WARPS: u32 = 4;
+
+/// The units of a configuration that have candidates on a family, in the order in which they run.
+pub fn tunable(spec: &Spec, arch: Arch) -> Vec<&'static str> {
+    let family = Family::of(spec, arch, &Tiles::portable(spec, None));
+    let names = sources::units(spec, family).into_iter().map(|(name, _)| name);
+    names.filter(|unit| !candidates(spec, arch, unit).is_empty()).collect()
+}
+
+/// The candidates for one unit, each as the constants that differ from the default ones; none for a unit that the
+/// configuration lacks, or that has no product in it.
+pub fn candidates(spec: &Spec, arch: Arch, unit: &str) -> Vec<Vec<(&'static str, u32)>> {
+    let default = Tiles::portable(spec, None);
+    let family = Family::of(spec, arch, &default);
+    let all = match unit {
+        "attend" if family.attend => hopper_attention(spec, &default, true),
+        "dense" if family.dense => hopper_attention(spec, &default, false),
+        "attend" if spec.is_dense() => Vec::new(),
+        "attend" | "dense" => portable_attention(spec, &default),
+        "score" if family.score => hopper_score(spec, &default),
+        // Where `score` has a unit of its own, what is left here is not worth a choice.
+        "scoring" if !family.score && !spec.is_dense() => ring(spec, &default),
+        _ => Vec::new(),
+    };
+    let sections = Features::of(spec, &default, family);
+    let scores = matches!(unit, "score" | "scoring");
+    let mut seen = vec![default];
+    all.into_iter()
+        .filter(|tiles| tiles.fit(spec) && !seen.contains(tiles) && (seen.push(*tiles), true).1)
+        // Only the scoring passes have sections that depend on tiles.
+        .filter(|tiles| !scores || Features::of(spec, tiles, family) == sections)
+        .map(|tiles| tiles.changed(&default))
+        .collect()
+}
+
+/// The kernels of one unit as they are launched with other tiles. The text stays that of [`emit`](super::emit), with the
+/// tiles' constants given by `-D`.
+///
+/// # Panics
+/// If `spec` breaks a rule, or the tiles do not fit it.
+pub fn retiled(spec: &Spec, arch: Arch, unit: &str, tiles: &Tiles) -> Vec<Entry> {
+    super::check(spec, tiles);
+    let family = Family::of(spec, arch, &Tiles::portable(spec, None));
+    abi::entries(spec, tiles, family).into_iter().filter(|entry| entry.unit == unit).collect()
+}
+
+/// The default's rows spread in other ways over heads and warps, and rings of tiles of keys.
+fn portable_attention(spec: &Spec, default: &Tiles) -> Vec<Tiles> {
+    let Tiles { heads, rows, .. } = *default;
+    // Narrow warps are twice as many; more heads of fewer rows read each key less often.
+    let shapes = [(heads, rows, 32), (heads, rows, 16), (2 * heads, rows / 2, 32), (2 * heads, rows / 2, 16)];
+    let mut found = Vec::new();
+    for (heads, rows, warp_rows) in shapes {
+        for keys in [32, 64] {
+            let with = |stages| Tiles { heads, rows, warp_rows, keys, stages, ..*default };
+            let deepest =
+                |bytes: u32| (2..=4).rev().map(with).find(|tiles| tiles.attend_bytes(spec) <= bytes);
+            // A ring that leaves room for a second CTA, one for a CTA alone, and one that consumer GPUs have no room for.
+            for bytes in [RESIDENT_BYTES / 2, RESIDENT_BYTES - 1024, PORTABLE_BYTES] {
+                found.extend(deepest(bytes).filter(|tiles| {
+                    tiles.fit(spec) && packs(spec, tiles.heads) && portable_fits(spec, tiles)
+                }));
+            }
+        }
+    }
+    found
+}
+
+/// Whether so many heads share a KV head's tiles without a remainder, as far as that is known.
+fn packs(spec: &Spec, heads: u32) -> bool {
+    let pinned = spec.heads.zip(spec.kv_heads).map(|(heads, kv_heads)| heads / kv_heads);
+    pinned.is_none_or(|ratio| ratio.is_multiple_of(heads))
+}
+
+/// Registers of a thread and occupancy of the portable attention kernels.
+fn portable_fits(spec: &Spec, tiles: &Tiles) -> bool {
+    let output = tiles.warp_rows * spec.head_dim / 32;
+    let scores = tiles.warp_rows * tiles.keys / 32;
+    // Rows of 64 are held; of wider ones a step's operands are.
+    let queries = if spec.head_dim == 64 { tiles.warp_rows } else { tiles.warp_rows / 4 };
+    let registers = output + scores + queries + OTHER_REGISTERS;
+    let (bytes, threads) = (tiles.attend_bytes(spec), tiles.threads());
+    let resident = (RESIDENT_BYTES / bytes).max(1).min(REGISTERS / (registers * threads).max(1));
+    registers <= THREAD_REGISTERS && bytes <= PORTABLE_BYTES && resident * threads / 32 >= RESIDENT_WARPS
+}
+
+/// The ring of the portable scoring passes, of which two CTAs share a multiprocessor.
+fn ring(spec: &Spec, default: &Tiles) -> Vec<Tiles> {
+    let shapes = [32, 64, 128].into_iter().flat_map(|keys| [2, 3, 4].map(|stages| (keys, stages)));
+    let tiles = shapes.map(|(ring_keys, ring_stages)| Tiles { ring_keys, ring_stages, ..*default });
+    let fits = |tiles: &Tiles| {
+        // Two rows of a quad for each of 32 samples, and the samples themselves.
+        let registers = tiles.ring_keys + spec.head_dim / 2 + OTHER_REGISTERS;
+        registers <= THREAD_REGISTERS && 2 * tiles.ring_bytes(spec) <= PORTABLE_BYTES
+    };
+    tiles.filter(fits).collect()
+}
+
+/// Consumers, stages and slots of the Hopper attention kernels.
+fn hopper_attention(spec: &Spec, default: &Tiles, lists: bool) -> Vec<Tiles> {
+    let mut found = Vec::new();
+    for (warpgroups, ping_pong) in [(2, 1), (2, 0), (3, 0)] {
+        for keys in [64, 128] {
+            for query_slots in [2, 1] {
+                let shape = HopperTiles { warpgroups, keys, query_slots, ping_pong, ..default.hopper };
+                let with = |stages| HopperTiles { stages, ..shape };
+                let fits = |tiles: &HopperTiles| tiles.fit(spec) && hopper_fits(spec, tiles, lists);
+                // Shared memory that is left over is of no use to anybody else: the deepest ring.
+                let deepest = (2..=6).rev().map(with).find(fits);
+                found.extend(deepest.map(|hopper| Tiles { hopper, ..*default }));
+            }
+        }
+    }
+    found
+}
+
+/// Registers of a consumer's thread: output, scores and weights live side by side.
+fn hopper_fits(spec: &Spec, tiles: &HopperTiles, lists: bool) -> bool {
+    let registers = spec.head_dim / 2 + tiles.keys / 2 + tiles.keys / 4 + OTHER_REGISTERS;
+    registers <= pool(tiles.warpgroups) && (!lists || packs(spec, tiles.heads(spec)))
+}
+
+/// Consumers and stages of the Hopper scoring pass.
+fn hopper_score(spec: &Spec, default: &Tiles) -> Vec<Tiles> {
+    let mut found = Vec::new();
+    for score_warpgroups in [2, 3, 4] {
+        for keys in [64u32, 128] {
+            let samples = spec.block.kv / spec.stride.kv;
+            // Scores, and two rows' maxima of each block.
+            let registers = keys / 2 + 2 * keys.div_ceil(samples) + OTHER_REGISTERS;
+            for score_stages in [2, 4] {
+                let hopper = HopperTiles { score_warpgroups, keys, score_stages, ..default.hopper };
+                if hopper.score(spec) && registers <= pool(score_warpgroups) {
+                    found.push(Tiles { hopper, ..*default });
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Registers of a consumer's thread: 384 threads share them as 40 + 2 · 232 to each 128, 512 as 32 + 3 · 160, 640 as
+/// 32 + 4 · 112.
+fn pool(warpgroups: u32) -> u32 {
+    match warpgroups {
+        2 => 232,
+        3 => 160,
+        _ => 112,
+    }
+}

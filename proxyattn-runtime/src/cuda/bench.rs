@@ -1,0 +1,268 @@
+//! A problem to measure kernels on: inputs in device memory, events around launches, and outputs to compare.
+
+use super::calls::Call;
+use super::workspace::Layout;
+use super::{Kernels, RawArgs, RawTensor, driver, failed};
+use crate::tune::Bucket;
+use crate::{Plan, Result, Stage};
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, result, sys::CUevent_flags};
+use half::{bf16, f16};
+use proxyattn_codegen::{Budget, Dtype, Rows};
+use std::sync::Arc;
+
+/// Random elements that every input is filled from, piece by piece: 32 MiB, longer than a head of 64K tokens.
+const POOL: usize = 1 << 24;
+/// How far the pieces of the pool are turned against each other, in elements: a multiple of 8 that does not divide it.
+const TURN: usize = 1_048_584;
+/// Inputs together are this many times as large as the L2 cache, so that no launch finds its own there.
+const ROTATION: u64 = 2;
+/// The most inputs there are.
+const SETS: u64 = 16;
+/// Bytes of an output that nobody has written: finite, and unlike any mean of the inputs.
+const POISON: u8 = 0x4b;
+/// An output is looked at in so many pieces of so many tokens, spread evenly.
+const PIECES: usize = 64;
+const PIECE_TOKENS: usize = 4096;
+
+/// A relative distance that rounding to 16 bits does not explain, of one token's output.
+const TOKEN: f32 = 0.04;
+
+/// Inputs, an output and a workspace.
+struct Set {
+    /// Held for their addresses in `args`.
+    _inputs: [CudaSlice<u8>; 3],
+    out: CudaSlice<u8>,
+    workspace: CudaSlice<u8>,
+    args: RawArgs,
+}
+
+/// A plan with inputs for it.
+pub(super) struct Bench<'a> {
+    kernels: &'a Kernels,
+    pub(super) plan: Plan,
+    layout: Layout,
+    sets: Vec<Set>,
+    turn: usize,
+}
+
+impl<'a> Bench<'a> {
+    /// Allocates and fills.
+    pub(super) fn new(kernels: &'a Kernels, plan: &Plan) -> Result<Self> {
+        kernels.check(plan, &kernels.default)?;
+        kernels.device.bind()?;
+        let stream = kernels.device.stream();
+        let layout = kernels.layout(plan);
+        let pool = stream.clone_htod(&pool(kernels.spec.dtype)).map_err(failed("copying to the device"))?;
+        let problem = plan.problem();
+        let row = kernels.spec.head_dim as usize * 2;
+        let [q, k] = [(problem.heads, problem.q_len), (problem.kv_heads, problem.kv_len)]
+            .map(|(heads, tokens)| problem.batch * heads * tokens * row);
+        let bytes = 2 * (q as u64 + k as u64) + layout.bytes();
+        let count = (ROTATION * kernels.device.l2_bytes()).div_ceil(bytes).clamp(1, SETS);
+        let set = |i: u64| Set::new(kernels, plan, &layout, &pool, [q, k, k], i as usize);
+        let sets = (0..count).map(set).collect::<Result<_>>()?;
+        Ok(Self { kernels, plan: *plan, layout, sets, turn: 0 })
+    }
+
+    /// Fills every workspace with what `attend` reads, by the default kernels.
+    pub(super) fn prepare(&mut self) -> Result<()> {
+        for i in 0..self.sets.len() {
+            self.run(i, &self.kernels.default)?;
+        }
+        self.wait()
+    }
+
+    /// Milliseconds of one launch of `calls`, on the next inputs.
+    pub(super) fn time(&mut self, calls: &[Arc<Call>]) -> Result<f32> {
+        let stream = self.kernels.device.stream();
+        self.turn = (self.turn + 1) % self.sets.len();
+        let set = &self.sets[self.turn];
+        for (i, buffer) in self.kernels.module.buffers.iter().enumerate() {
+            let range = self.layout.range(i);
+            if buffer.dims.is_empty() && !range.is_empty() {
+                // SAFETY: the word lies in the set's workspace.
+                unsafe {
+                    result::memset_d8_async(set.args.workspace + range.start, 0, 4, stream.cu_stream())
+                }
+                .map_err(failed("cuMemsetD8Async"))?;
+            }
+        }
+        let event = || stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
+        let [begin, end] = [event(), event()];
+        let (begin, end) = (begin.map_err(failed("cuEventCreate"))?, end.map_err(failed("cuEventCreate"))?);
+        begin.record(stream).map_err(failed("cuEventRecord"))?;
+        self.launch(set, calls, Stage::ALL)?;
+        end.record(stream).map_err(failed("cuEventRecord"))?;
+        end.synchronize().map_err(failed("cuEventSynchronize"))?;
+        let mut ms = 0.0;
+        // SAFETY: both events are of this context and have been recorded.
+        unsafe { driver::event_elapsed()?(&mut ms, begin.cu_event(), end.cu_event()) }
+            .result()
+            .map_err(failed("cuEventElapsedTime"))?;
+        Ok(ms)
+    }
+
+    /// What the whole pipeline gives with `calls` in it, on the first inputs: pieces of the output.
+    pub(super) fn output(&mut self, calls: &[Arc<Call>]) -> Result<Vec<u8>> {
+        let stream = self.kernels.device.stream();
+        let out = &self.sets[0].out;
+        // SAFETY: the output is as long as it says, and nothing else uses it.
+        unsafe {
+            result::memset_d8_async(self.sets[0].args.out.address, POISON, out.len(), stream.cu_stream())
+        }
+        .map_err(failed("cuMemsetD8Async"))?;
+        self.run(0, calls)?;
+        let out = &self.sets[0].out;
+        let row = self.kernels.spec.head_dim as usize * 2;
+        let tokens = out.len() / row;
+        let pieces = tokens.div_ceil(PIECE_TOKENS).min(PIECES);
+        let mut sample = Vec::new();
+        for piece in 0..pieces {
+            let from = (tokens.saturating_sub(PIECE_TOKENS) * piece).checked_div(pieces - 1).unwrap_or(0);
+            let to = (from + PIECE_TOKENS).min(tokens);
+            let copy = stream.clone_dtoh(&out.slice(from * row..to * row));
+            sample.extend(copy.map_err(failed("cuMemcpyDtoHAsync"))?);
+        }
+        self.wait()?;
+        Ok(sample)
+    }
+
+    /// How many of the tokens of two outputs differ by more than rounding, as a share, and the largest relative distance.
+    pub(super) fn compare(&self, expected: &[u8], got: &[u8]) -> (f64, f32) {
+        let dtype = self.kernels.spec.dtype;
+        let number = |bytes: &[u8]| match dtype {
+            Dtype::F16 => f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
+            _ => bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
+        };
+        let row = self.kernels.spec.head_dim as usize * 2;
+        let (mut differ, mut worst) = (0usize, 0.0f32);
+        for (expected, got) in expected.chunks_exact(row).zip(got.chunks_exact(row)) {
+            if expected == got {
+                continue;
+            }
+            let (mut distance, mut norm) = (0.0f32, 0.0f32);
+            for (a, b) in expected.chunks_exact(2).map(number).zip(got.chunks_exact(2).map(number)) {
+                distance += (a - b) * (a - b);
+                norm += a * a;
+            }
+            let relative = (distance / norm.max(f32::MIN_POSITIVE)).sqrt();
+            let relative = if relative.is_finite() { relative } else { f32::INFINITY };
+            worst = worst.max(relative);
+            differ += usize::from(relative > TOKEN);
+        }
+        (differ as f64 / (expected.len() / row).max(1) as f64, worst)
+    }
+
+    /// The whole pipeline. Random inputs have no concentrated mass for a dynamic budget to find, so what it measured is
+    /// replaced by what the bucket keeps.
+    fn run(&mut self, set: usize, calls: &[Arc<Call>]) -> Result<()> {
+        let counts = self.counts();
+        self.launch(&self.sets[set], calls, &[Stage::Pool, Stage::Score, Stage::Budget])?;
+        if let Some(counts) = counts {
+            let range = self.kernels.range(&self.layout, "measured");
+            let mut measured = self.sets[set].workspace.slice_mut(range.start as usize..range.end as usize);
+            let stream = self.kernels.device.stream();
+            stream.memcpy_htod(&counts, &mut measured).map_err(failed("cuMemcpyHtoDAsync"))?;
+        }
+        self.launch(&self.sets[set], calls, &[Stage::Select, Stage::Attend])
+    }
+
+    /// Blocks of each head, where the budget is dynamic: those of the bucket, more for some heads than for others.
+    fn counts(&self) -> Option<Vec<u8>> {
+        let Budget::Dynamic { rows, .. } = self.kernels.spec.budget else { return None };
+        if self.plan.is_dense() {
+            return None;
+        }
+        // A constant count is a larger share of the shorter rows: for small shares, twice as large on average.
+        let halved = rows == Rows::Absolute && self.kernels.spec.causal;
+        let share = Bucket::of(&self.plan).share() / if halved { 2.0 } else { 1.0 };
+        let (blocks, problem) = (self.plan.geometry().blocks(), self.plan.problem());
+        let count = |head: usize| {
+            let spread = [0.7, 0.9, 1.1, 1.3][head % 4];
+            ((blocks as f64 * share * spread).ceil() as u32).clamp(1, blocks as u32)
+        };
+        Some((0..problem.batch * problem.heads).flat_map(|head| count(head).to_ne_bytes()).collect())
+    }
+
+    fn launch(&self, set: &Set, calls: &[Arc<Call>], stages: &[Stage]) -> Result<()> {
+        let stream = self.kernels.device.stream().cu_stream();
+        // SAFETY: the set's tensors and workspace were made for the plan, and are used on this stream alone.
+        unsafe { self.kernels.launch(calls, &self.plan, &self.layout, &set.args, stream, stages) }
+    }
+
+    fn wait(&self) -> Result<()> {
+        self.kernels.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))
+    }
+}
+
+impl Set {
+    fn new(
+        kernels: &Kernels,
+        plan: &Plan,
+        layout: &Layout,
+        pool: &CudaSlice<u8>,
+        inputs: [usize; 3],
+        turn: usize,
+    ) -> Result<Self> {
+        let stream = kernels.device.stream();
+        // SAFETY: inputs are filled below, the workspace and the output are written before they are read.
+        let alloc =
+            |bytes: usize| unsafe { stream.alloc::<u8>(bytes) }.map_err(failed("allocating for tuning"));
+        let [q, k, v] = inputs;
+        let mut inputs = [alloc(q)?, alloc(k)?, alloc(v)?];
+        let out = alloc(q)?;
+        let workspace = alloc(layout.bytes().max(1) as usize)?;
+        for (i, input) in inputs.iter_mut().enumerate() {
+            fill(stream, input, pool, (3 * turn + i) * TURN * 5)?;
+        }
+        let (problem, dim) = (plan.problem(), i64::from(kernels.spec.head_dim));
+        let tensor = |slice: &CudaSlice<u8>, heads: usize, tokens: usize| {
+            let (heads, tokens) = (heads as i64, tokens as i64);
+            // Everything is on one stream, whose order is enough.
+            RawTensor {
+                address: slice.device_ptr(stream).0,
+                strides: [heads * tokens * dim, tokens * dim, dim],
+            }
+        };
+        let [q, k, v] = &inputs;
+        let args = RawArgs {
+            q: tensor(q, problem.heads, problem.q_len),
+            k: tensor(k, problem.kv_heads, problem.kv_len),
+            v: tensor(v, problem.kv_heads, problem.kv_len),
+            out: tensor(&out, problem.heads, problem.q_len),
+            workspace: workspace.device_ptr(stream).0,
+            workspace_bytes: layout.bytes(),
+        };
+        args.check(layout.bytes(), kernels.maps(plan))?;
+        Ok(Self { _inputs: inputs, out, workspace, args })
+    }
+}
+
+/// Copies the pool as often as it takes, each time from another place on.
+fn fill(stream: &Arc<CudaStream>, to: &mut CudaSlice<u8>, pool: &CudaSlice<u8>, turn: usize) -> Result<()> {
+    let (mut at, mut from) = (0, turn % POOL * 2);
+    while at < to.len() {
+        let bytes = (to.len() - at).min(pool.len() - from);
+        let copied = stream.memcpy_dtod(&pool.slice(from..from + bytes), &mut to.slice_mut(at..at + bytes));
+        copied.map_err(failed("cuMemcpyDtoDAsync"))?;
+        at += bytes;
+        from = (from + bytes + 2 * TURN) % pool.len();
+    }
+    Ok(())
+}
+
+/// Uniform numbers of unit variance.
+fn pool(dtype: Dtype) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let number = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let number = ((state >> 40) as f32 / (1 << 24) as f32 - 0.5) * 12f32.sqrt();
+        match dtype {
+            Dtype::F16 => f16::from_f32(number).to_le_bytes(),
+            _ => bf16::from_f32(number).to_le_bytes(),
+        }
+    };
+    std::iter::repeat_with(number).take(POOL).flatten().collect()
+}

@@ -1,0 +1,83 @@
+//! Which variant of each kernel a bucket runs: settled when records are read, so that a launch only counts to its bucket.
+
+use super::calls::Call;
+use crate::Plan;
+use crate::tune::{Bucket, Tuned};
+use core::ops::Deref;
+use std::sync::Arc;
+
+/// A unit's kernels with the tiles of a record.
+pub(super) struct Variant {
+    pub(super) bucket: Bucket,
+    pub(super) calls: Vec<Arc<Call>>,
+}
+
+/// Every kernel for each bucket; none where nothing is tuned.
+#[derive(Default)]
+pub(super) struct Pipelines {
+    buckets: Vec<Pipeline>,
+    /// The records behind them.
+    pub(super) told: Tuned,
+}
+
+struct Pipeline {
+    calls: Vec<Arc<Call>>,
+    /// Heads to a KV head have to be a multiple of each of these, or warps would be idle that are not with the default
+    /// tiles.
+    packs: Vec<u32>,
+}
+
+impl Pipelines {
+    /// The default kernels, with each unit that has variants replaced by that of the nearest bucket.
+    pub(super) fn new(default: &[Arc<Call>], variants: &[Variant], told: Tuned) -> Self {
+        let nearest = |bucket: Bucket, call: &Arc<Call>| {
+            let of_unit = variants.iter().filter(|v| v.calls[0].entry.unit == call.entry.unit);
+            // Density is a matter of lists, which `attend` alone has.
+            let lists = call.entry.unit == "attend";
+            let nearest = of_unit.min_by_key(|v| (v.bucket.distance(bucket, lists), v.bucket.tokens))?;
+            nearest.calls.iter().find(|other| other.entry.name == call.entry.name).cloned()
+        };
+        let pipeline = |bucket| {
+            let calls: Vec<_> =
+                default.iter().map(|call| nearest(bucket, call).unwrap_or_else(|| call.clone())).collect();
+            let pairs =
+                calls.iter().zip(default).map(|(call, default)| (call.entry.pack(), default.entry.pack()));
+            let packs = pairs.filter(|(pack, default)| pack > default).map(|(pack, _)| pack).collect();
+            Pipeline { calls, packs }
+        };
+        let buckets = if variants.is_empty() { Vec::new() } else { Bucket::all().map(pipeline).collect() };
+        Self { buckets, told }
+    }
+
+    fn of(&self, plan: &Plan) -> Option<&Pipeline> {
+        let heads = plan.problem().heads_per_kv();
+        let pipeline = self.buckets.get(Bucket::of(plan).index())?;
+        pipeline.packs.iter().all(|&pack| heads.is_multiple_of(pack as usize)).then_some(pipeline)
+    }
+}
+
+/// The kernels of a plan: those of its bucket, or the default ones.
+pub(super) enum Picked<'a> {
+    Tuned(Arc<Pipelines>, usize),
+    Default(&'a [Arc<Call>]),
+}
+
+impl<'a> Picked<'a> {
+    pub(super) fn new(pipelines: Arc<Pipelines>, plan: &Plan, default: &'a [Arc<Call>]) -> Self {
+        match pipelines.of(plan).is_some() {
+            true => Self::Tuned(pipelines, Bucket::of(plan).index()),
+            false => Self::Default(default),
+        }
+    }
+}
+
+impl Deref for Picked<'_> {
+    type Target = [Arc<Call>];
+
+    fn deref(&self) -> &[Arc<Call>] {
+        match self {
+            Self::Tuned(pipelines, bucket) => &pipelines.buckets[*bucket].calls,
+            Self::Default(calls) => calls,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! From records to variants: which count here, and their kernels.
+
+use super::Kernels;
+use super::kernels::side_by_side;
+use super::pipelines::{Pipelines, Variant};
+use crate::Result;
+use crate::jit::Jit;
+use crate::tune::{
+    Choice, Constant, Found, Machine, Record, Scope, Source, Store, Tuned, constants, shipped,
+};
+use proxyattn_codegen::cuda::Constants;
+use std::fmt::Write;
+
+/// Records that count here, each with whose it is, and what is refused.
+pub(super) struct Recorded {
+    pub(super) records: Vec<(Record, Source)>,
+    pub(super) refused: Vec<String>,
+}
+
+impl Kernels {
+    /// The choices for a unit of this family, without the default tiles.
+    pub(super) fn choices(&self, unit: &str) -> &'static [&'static Constants] {
+        let table = self.candidates.iter().find(|table| table.arch == self.arch && table.unit == unit);
+        table.map_or(&[], |table| table.choices)
+    }
+
+    /// What records have to be made for to count here.
+    pub(super) fn scope(&self) -> Result<Scope> {
+        let target = self.device.target(self.arch);
+        let program = self.program(&self.module.units[0], &[]);
+        let machine = Machine {
+            gpu: self.device.name().to_owned(),
+            multiprocessors: self.device.multiprocessors(),
+            driver: self.device.driver().to_owned(),
+            nvrtc: Jit::global()?.compiler(&program, target)?,
+        };
+        let mut spec = format!("{:?}\n{}\n", self.spec, self.arch);
+        for unit in &self.module.units {
+            spec.push_str(&unit.source());
+        }
+        let mut candidates = String::new();
+        for table in self.candidates.iter().filter(|table| table.arch == self.arch) {
+            let _ = writeln!(candidates, "{} {:?}", table.unit, table.choices);
+        }
+        let hash = |text: &str| blake3::hash(text.as_bytes()).to_hex().to_string();
+        Ok(Scope { machine, spec: hash(&spec), candidates: hash(&candidates) })
+    }
+
+    /// The records that count here: this machine's and, for buckets that it lacks, shipped ones. `newer` wins over both.
+    pub(super) fn recorded(&self, newer: &[Record]) -> Result<Recorded> {
+        if self.candidates.iter().all(|table| table.arch != self.arch) {
+            return Ok(Recorded { records: Vec::new(), refused: Vec::new() });
+        }
+        let scope = self.scope()?;
+        let mut own = match Jit::global()?.cache_dir() {
+            Some(root) => Store::new(root).read(&scope.spec),
+            None => Found::default(),
+        };
+        own.records.extend_from_slice(newer);
+        for refused in &own.refused {
+            tracing::warn!("tuning record: {refused}");
+        }
+        let shipped = shipped();
+        let mut records: Vec<(Record, Source)> =
+            own.for_scope(&scope, false).into_iter().map(|r| (r.clone(), Source::Measured)).collect();
+        for record in shipped.for_scope(&scope, true) {
+            let known =
+                |(own, _): &(Record, Source)| (&own.unit, own.bucket) == (&record.unit, record.bucket);
+            if !records.iter().any(known) {
+                records.push((record.clone(), Source::Shipped));
+            }
+        }
+        Ok(Recorded { records, refused: own.refused })
+    }
+
+    /// Loads what the records name, and launches it from now on. A record whose kernels cannot be loaded is told, and its
+    /// bucket does without.
+    pub(super) fn adopt(&self, recorded: &Recorded) {
+        let mut told = Tuned { refused: recorded.refused.clone(), ..Tuned::default() };
+        // The kernels of each unit and choice once, however many buckets run them.
+        let mut wanted: Vec<(&str, &[Constant])> = Vec::new();
+        for (record, _) in &recorded.records {
+            if !wanted.contains(&(&record.unit, &record.winner)) {
+                wanted.push((&record.unit, &record.winner));
+            }
+        }
+        let loaded = side_by_side(&wanted, |&(unit, winner)| {
+            let known = self.choices(unit).iter().find(|choice| constants(choice) == winner);
+            let choice: &Constants = match known {
+                Some(choice) => choice,
+                None if winner.is_empty() => &[],
+                None => return Err("it names no candidate".to_owned()),
+            };
+            let text = self.module.units.iter().find(|known| known.name == unit);
+            let text = text.ok_or_else(|| "it names no unit".to_owned())?;
+            if choice.is_empty() {
+                return Ok(self.default.iter().filter(|call| call.entry.unit == unit).cloned().collect());
+            }
+            self.load_unit(text, choice).map_err(|error| error.to_string())
+        });
+        let mut variants = Vec::new();
+        for (record, source) in &recorded.records {
+            let place = wanted.iter().position(|wanted| *wanted == (&*record.unit, &*record.winner));
+            match &loaded[place.unwrap_or_else(|| unreachable!("it was just put there"))] {
+                Ok(calls) => {
+                    variants.push(Variant { bucket: record.bucket, calls: calls.clone() });
+                    told.choices.push(Choice {
+                        unit: record.unit.clone(),
+                        bucket: record.bucket,
+                        constants: record.winner.clone(),
+                        source: *source,
+                    });
+                }
+                Err(why) => {
+                    let what = format!("`{}` for {}: {why}; it is not used", record.unit, record.bucket);
+                    tracing::warn!("tuning record of `{}`: {what}", self.name);
+                    told.refused.push(what);
+                }
+            }
+        }
+        self.replace(Pipelines::new(&self.default, &variants, told));
+    }
+}

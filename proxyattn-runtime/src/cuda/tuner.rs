@@ -1,0 +1,258 @@
+//! Measuring candidates on the GPU, and making ready for traffic.
+
+use super::bench::Bench;
+use super::calls::Call;
+use super::kernels::side_by_side;
+use super::{Kernels, failed};
+use crate::jit::Jit;
+use crate::tune::{
+    Bucket, Constant, Lane, Measurement, Outcome, Progress, Record, Scope, Store, TuneReport, constants,
+    contest,
+};
+use crate::{Error, Plan, Problem, Result};
+use proxyattn_codegen::cuda::{Constants, Unit};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The share of tokens that may come out otherwise where scores are rounded in another order: blocks that tie change
+/// places. Attention over given lists has no such excuse.
+const SWAPPED: f64 = 0.02;
+
+/// Tokens that kernels are launched on to have been launched.
+const WARM_TOKENS: usize = 4096;
+
+/// A candidate on its way.
+struct Candidate {
+    constants: Vec<Constant>,
+    seconds: f64,
+    calls: Result<Vec<Arc<Call>>>,
+}
+
+impl Kernels {
+    /// Measures the units that these problems run, stores what won, and uses it from then on. With `missing`, only what
+    /// has no record.
+    pub(crate) fn tune(
+        &self,
+        problems: &[Problem],
+        limit: Duration,
+        missing: bool,
+        progress: &mut dyn FnMut(&Progress<'_>),
+    ) -> Result<TuneReport> {
+        let begun = Instant::now();
+        let late = || begun.elapsed() >= limit;
+        let scope = self.scope()?;
+        let recorded = self.recorded(&[])?;
+        let known: Vec<_> =
+            recorded.records.iter().map(|(record, _)| (record.unit.clone(), record.bucket)).collect();
+        let (mut tuned, mut skipped, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+        for problem in problems {
+            let plan = Plan::new(&self.spec, problem)?;
+            let bucket = Bucket::of(&plan);
+            let runs = |unit: &&Unit| {
+                (unit.name == "dense") == plan.is_dense() && !self.choices(unit.name).is_empty()
+            };
+            let mut units: Vec<_> = self.module.units.iter().filter(runs).collect();
+            units.retain(|unit| {
+                let place = (unit.name.to_owned(), bucket);
+                let done = seen.contains(&place) || (missing && known.contains(&place));
+                seen.push(place);
+                !done
+            });
+            if units.is_empty() {
+                continue;
+            }
+            if late() {
+                skipped.extend(units.iter().map(|unit| (unit.name.to_owned(), bucket)));
+                continue;
+            }
+            let mut bench = Bench::new(self, &plan)?;
+            for unit in units {
+                match self.measure(&mut bench, unit, &scope, &late, progress)? {
+                    Some(record) => {
+                        progress(&Progress::Done { record: &record });
+                        tuned.push(record);
+                    }
+                    None => skipped.push((unit.name.to_owned(), bucket)),
+                }
+            }
+        }
+        let (stored_in, store_trouble) = if tuned.is_empty() { (None, None) } else { keep(&scope, &tuned) };
+        if !tuned.is_empty() {
+            self.adopt(&self.recorded(&tuned)?);
+        }
+        let (machine, refused) = (scope.machine, recorded.refused);
+        let seconds = begun.elapsed().as_secs_f64();
+        Ok(TuneReport { machine, tuned, skipped, refused, stored_in, store_trouble, seconds })
+    }
+
+    /// One unit's contest; `None` if there was no time for a round.
+    fn measure(
+        &self,
+        bench: &mut Bench<'_>,
+        unit: &Unit,
+        scope: &Scope,
+        late: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(&Progress<'_>),
+    ) -> Result<Option<Record>> {
+        let (bucket, problem) = (Bucket::of(&bench.plan), *bench.plan.problem());
+        let choices = self.choices(unit.name);
+        progress(&Progress::Unit { unit: unit.name, bucket, candidates: choices.len() + 1 });
+        let all: Vec<&Constants> = [&[][..]].into_iter().chain(choices.iter().copied()).collect();
+        let candidates = side_by_side(&all, |choice| self.candidate(unit, choice, &problem));
+
+        // Without leave to compile nothing would be measured, and the record would say that nothing is faster.
+        let mut failed = candidates.iter().filter_map(|candidate| candidate.calls.as_ref().err());
+        if let Some(denied) = failed.find(|error| matches!(error, Error::JitDenied { .. })) {
+            return Err(denied.clone());
+        }
+
+        let own = |calls: &[Arc<Call>]| -> Vec<Arc<Call>> {
+            let mine =
+                |call: &Arc<Call>| calls.iter().find(|other| other.entry.name == call.entry.name).cloned();
+            self.default.iter().map(|call| mine(call).unwrap_or_else(|| call.clone())).collect()
+        };
+        bench.prepare()?;
+        let expected = bench.output(&self.default)?;
+        let mut lanes = Vec::new();
+        for candidate in &candidates {
+            let mut lane = Lane::default();
+            match &candidate.calls {
+                Err(error) => lane.outcome = Some(Outcome::Failed { why: error.to_string() }),
+                Ok(_) if candidate.constants.is_empty() => {}
+                Ok(_) if late() => return Ok(None),
+                Ok(calls) => match bench.output(&own(calls)) {
+                    Ok(got) => lane.outcome = self.judge(bench, unit, &expected, &got),
+                    Err(error) => lane.outcome = Some(Outcome::Failed { why: error.to_string() }),
+                },
+            }
+            let failed = match &lane.outcome {
+                Some(Outcome::Failed { why } | Outcome::Wrong { why }) => Some(why.as_str()),
+                _ => None,
+            };
+            progress(&Progress::Ready {
+                constants: &candidate.constants,
+                seconds: candidate.seconds,
+                failed,
+            });
+            lanes.push(lane);
+        }
+        bench.prepare()?;
+        let calls: Vec<&[Arc<Call>]> =
+            candidates.iter().map(|c| c.calls.as_ref().map_or(&[][..], Vec::as_slice)).collect();
+        let won = contest(
+            &mut lanes,
+            |lane| bench.time(calls[lane]),
+            late,
+            |standing| {
+                progress(&Progress::Round {
+                    round: standing.round,
+                    left: standing.left,
+                    best_ms: standing.best_ms,
+                    default_ms: standing.default_ms,
+                });
+            },
+        )?;
+        let Some((winner, default_ms, winner_ms)) = won else { return Ok(None) };
+        let measurement = |(lane, candidate): (Lane, &Candidate)| Measurement {
+            constants: candidate.constants.clone(),
+            rounds: lane.rounds,
+            outcome: lane.outcome.unwrap_or(Outcome::Lost),
+        };
+        Ok(Some(Record {
+            scope: scope.clone(),
+            arch: self.arch.to_string(),
+            unit: unit.name.to_owned(),
+            bucket,
+            problem,
+            default_ms,
+            winner_ms,
+            winner: candidates[winner].constants.clone(),
+            measurements: lanes.into_iter().zip(&candidates).map(measurement).collect(),
+        }))
+    }
+
+    /// Compiles and loads a candidate. What cannot be is no error.
+    fn candidate(&self, unit: &Unit, choice: &Constants, problem: &Problem) -> Candidate {
+        let begun = Instant::now();
+        let calls = if choice.is_empty() {
+            Ok(self.default.iter().filter(|call| call.entry.unit == unit.name).cloned().collect())
+        } else {
+            self.load_unit(unit, choice)
+        };
+        let heads = problem.heads_per_kv();
+        let calls = calls.and_then(|calls: Vec<Arc<Call>>| {
+            let default = |call: &Call| self.default.iter().find(|other| other.entry.name == call.entry.name);
+            let idle = |call: &&Arc<Call>| {
+                let (pack, usual) = (call.entry.pack(), default(call).map_or(1, |call| call.entry.pack()));
+                pack > usual && !heads.is_multiple_of(pack as usize)
+            };
+            match calls.iter().find(idle) {
+                None => Ok(calls),
+                Some(call) => Err(Error::Unavailable {
+                    what: format!("`{}` with {choice:?}", call.entry.name),
+                    why: format!(
+                        "{} heads of a CTA do not divide {heads} heads to a KV head",
+                        call.entry.pack()
+                    ),
+                    help: "the default tiles run with any".into(),
+                }),
+            }
+        });
+        Candidate { constants: constants(choice), seconds: begun.elapsed().as_secs_f64(), calls }
+    }
+
+    /// Why an output is not the default's, if it is not.
+    fn judge(&self, bench: &Bench<'_>, unit: &Unit, expected: &[u8], got: &[u8]) -> Option<Outcome> {
+        let allowed = if matches!(unit.name, "score" | "scoring") { SWAPPED } else { 0.0 };
+        let (share, worst) = bench.compare(expected, got);
+        (share > allowed).then(|| Outcome::Wrong {
+            why: format!(
+                "{:.2}% of the tokens differ from the default tiles' output, by up to {worst:.1e}: expected at most {:.0}%",
+                100.0 * share,
+                100.0 * allowed
+            ),
+        })
+    }
+
+    /// Launches once what these problems will launch, on a short context, and reserves the workspace of the largest.
+    pub(crate) fn warmup(&self, problems: &[Problem]) -> Result<()> {
+        let mut bytes = 0;
+        for problem in problems {
+            let plan = Plan::new(&self.spec, problem)?;
+            let calls = self.pick(&plan);
+            self.check(&plan, &calls)?;
+            bytes = bytes.max(self.layout(&plan).bytes());
+            let mut short = *problem;
+            while short.kv_len > WARM_TOKENS {
+                let half =
+                    Problem { q_len: short.q_len.min(short.kv_len / 2), kv_len: short.kv_len / 2, ..short };
+                if Plan::new(&self.spec, &half)?.is_dense() != plan.is_dense() {
+                    break;
+                }
+                short = half;
+            }
+            let short = Plan::new(&self.spec, &Problem { batch: 1, ..short })?;
+            Bench::new(self, &short)?.output(&calls)?;
+        }
+        self.device.bind()?;
+        let mut held = self.workspace.lock().unwrap_or_else(PoisonError::into_inner);
+        held.reserve(self.device.stream(), bytes)?;
+        self.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))
+    }
+}
+
+/// Stores records; where, or why not.
+fn keep(scope: &Scope, records: &[Record]) -> (Option<std::path::PathBuf>, Option<String>) {
+    let stored =
+        Jit::global().map_err(|error: Error| error.to_string()).and_then(|jit| match jit.cache_dir() {
+            Some(root) => Store::new(root).append(&scope.spec, records).map_err(|error| error.to_string()),
+            None => Err(jit.trouble().unwrap_or_default()),
+        });
+    match stored {
+        Ok(path) => (Some(path), None),
+        Err(why) => {
+            tracing::warn!("tuning records are not stored: {why}");
+            (None, Some(why))
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What was measured, as it is kept.
+//!
+//! ```text
+//! {"checksum":"<BLAKE3 of the record's text, 64 digits>","record":{…}}
+//! ```
+
+use super::Bucket;
+use crate::Problem;
+use serde::{Deserialize, Serialize};
+
+/// The GPU and the software that kernels were measured on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// The GPU's name, as the driver has it.
+    pub gpu: String,
+    /// Its multiprocessors.
+    pub multiprocessors: u64,
+    /// The driver: the CUDA version that it speaks and, on Linux, its own.
+    pub driver: String,
+    /// The compiler's version and build.
+    pub nvrtc: String,
+}
+
+/// What a record counts for: everything that decides which tiles there are and how fast they run, but for the shape.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scope {
+    /// Where it was measured.
+    pub machine: Machine,
+    /// BLAKE3 of the configuration and of the kernels' text, in hexadecimal.
+    pub spec: String,
+    /// BLAKE3 of the candidates, in hexadecimal.
+    pub candidates: String,
+}
+
+impl Scope {
+    /// What keeps a record of this scope from being used in another; `None` if nothing does. A reviewed record may come
+    /// from another driver and NVRTC.
+    pub fn differs(&self, other: &Scope, reviewed: bool) -> Option<String> {
+        let (mine, theirs) = (&self.machine, &other.machine);
+        let multiprocessors = [mine, theirs].map(|machine| machine.multiprocessors.to_string());
+        let fields = [
+            ("spec", &self.spec, &other.spec, true),
+            ("candidates", &self.candidates, &other.candidates, true),
+            ("GPU", &mine.gpu, &theirs.gpu, true),
+            ("multiprocessors", &multiprocessors[0], &multiprocessors[1], true),
+            ("driver", &mine.driver, &theirs.driver, !reviewed),
+            ("NVRTC", &mine.nvrtc, &theirs.nvrtc, !reviewed),
+        ];
+        let (name, mine, theirs, _) =
+            fields.into_iter().find(|(_, mine, theirs, counts)| *counts && mine != theirs)?;
+        Some(format!("made for {name} `{mine}`, and this is `{theirs}`"))
+    }
+}
+
+/// A constant of the text, and its value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Constant {
+    /// The macro.
+    pub name: String,
+    /// What it stands for.
+    pub value: u32,
+}
+
+impl core::fmt::Display for Constant {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}={}", self.name, self.value)
+    }
+}
+
+/// A candidate's constants, owned.
+pub(crate) fn constants(choice: &[(&'static str, u32)]) -> Vec<Constant> {
+    choice.iter().map(|&(name, value)| Constant { name: name.into(), value }).collect()
+}
+
+/// How it went for one choice of tiles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is used from now on.
+    Won,
+    /// It came to the last round, and was not faster by enough.
+    Lost,
+    /// Others were faster.
+    Eliminated {
+        /// In this round, counted from 0.
+        round: usize,
+    },
+    /// It does not fit this GPU or these heads, does not compile, or cannot be launched.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// Its output is not the default's.
+    Wrong {
+        /// How far it is.
+        why: String,
+    },
+}
+
+/// One choice of tiles, and every time that was taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measurement {
+    /// The constants that differ from the default tiles'; none for these.
+    pub constants: Vec<Constant>,
+    /// Milliseconds of each launch, for each round.
+    pub rounds: Vec<Vec<f32>>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What one unit was measured to run fastest with, in one bucket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// What it counts for.
+    pub scope: Scope,
+    /// The family of kernels: `sm_80` or `sm_90a`.
+    pub arch: String,
+    /// The translation unit.
+    pub unit: String,
+    /// The problems that it speaks for.
+    pub bucket: Bucket,
+    /// The one that was measured.
+    pub problem: Problem,
+    /// Median of the default tiles in the last round, in milliseconds.
+    pub default_ms: f32,
+    /// Median of the winner there.
+    pub winner_ms: f32,
+    /// The winner's constants; none if the default tiles won.
+    pub winner: Vec<Constant>,
+    /// Everything that was measured, the default tiles first.
+    pub measurements: Vec<Measurement>,
+}
+
+const OPEN: &str = "{\"checksum\":\"";
+const BETWEEN: &str = "\",\"record\":";
+const DIGITS: usize = 64;
+
+impl Record {
+    /// The line of a file, with its end.
+    ///
+    /// # Errors
+    /// A time that is no number, which JSON cannot hold.
+    pub(super) fn line(&self) -> Result<String, String> {
+        let finite = |ms: &f32| ms.is_finite();
+        let times = self.measurements.iter().flat_map(|measurement| measurement.rounds.iter().flatten());
+        if !times.chain([&self.default_ms, &self.winner_ms]).all(finite) {
+            return Err("expected finite times".into());
+        }
+        let text = serde_json::to_string(self).map_err(|error| error.to_string())?;
+        let checksum = blake3::hash(text.as_bytes()).to_hex();
+        Ok(format!("{OPEN}{checksum}{BETWEEN}{text}}}\n"))
+    }
+
+    /// Reads a line without its end, or says what is wrong with it.
+    pub(super) fn read(line: &str) -> Result<Self, String> {
+        let torn = || "expected a checksum and a record, got a torn or foreign line".to_owned();
+        let rest = line.strip_prefix(OPEN).ok_or_else(torn)?;
+        let (checksum, rest) = rest.split_at_checked(DIGITS).ok_or_else(torn)?;
+        let text = rest.strip_prefix(BETWEEN).and_then(|rest| rest.strip_suffix('}')).ok_or_else(torn)?;
+        let found = blake3::hash(text.as_bytes()).to_hex();
+        if found.as_str() != checksum {
+            return Err(format!("its checksum is {found:.8}…, and it states {checksum:.8}…: it was changed"));
+        }
+        let record: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if !record.bucket.exists() {
+            return Err(format!("there is no bucket of {}", record.bucket));
+        }
+        Ok(record)
+    }
+}

@@ -1,0 +1,140 @@
+//! What may be chosen: every candidate fits, and is the default's text but for the values of open constants.
+
+use proxyattn::codegen::cuda::{Module, Tiles, Unit, candidates, emit, emit_tiled, retiled, tunable};
+use proxyattn::codegen::{Arch, Block, Budget, Spec, Stride};
+use proxyattn::{AttentionKernel, proxy_attention};
+
+/// Every head dimension, block and way in which a block's samples lie in a tile, causal and not, with and without known
+/// heads.
+fn specs() -> Vec<Spec> {
+    let mut specs = Vec::new();
+    for head_dim in [64, 96, 128, 256] {
+        for (q, kv) in [(32, 32), (64, 64), (128, 128), (128, 64), (64, 128)] {
+            for stride in [1, 4, 16] {
+                let stride = Stride { q: 4, kv: stride };
+                specs.push(Spec { head_dim, block: Block { q, kv }, stride, ..Spec::DEFAULT });
+            }
+        }
+    }
+    specs.push(Spec { heads: Some(9), kv_heads: Some(3), ..Spec::DEFAULT });
+    specs.push(Spec { heads: Some(8), kv_heads: Some(8), causal: false, ..Spec::DEFAULT });
+    specs.push(Spec { budget: Budget::All, ..Spec::DEFAULT });
+    specs
+}
+
+/// Each candidate with the module of the default tiles and its own tiles.
+fn each(mut look: impl FnMut(&Spec, &Module, Arch, &str, &[(&'static str, u32)], Tiles)) {
+    for spec in specs() {
+        for &arch in Arch::ALL {
+            let module = emit(&spec, arch);
+            for unit in tunable(&spec, arch) {
+                let all = candidates(&spec, arch, unit);
+                assert!(!all.is_empty() && all.len() <= 20, "{spec:?} {arch} {unit}: {}", all.len());
+                for constants in &all {
+                    let tiles = module.tiles.with(constants).expect("constants of these names");
+                    look(&spec, &module, arch, unit, constants, tiles);
+                }
+            }
+        }
+    }
+}
+
+fn unit<'a>(module: &'a Module, name: &str) -> &'a Unit {
+    module.units.iter().find(|unit| unit.name == name).expect("a unit of that name")
+}
+
+/// A text without the comment that opens it and without the values of its open constants.
+fn open_text(unit: &Unit) -> String {
+    let source = unit.source();
+    let lines = source.lines().skip_while(|line| line.starts_with("//"));
+    let mut open = false;
+    let lines = lines.map(|line| {
+        let name = line.strip_prefix("#define ").and_then(|rest| rest.split(' ').next());
+        let shown = if open { format!("#define {}", name.expect("a default")) } else { line.to_owned() };
+        open = line.starts_with("#ifndef ");
+        shown + "\n"
+    });
+    lines.collect()
+}
+
+#[test]
+fn a_candidate_is_the_defaults_text_with_other_constants() {
+    let mut count = 0;
+    each(|spec, module, arch, name, constants, tiles| {
+        let (ours, theirs) = (unit(module, name), emit_tiled(spec, arch, &tiles));
+        assert_eq!(open_text(ours), open_text(unit(&theirs, name)), "{spec:?} {arch} {name} {constants:?}");
+        for (constant, value) in constants {
+            let default =
+                module.tiles.macros().into_iter().find(|(name, _)| name == constant).expect("it is one").1;
+            assert_ne!(default, *value, "{constant} is no choice");
+            let defined = format!("#ifndef {constant}\n#define {constant} {default}\n");
+            assert!(ours.kernels.contains(&defined), "{name} has no open {constant}");
+        }
+        // It is launched as the module that would have been made with its tiles.
+        let made: Vec<_> = theirs.entries.into_iter().filter(|entry| entry.unit == name).collect();
+        assert_eq!(retiled(spec, arch, name, &tiles), made);
+        count += 1;
+    });
+    println!("{count} candidates");
+}
+
+#[test]
+fn a_candidate_fits_the_gpus_of_its_family() {
+    each(|spec, module, arch, name, constants, tiles| {
+        let limit = if arch == Arch::Sm90a { 227 } else { 163 } * 1024;
+        let entries = retiled(spec, arch, name, &tiles);
+        assert!(!entries.is_empty());
+        for entry in &entries {
+            assert!(
+                entry.shared.fixed <= limit && entry.threads <= 1024,
+                "{spec:?} {arch} {name} {constants:?}"
+            );
+            let default = module.entry(entry.name).expect("the same kernels");
+            let names = |entry: &proxyattn::codegen::cuda::Entry| -> Vec<_> {
+                entry.params.iter().map(|param| (param.name, param.offset)).collect()
+            };
+            assert_eq!(names(entry), names(default), "one struct for all tiles");
+        }
+    });
+}
+
+#[test]
+fn no_candidate_is_listed_twice() {
+    for spec in specs() {
+        for (arch, unit) in
+            Arch::ALL.iter().flat_map(|&arch| tunable(&spec, arch).into_iter().map(move |u| (arch, u)))
+        {
+            let mut all = candidates(&spec, arch, unit);
+            let count = all.len();
+            all.sort();
+            all.dedup();
+            assert_eq!(all.len(), count, "{spec:?} {arch} {unit}");
+        }
+    }
+}
+
+#[test]
+fn every_open_constant_can_be_given_by_name() {
+    let tiles = Tiles::portable(&Spec::DEFAULT, None);
+    for (i, (name, value)) in tiles.macros().into_iter().enumerate() {
+        let other = tiles.with(&[(name, value + 1)]).expect("a constant of the text").macros();
+        let changed: Vec<_> = (0..other.len()).filter(|&j| other[j] != tiles.macros()[j]).collect();
+        assert_eq!(changed, [i], "{name}");
+    }
+    assert_eq!(tiles.with(&[("TILE_COLUMNS", 1)]), None);
+}
+
+#[proxy_attention(head_dim = 64, arch(sm_90a))]
+struct OneFamily;
+
+#[test]
+fn an_expansion_holds_the_candidates_of_its_families() {
+    let spec = OneFamily::SPEC;
+    let listed: Vec<_> = OneFamily::CANDIDATES.iter().map(|table| table.unit).collect();
+    assert_eq!(listed, tunable(&spec, Arch::Sm90a));
+    for table in OneFamily::CANDIDATES {
+        assert_eq!(table.arch, Arch::Sm90a);
+        let choices: Vec<_> = table.choices.iter().map(|choice| choice.to_vec()).collect();
+        assert_eq!(choices, candidates(&spec, table.arch, table.unit));
+    }
+}

@@ -1,0 +1,58 @@
+//! The tiles that a tuner may choose between, compiled.
+
+use super::{CONFIGURATIONS, compile, complaints};
+use crate::run::Outcome;
+use proxyattn_codegen::{Arch, cuda};
+use proxyattn_runtime::jit::{Nvrtc, Program, Target};
+
+/// Compiles every candidate of every configuration and prints its registers and spills. A tuner finds out by itself that
+/// spilling is slow; what does not compile, or what the compiler had to serialise, is a fault of the model.
+pub(super) fn run(nvrtc: &Nvrtc, faults: &mut Vec<String>) -> Outcome {
+    println!(
+        "\n{:<17}{:<9}{:<9}{:>10}{:>8}  constants",
+        "configuration", "target", "kernel", "registers", "spills"
+    );
+    for (name, spec) in CONFIGURATIONS {
+        for (arch, target) in [(Arch::Sm80, Target::SM_80), (Arch::Sm90a, Target::SM_90A)] {
+            let module = cuda::emit(spec, arch);
+            for unit in module.units.iter() {
+                for constants in cuda::candidates(spec, arch, unit.name) {
+                    let program = Program::new(format!("{name}.{}.cu", unit.name), unit.source());
+                    let defined = |program: Program, (name, value): &(_, _)| {
+                        program.option(format!("-D{name}={value}"))
+                    };
+                    let program = constants.iter().fold(program, defined);
+                    let shown: Vec<_> =
+                        constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                    let shown = shown.join(" ");
+                    let cubin = match compile(nvrtc, &program, target) {
+                        Ok(cubin) => cubin,
+                        Err(error) => {
+                            faults.push(format!("{name} for {target}, {} with {shown}: {error}", unit.name));
+                            continue;
+                        }
+                    };
+                    let serialised = complaints(&cubin).filter(|line| line.contains("(C75"));
+                    faults.extend(serialised.map(|line| format!("{name} for {target}, {shown}: {line}")));
+                    let tiles = module.tiles.with(&constants).unwrap_or(module.tiles);
+                    for entry in cuda::retiled(spec, arch, unit.name, &tiles) {
+                        let usage = cubin.kernel(&entry.symbol);
+                        let usage = usage.ok_or_else(|| format!("{name}: no {} in the log", entry.symbol))?;
+                        let spills = usage.spill_stores + usage.spill_loads;
+                        if usage.registers * entry.threads > 65_536 {
+                            faults
+                                .push(format!("{name} for {target}, {shown}: {} registers", usage.registers));
+                        }
+                        println!(
+                            "{name:<17}{:<9}{:<9}{:>10}{spills:>8}  {shown}",
+                            target.to_string(),
+                            entry.name,
+                            usage.registers
+                        );
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
