@@ -4,9 +4,9 @@
 pub use proxyattn_codegen as codegen;
 pub use proxyattn_macros::proxy_attention;
 pub use proxyattn_runtime::{
-    AsView, Attention, AttentionKernel, CudaDevice, Device, Element, Error, Geometry, Observer, Plan,
-    Problem, RawArgs, RawTensor, Result, Selection, Stage, StageTimes, Tensor, Trace, Tune, View, ViewMut,
-    cudarc, jit, tune,
+    AnyAttention, AsView, Attention, AttentionKernel, CudaDevice, Device, DriverInfo, Element, Error,
+    Geometry, GpuInfo, Observer, Plan, Problem, RawArgs, RawTensor, Result, Selection, Stage, StageTimes,
+    Tensor, Trace, Tune, View, ViewMut, cudarc, jit, tune,
 };
 
 /// What a program that runs attention wants in scope: `use proxyattn::prelude::*;`.

@@ -5,6 +5,10 @@
 
 #![cfg(unix)]
 
+#[path = "jit/admin.rs"]
+mod admin;
+#[path = "jit/ahead.rs"]
+mod ahead;
 #[path = "jit/children.rs"]
 mod children;
 #[path = "jit/directories.rs"]

@@ -15,6 +15,7 @@ pub mod cuda;
 mod key;
 mod rules;
 mod spec;
+mod written;
 
 pub use key::Key;
 pub use rules::{RULES, Rule, Violation};

@@ -299,7 +299,7 @@ pub(crate) struct Inputs<'a, T> {
 
 impl<T> Inputs<'_, T> {
     /// The problem that the shapes describe, if they describe one.
-    fn problem(&self, head_dim: usize) -> Result<Problem> {
+    pub(crate) fn problem(&self, head_dim: usize) -> Result<Problem> {
         let [batch, heads, q_len, _] = self.q.shape();
         let [_, kv_heads, kv_len, _] = self.k.shape();
         for (arg, view) in [("q", &self.q), ("k", &self.k), ("v", &self.v)] {

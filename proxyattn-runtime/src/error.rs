@@ -121,8 +121,9 @@ pub enum Error {
     /// No NVRTC library where one is looked for.
     #[error(
         "NVRTC was not found: expected libnvrtc.so of CUDA 11.2 or newer, searched {}; \
-         install it (`pip install nvidia-cuda-nvrtc` in an active virtual environment is enough) \
-         or set PROXYATTN_NVRTC to the library or its directory",
+         install it (`pip install nvidia-cuda-nvrtc` in an active virtual environment is enough), \
+         set PROXYATTN_NVRTC to the library or its directory, or compile elsewhere (`proxyattn compile`) and set \
+         PROXYATTN_AOT_DIR",
         searched.join(", ")
     )]
     NvrtcNotFound {
@@ -217,18 +218,28 @@ pub enum Error {
         /// What was given.
         got: String,
     },
-    /// A kernel that is not in the cache, where compiling is forbidden.
+    /// A kernel that is not stored, where compiling is forbidden.
     #[error(
-        "`{program}` for {target} is not in the cache ({cache}), and compiling it is forbidden (PROXYATTN_JIT=deny); \
-         run once with PROXYATTN_JIT=allow and the same PROXYATTN_CACHE_DIR and NVRTC"
+        "`{program}` for {target} is not compiled, and compiling it here is forbidden (PROXYATTN_JIT=deny): \
+         searched {searched}; {help}"
     )]
     JitDenied {
         /// The program.
         program: String,
         /// The architecture.
         target: String,
-        /// The cache's directory, or why there is none.
-        cache: String,
+        /// The directories, or why they were not searched.
+        searched: String,
+        /// What makes it.
+        help: String,
+    },
+    /// A directory of cubins that cannot be read or written. Requests for kernels never end in this one.
+    #[error("`{}`: {why}", path.display())]
+    CubinFile {
+        /// The directory, or a file in it.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
 }
 

@@ -13,6 +13,7 @@
 
 #![deny(missing_docs)]
 
+mod any;
 mod attention;
 mod cpu;
 mod cuda;
@@ -21,14 +22,16 @@ mod element;
 mod error;
 mod geometry;
 pub mod jit;
+mod linker;
 mod observe;
 mod plan;
 mod selection;
 mod tensor;
 pub mod tune;
 
+pub use any::AnyAttention;
 pub use attention::{Attention, AttentionKernel};
-pub use cuda::{CudaDevice, RawArgs, RawTensor};
+pub use cuda::{CudaDevice, DriverInfo, GpuInfo, RawArgs, RawTensor};
 pub use cudarc;
 pub use device::Device;
 pub use element::Element;

@@ -134,7 +134,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(spec: &Spec, problem: &Problem) -> Result<Self> {
+    /// What a kernel of `spec` will do.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Overflow`] for a shape that the kernel cannot run, [`Error::Spec`] for a
+    /// configuration that breaks a rule.
+    pub fn new(spec: &Spec, problem: &Problem) -> Result<Self> {
+        if !spec.is_valid() {
+            return Err(Error::Spec { kernel: "plan", violations: spec.violations() });
+        }
         problem.check(spec)?;
         let groups = spec.groups.map_or(problem.kv_heads, |groups| groups as usize);
         let mut plan = Self { spec: *spec, problem: *problem, groups, dense: spec.is_dense() };
@@ -207,6 +215,13 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_that_breaks_a_rule_has_no_plan() {
+        let stride = proxyattn_codegen::Stride { q: 0, kv: 1 };
+        let error = Plan::new(&Spec { stride, ..Spec::DEFAULT }, &PROBLEM).unwrap_err();
+        assert!(matches!(error, Error::Spec { .. }), "{error}");
+    }
+
+    #[test]
     fn short_contexts_run_dense() {
         let dense =
             |spec: Spec, n| Plan::new(&spec, &Problem { q_len: n, kv_len: n, ..PROBLEM }).unwrap().is_dense();
@@ -218,7 +233,7 @@ mod tests {
 
         // Not causal: the last row keeps all three blocks (sink, local, diagonal), the row before only two.
         let keep = Keep { sink: 1, local: 1 };
-        let spec = Spec { causal: false, keep, budget: Budget::TopK { blocks: 2 }, ..Spec::DEFAULT };
+        let spec = Spec { causal: false, keep, budget: Budget::Ratio { share: 0.5 }, ..Spec::DEFAULT };
         let problem = Problem { q_len: 65, kv_len: 129, ..PROBLEM };
         assert!(!Plan::new(&spec, &problem).unwrap().is_dense());
     }

@@ -61,6 +61,7 @@ CALL(cuDriverGetVersion, int *version)
     const char *text = getenv("STUB_VERSION");
     *version = text ? atoi(text) : 13000;
 END
+CALL(cuDeviceTotalMem_v2, size_t *bytes, int device) *bytes = (size_t)80 << 30; END
 CALL(cuDeviceGet, int *device, int ordinal) *device = ordinal; END
 CALL(cuDeviceGetCount, int *count) *count = 1; END
 CALL(cuDeviceGetName, char *name, int room, int device) snprintf(name, room, "Stub"); END

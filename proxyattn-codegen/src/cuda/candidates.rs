@@ -145,7 +145,7 @@ fn hopper_attention(spec: &Spec, default: &Tiles, lists: bool) -> Vec<Tiles> {
                 let with = |stages| HopperTiles { stages, ..shape };
                 let fits = |tiles: &HopperTiles| tiles.fit(spec) && hopper_fits(spec, tiles, lists);
                 // Shared memory that is left over is of no use to anybody else: the deepest ring.
-                let deepest = (2..=6).rev().map(with).find(fits);
+                let deepest = (3..=12).rev().map(with).find(fits);
                 found.extend(deepest.map(|hopper| Tiles { hopper, ..*default }));
             }
         }

@@ -85,7 +85,7 @@ pub(super) fn comment(
 }
 
 /// What lies where in a CTA's shared memory.
-fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> Vec<String> {
+pub(super) fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> Vec<String> {
     let row = spec.head_dim * 2;
     match entries[0].unit {
         "score" => vec![format!(

@@ -51,6 +51,8 @@ pub struct Unit {
     pub prelude: String,
     /// The constants and the kernels.
     pub kernels: String,
+    /// What lies where in a CTA's shared memory, as the opening comment says it.
+    pub shared_memory: Vec<String>,
 }
 
 impl Unit {
@@ -109,7 +111,9 @@ pub fn emit_tiled(spec: &Spec, arch: Arch, tiles: &Tiles) -> Module {
             prelude.push('\n');
             prelude.push_str(template(file));
         }
-        Unit { name, prelude, kernels: header::constants(spec, tiles, &body) + &body }
+        let shared_memory =
+            header::shared_memory(spec, tiles, &own).iter().map(|line| line.trim().into()).collect();
+        Unit { name, prelude, kernels: header::constants(spec, tiles, &body) + &body, shared_memory }
     };
     let units = sources::units(spec, family).into_iter().map(unit).collect();
     Module { units, entries, buffers, tiles: *tiles }

@@ -5,8 +5,8 @@
 
 use super::docs;
 use super::item::Item;
-use super::model::Model;
 use proc_macro2::{Ident, Literal, TokenStream};
+use proxyattn_attribute::Model;
 use proxyattn_codegen::cuda::{candidates, tunable};
 use proxyattn_codegen::{Budget, Dtype, Spec};
 use quote::{format_ident, quote};

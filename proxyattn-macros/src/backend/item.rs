@@ -1,8 +1,8 @@
 //! The struct under the attribute.
 
-use super::args::flatten;
-use super::errors::Errors;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proxyattn_attribute::Errors;
+use proxyattn_attribute::flatten;
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};

@@ -1,26 +1,19 @@
 //! The whole of the attribute, as functions on `proc_macro2` tokens.
 //!
 //! ```text
-//! attribute ──args, value──▶ Arg ──parse, budget──▶ Raw ──model──▶ Spec ──emit, docs──▶ tokens
-//! struct    ──item────────────────────────────────────────────────────────▲
+//! attribute ──proxyattn-attribute──▶ Model ──emit, docs──▶ tokens
+//! struct    ──item────────────────────────────▲
 //! ```
 //!
 //! A step that meets something wrong tells [`Errors`] and goes on with what is left, so that one build
 //! shows every mistake. Nothing here touches `proc_macro`, so tests include this module by its path.
 
-mod args;
-mod budget;
 mod docs;
 mod emit;
-mod errors;
 mod item;
-mod model;
-mod parse;
-mod suggest;
-mod value;
 
-use errors::Errors;
 use proc_macro2::TokenStream;
+use proxyattn_attribute::Errors;
 
 /// Expands `#[proxy_attention(attr)] item`.
 ///
@@ -29,7 +22,7 @@ use proc_macro2::TokenStream;
 pub(crate) fn expand(attr: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let item = item::parse(tokens.clone(), &mut errors);
-    let model = model::resolve(parse::parse(attr, &mut errors), &mut errors);
+    let model = proxyattn_attribute::read(attr, &mut errors);
     match item {
         Some(item) if errors.is_empty() => emit::kernel(&item, &model),
         item => {

@@ -7,8 +7,20 @@ use cudarc::driver::{CudaContext, CudaStream, sys::CUdevice_attribute as Attribu
 use proxyattn_codegen::Arch;
 use std::sync::Arc;
 
-/// The compute capability that has kernels of its own.
+/// The oldest compute capability that has kernels.
+const OLDEST: (u8, u8) = (8, 0);
+/// The one that has kernels of its own.
 const HOPPER: (u8, u8) = (9, 0);
+
+/// The family of kernels that GPUs of a capability run: Hopper's own on Hopper, the portable one on others from Ampere
+/// on.
+pub(super) fn arch_of(capability: (u8, u8)) -> Option<Arch> {
+    match capability {
+        HOPPER => Some(Arch::Sm90a),
+        _ if capability >= OLDEST => Some(Arch::Sm80),
+        _ => None,
+    }
+}
 
 /// A CUDA device and a stream on it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,7 +74,7 @@ impl CudaDevice {
         let driver = driver::version()?.into();
         let name: Arc<str> = context.name().map_err(failed("cuDeviceGetName"))?.into();
         let capability = (u8::try_from(major).unwrap_or(0), u8::try_from(minor).unwrap_or(0));
-        if capability < (8, 0) {
+        if capability < OLDEST {
             return Err(Error::Unavailable {
                 what: format!("CUDA on {name}"),
                 why: format!("its compute capability is {major}.{minor}, and kernels exist from 8.0 on"),
@@ -92,9 +104,9 @@ impl CudaDevice {
         self.capability
     }
 
-    /// The family of kernels that runs here: Hopper's own on Hopper, the portable one elsewhere.
+    /// The family of kernels that runs here. Older GPUs are not opened.
     pub(super) fn arch(&self) -> Arch {
-        if self.capability == HOPPER { Arch::Sm90a } else { Arch::Sm80 }
+        arch_of(self.capability).unwrap_or(Arch::Sm80)
     }
 
     /// What cubins are compiled for.

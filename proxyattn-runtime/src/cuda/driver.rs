@@ -3,10 +3,12 @@
 //! cudarc opens the driver when it is first needed, and panics where the library or a symbol is missing. So before it
 //! is touched, the library is opened here and everything that this crate will call is looked up.
 
+use crate::linker::file_of;
 use crate::{Error, Result};
 use core::ffi::{c_uint, c_void};
 use cudarc::driver::sys::{CUevent, CUresult};
 use libloading::Library;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// The library's names, in the order in which cudarc tries them.
@@ -116,15 +118,26 @@ pub(super) type EncodeTiled = unsafe extern "C" fn(
 /// and so does cudarc where it was built beside an older toolkit; so it is looked up here.
 pub(super) fn encode_tiled() -> Result<EncodeTiled> {
     static FOUND: OnceLock<Result<EncodeTiled>> = OnceLock::new();
-    let find = || {
-        let symbol = "cuTensorMapEncodeTiled";
-        let (name, library) = library()?;
-        // SAFETY: the type is that of the driver's documentation.
-        let found = unsafe { library.get::<EncodeTiled>(symbol.as_bytes()) }.map(|found| *found);
-        core::mem::forget(library); // cudarc never closes it either
-        found.map_err(|_| lacks(name, symbol))
-    };
-    FOUND.get_or_init(find).clone()
+    // SAFETY: the type is that of the driver's documentation.
+    FOUND.get_or_init(|| unsafe { function("cuTensorMapEncodeTiled") }).clone()
+}
+
+/// A function of the driver that cudarc is not asked for.
+///
+/// # Safety
+/// `T` must be the type of a pointer to that function.
+pub(super) unsafe fn function<T: Copy>(symbol: &'static str) -> Result<T> {
+    let (name, library) = library()?;
+    // SAFETY: the caller promises the type.
+    let found = unsafe { library.get::<T>(symbol.as_bytes()) }.map(|found| *found);
+    core::mem::forget(library); // cudarc never closes it either
+    found.map_err(|_| lacks(name, symbol))
+}
+
+/// The file that the linker opens as the driver, or its name where the linker does not tell.
+pub(super) fn path() -> Result<PathBuf> {
+    let (name, library) = library()?;
+    Ok(file_of(&library, "cuInit").unwrap_or_else(|| name.into()))
 }
 
 fn open(symbols: &[&str]) -> Result<()> {

@@ -18,6 +18,7 @@ mod bench;
 mod calls;
 mod device;
 mod driver;
+mod info;
 mod kernels;
 mod launch;
 mod pipelines;
@@ -30,6 +31,7 @@ mod workspace;
 
 pub use args::{RawArgs, RawTensor};
 pub use device::CudaDevice;
+pub use info::{DriverInfo, GpuInfo};
 pub(crate) use kernels::Kernels;
 pub(crate) use prefill::{prefill, prefill_traced};
 

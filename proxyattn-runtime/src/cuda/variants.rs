@@ -12,7 +12,8 @@ use std::sync::Arc;
 impl Kernels {
     /// What is compiled for a unit with these constants in place of its defaults.
     pub(super) fn program(&self, unit: &Unit, constants: &Constants) -> Program {
-        let program = Program::new(format!("{}.{}", self.name, unit.name), unit.source());
+        let program = Program::new(format!("{}.{}", self.name, unit.name), unit.source())
+            .of_attribute(self.spec.attribute());
         constants.iter().fold(program, |program, (name, value)| program.option(format!("-D{name}={value}")))
     }
 

@@ -41,6 +41,12 @@ impl Cubin {
         &self.log
     }
 
+    /// What it was compiled for, as the log has it: `sm_90a`.
+    pub fn target(&self) -> Option<&str> {
+        let (_, rest) = self.log.split_once("' for '")?;
+        rest.split('\'').next()
+    }
+
     /// Every kernel, in the order of the log.
     pub fn kernels(&self) -> &[KernelUsage] {
         &self.kernels
@@ -102,6 +108,7 @@ mod tests {
         assert_eq!((pool.name.as_str(), pool.registers, pool.spill_loads), ("pool", 8, 0));
         assert_eq!(cubin.kernel("pool"), Some(pool));
         assert_eq!(cubin.kernel("attend"), None);
+        assert_eq!(cubin.target(), Some("sm_90a"));
     }
 
     #[test]
@@ -109,6 +116,7 @@ mod tests {
         let log =
             "Used registers\nCompiling entry function 'x\n bytes stack frame Used 99999999999 registers\n";
         assert_eq!(Cubin::new(vec![], log.into()).kernel("x").unwrap().registers, 0);
-        assert!(Cubin::new(vec![], String::new()).kernels().is_empty());
+        let silent = Cubin::new(vec![], String::new());
+        assert!(silent.kernels().is_empty() && silent.target().is_none());
     }
 }

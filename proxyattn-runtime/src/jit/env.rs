@@ -5,7 +5,8 @@
 //! | `PROXYATTN_NVRTC` | the NVRTC library, or the directory that holds it; nothing else is tried | the search of [`Nvrtc::open`](super::Nvrtc::open) |
 //! | `PROXYATTN_CACHE_DIR` | the cubin cache's directory | `XDG_CACHE_HOME/proxyattn`, else `HOME/.cache/proxyattn`, else no cache on disk |
 //! | `PROXYATTN_CACHE_MIB` | the cache's size in MiB; the least recently used cubins are deleted above it | `512` |
-//! | `PROXYATTN_JIT` | `allow`, or `deny`: a kernel that is not cached is an error, never a compilation | `allow` |
+//! | `PROXYATTN_JIT` | `allow`, or `deny`: a kernel that is not stored is an error, never a compilation | `allow` |
+//! | `PROXYATTN_AOT_DIR` | a directory that `proxyattn compile` filled; searched first, and without NVRTC | not searched |
 //! | `PROXYATTN_TUNE` | `cached`: kernels run with the tiles that were measured; `off`: with the default ones | `cached` |
 //! | `CUDA_HOME`, `CUDA_PATH` | a CUDA toolkit to look for NVRTC in | not searched |
 //! | `VIRTUAL_ENV`, `CONDA_PREFIX` | an active Python environment to look for NVRTC's wheel in | not searched |
@@ -22,17 +23,19 @@ pub(super) const NVRTC: &str = "PROXYATTN_NVRTC";
 pub(super) const CACHE_DIR: &str = "PROXYATTN_CACHE_DIR";
 pub(super) const CACHE_MIB: &str = "PROXYATTN_CACHE_MIB";
 pub(super) const JIT: &str = "PROXYATTN_JIT";
+pub(super) const AOT_DIR: &str = "PROXYATTN_AOT_DIR";
 const TUNE: &str = "PROXYATTN_TUNE";
 pub(super) const TOOLKITS: [&str; 2] = ["CUDA_HOME", "CUDA_PATH"];
 pub(super) const PYTHONS: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
 const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 const HOME: &str = "HOME";
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     NVRTC,
     CACHE_DIR,
     CACHE_MIB,
     JIT,
+    AOT_DIR,
     TUNE,
     TOOLKITS[0],
     TOOLKITS[1],
@@ -59,6 +62,13 @@ impl Env {
         Self { vars: vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
     }
 
+    /// The same without one variable.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.vars.retain(|(known, _)| known != name);
+        self
+    }
+
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         let (_, value) = self.vars.iter().find(|(known, value)| known == name && !value.is_empty())?;
         Some(PathBuf::from(value))
@@ -68,8 +78,13 @@ impl Env {
         self.path(name).map(|value| value.to_string_lossy().into_owned())
     }
 
-    /// `None` where neither a cache nor a home directory is named.
-    pub(super) fn cache_dir(&self) -> Option<PathBuf> {
+    /// The directory of cubins that were compiled ahead of time, if there is one.
+    pub fn aot_dir(&self) -> Option<PathBuf> {
+        self.path(AOT_DIR)
+    }
+
+    /// The cache's directory; `None` where neither a cache nor a home directory is named.
+    pub fn cache_dir(&self) -> Option<PathBuf> {
         let user = || {
             let xdg = self.path(XDG_CACHE_HOME).filter(|path| path.is_absolute());
             let home = || self.path(HOME).filter(|path| path.is_absolute()).map(|home| home.join(".cache"));
@@ -78,7 +93,11 @@ impl Env {
         self.path(CACHE_DIR).or_else(user)
     }
 
-    pub(super) fn cache_bytes(&self) -> Result<Option<u64>> {
+    /// The cache's size in bytes, if it is set.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] for anything but a number.
+    pub fn cache_bytes(&self) -> Result<Option<u64>> {
         let Some(text) = self.text(CACHE_MIB) else { return Ok(None) };
         match text.parse::<u64>().ok().and_then(|mib| mib.checked_mul(1 << 20)) {
             Some(bytes) => Ok(Some(bytes)),
@@ -98,7 +117,11 @@ impl Env {
         }
     }
 
-    pub(super) fn may_compile(&self) -> Result<bool> {
+    /// Whether a kernel that is not stored may be compiled.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] for anything but `allow` and `deny`.
+    pub fn may_compile(&self) -> Result<bool> {
         match self.text(JIT).as_deref() {
             None | Some("allow") => Ok(true),
             Some("deny") => Ok(false),

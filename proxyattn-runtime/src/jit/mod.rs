@@ -1,14 +1,15 @@
 //! CUDA source to cubins: once a machine, then from a cache.
 //!
 //! ```text
-//! Program, Target ─▶ key ─▶ memory ─▶ disk ─▶ allowed? ─▶ lock ─▶ disk again ─▶ NVRTC ─▶ publish
-//!                            flight.rs  cache/   env.rs      cache/                nvrtc/   cache/
+//! Program, Target ─▶ ahead of time? ─▶ key ─▶ memory ─▶ disk ─▶ allowed? ─▶ lock ─▶ disk again ─▶ NVRTC ─▶ publish
+//!                     cache/ahead.rs          flight.rs  cache/   env.rs      cache/                nvrtc/   cache/
 //! ```
 //!
 //! * [`Jit`] is the whole of it; [`Nvrtc`] is the compiler, found and opened at run time when the first key is
 //!   asked for. Nothing of CUDA is linked.
 //! * What comes back is what was compiled, whether or not it could be stored or someone else was faster.
-//! * The key holds the compiler's version and build, so NVRTC has to be there even for a hit.
+//! * The cache's key holds the compiler's version and build, so NVRTC has to be there even for a hit. A directory of
+//!   cubins that were compiled ahead of time ([`Aot`]) needs none.
 //! * Every compilation is a `tracing` event of target `proxyattn::jit` and level INFO, `JitCompiled`, with the fields `unit`
 //!   (the program's name), `arch` and `seconds`: a server that has [warmed up](crate::Attention::warmup) may raise an alarm.
 //! * A missing compiler, an unknown GPU, a refused source: each is its own [`Error`]. The cache has
@@ -23,14 +24,14 @@ mod nvrtc;
 mod options;
 mod program;
 
-pub use cache::Counters;
-pub(crate) use cache::{acquire, create, publish};
+pub(crate) use cache::{Access, acquire, create, publish};
+pub use cache::{Aot, CacheDir, CacheFile, CacheFileKind, Counters};
 pub use compiler::{Compiler, Invocation};
 pub use cubin::{Cubin, KernelUsage};
 pub use env::Env;
-pub use nvrtc::Nvrtc;
+pub use nvrtc::{Nvrtc, Search};
 pub use options::JitOptions;
-pub use program::{Program, Target};
+pub use program::{Program, Target, UnknownTarget};
 
 use crate::{Error, Result};
 use cache::{Cache, Key};
@@ -39,12 +40,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-/// 512 MiB: some ten thousand kernels.
-const CACHE_BYTES: u64 = 512 << 20;
+/// The cache's size where nothing else is said, 512 MiB: some ten thousand kernels.
+pub const CACHE_BYTES: u64 = 512 << 20;
 
 /// A compiler behind a cache. Share one: cubins in memory are its own.
 pub struct Jit {
     compiler: Box<dyn Compiler>,
+    ahead: Option<Aot>,
     cache: Cache,
     flights: Flights,
     may_compile: bool,
@@ -54,7 +56,7 @@ impl Jit {
     /// NVRTC behind a cache. Nothing is opened or made before it is needed.
     ///
     /// # Errors
-    /// [`Error::Environment`]: a variable holds nonsense.
+    /// [`Error::Environment`]: a variable holds nonsense, or names a directory of cubins that cannot be used.
     pub fn new(options: JitOptions) -> Result<Self> {
         let nvrtc =
             Lazy { explicit: options.nvrtc.clone(), env: options.env.clone(), open: Mutex::default() };
@@ -66,12 +68,20 @@ impl Jit {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_compiler(options: JitOptions, compiler: impl Compiler + 'static) -> Result<Self> {
-        let JitOptions { cache_dir, cache_bytes, compile, patience, env, .. } = options;
+        let JitOptions { cache_dir, aot_dir, cache_bytes, compile, patience, env, .. } = options;
         let bytes = cache_bytes.map_or_else(|| env.cache_bytes(), |bytes| Ok(Some(bytes)))?;
         let may_compile = compile.map_or_else(|| env.may_compile(), Ok)?;
         let dir = cache_dir.or_else(|| env.cache_dir());
+        let unusable = |error: Error| Error::Environment {
+            variable: env::AOT_DIR,
+            expected: "a directory that `proxyattn compile` made",
+            got: error.to_string().replace('`', ""),
+        };
+        let ahead =
+            aot_dir.or_else(|| env.aot_dir()).map(|dir| Aot::open(&dir)).transpose().map_err(unusable)?;
         Ok(Self {
             compiler: Box::new(compiler),
+            ahead,
             cache: Cache::new(dir, bytes.unwrap_or(CACHE_BYTES), patience),
             flights: Flights::default(),
             may_compile,
@@ -87,15 +97,32 @@ impl Jit {
         GLOBAL.get_or_init(|| Self::new(JitOptions::default())).as_ref().map_err(Clone::clone)
     }
 
-    /// The cubin of a program: from memory, from disk, or compiled now. Threads that ask for the same one
-    /// meanwhile wait for it.
+    /// The cubin of a program: compiled ahead of time, from memory, from disk, or compiled now. Threads that ask for the
+    /// same one meanwhile wait for it.
     ///
     /// # Errors
     /// NVRTC is missing or unusable ([`Error::NvrtcNotFound`] and its kin) or does not know the target; the source
     /// does not compile ([`Error::Compile`], with the path of the source); compiling is forbidden
     /// ([`Error::JitDenied`]). Never because of the cache.
     pub fn cubin(&self, program: &Program, target: Target) -> Result<Arc<Cubin>> {
-        let key = Key::of(program, target, &self.compiler.invocation(program, target)?);
+        if let Some(cubin) = self.compiled_ahead(program, target) {
+            return Ok(Arc::new(cubin));
+        }
+        let invocation = match self.compiler.invocation(program, target) {
+            Ok(invocation) => invocation,
+            Err(error) if !self.may_compile => {
+                let why = match &error {
+                    // Compiling is forbidden: how to install a compiler is no help.
+                    Error::NvrtcNotFound { .. } => {
+                        "NVRTC, whose version is part of its keys, was not found".into()
+                    }
+                    other => other.to_string(),
+                };
+                return Err(self.denied(program, target, format!("not the cache ({why})")));
+            }
+            Err(error) => return Err(self.searched_ahead(program, target, error)),
+        };
+        let key = Key::of(program, target, &invocation);
         let (cubin, waited) = self.flights.join(key, || self.fetch(&key, program, target).map(Arc::new));
         if waited && cubin.is_ok() {
             self.cache.tally.memory_hits.add(1);
@@ -114,6 +141,9 @@ impl Jit {
     /// Forgets a cubin, in memory and on disk: for one that the driver refuses to load. The next
     /// [`cubin`](Self::cubin) compiles it again; if that is refused too, the cache is not to blame.
     pub fn discard(&self, program: &Program, target: Target) {
+        if let Some(ahead) = &self.ahead {
+            ahead.refuse(program, target);
+        }
         // Without a compiler there is no key, and nothing can have come from under it.
         let Ok(invocation) = self.compiler.invocation(program, target) else { return };
         let key = Key::of(program, target, &invocation);
@@ -136,6 +166,27 @@ impl Jit {
         self.cache.trouble()
     }
 
+    /// A file that is there and cannot be used is told like every other trouble on disk, and passed over.
+    fn compiled_ahead(&self, program: &Program, target: Target) -> Option<Cubin> {
+        match self.ahead.as_ref()?.find(program, target) {
+            Ok(found) => found.inspect(|_| self.cache.tally.ahead_hits.add(1)),
+            Err(error) => {
+                self.cache.tally.corrupt.add(1);
+                self.cache.remember(error.to_string());
+                None
+            }
+        }
+    }
+
+    /// The error of a compiler that is missing, with the directory that was searched before it.
+    fn searched_ahead(&self, program: &Program, target: Target, mut error: Error) -> Error {
+        if let (Some(ahead), Error::NvrtcNotFound { searched }) = (&self.ahead, &mut error) {
+            let (dir, name) = (ahead.dir().display(), &program.name);
+            searched.insert(0, format!("`{dir}` ({}: no `{name}` for {target})", env::AOT_DIR));
+        }
+        error
+    }
+
     fn fetch(&self, key: &Key, program: &Program, target: Target) -> Result<Cubin> {
         let tally = &self.cache.tally;
         let stored = || self.cache.get(key).inspect(|_| tally.disk_hits.add(1));
@@ -144,7 +195,11 @@ impl Jit {
         }
         tally.misses.add(1);
         if !self.may_compile {
-            return Err(self.denied(program, target));
+            let cache = match self.cache.root() {
+                Some(root) => format!("the cache `{}`", root.display()),
+                None => self.cache.trouble().unwrap_or_default(),
+            };
+            return Err(self.denied(program, target, cache));
         }
         let _lock = self.cache.lock(key);
         // Someone else may have finished since, most likely while this process waited for the lock.
@@ -174,12 +229,28 @@ impl Jit {
         }
     }
 
-    fn denied(&self, program: &Program, target: Target) -> Error {
-        let cache = match self.cache.root() {
-            Some(root) => format!("`{}`", root.display()),
-            None => self.cache.trouble().unwrap_or_default(),
+    fn denied(&self, program: &Program, target: Target, cache: String) -> Error {
+        let (ahead, dir) = match &self.ahead {
+            Some(ahead) => (format!("`{}`", ahead.dir().display()), ahead.dir().display().to_string()),
+            None => (format!("{} (unset)", env::AOT_DIR), "DIR".into()),
         };
-        Error::JitDenied { program: program.name.clone(), target: target.to_string(), cache }
+        let trouble = self.ahead.as_ref().and_then(|ahead| ahead.find(program, target).err());
+        let ahead = trouble.map_or(ahead, |error| error.to_string());
+        let allow = "run once with PROXYATTN_JIT=allow and the same PROXYATTN_CACHE_DIR and NVRTC";
+        let help = match &program.attribute {
+            Some(attribute) => format!(
+                "make it where there is a compiler, with `proxyattn compile '{attribute}' --arch {target} --out {dir}`, \
+                 and set {}={dir}; or {allow}",
+                env::AOT_DIR
+            ),
+            None => allow.into(),
+        };
+        Error::JitDenied {
+            program: program.name.clone(),
+            target: target.to_string(),
+            searched: format!("{ahead}, {cache}"),
+            help,
+        }
     }
 }
 

@@ -12,9 +12,11 @@ pub struct JitOptions {
     pub nvrtc: Option<PathBuf>,
     /// The cache's directory. It is made with mode 0700, or must be writable by its owner alone.
     pub cache_dir: Option<PathBuf>,
+    /// A directory of cubins that were compiled ahead of time ([`Aot`](super::Aot)).
+    pub aot_dir: Option<PathBuf>,
     /// The cache's size in bytes.
     pub cache_bytes: Option<u64>,
-    /// Whether a kernel that is not cached may be compiled.
+    /// Whether a kernel that is not stored may be compiled.
     pub compile: Option<bool>,
     /// How long to wait for another process that compiles the same kernel, before doing so as well.
     pub patience: Duration,
@@ -27,6 +29,7 @@ impl Default for JitOptions {
         Self {
             nvrtc: None,
             cache_dir: None,
+            aot_dir: None,
             cache_bytes: None,
             compile: None,
             patience: Duration::from_secs(60),

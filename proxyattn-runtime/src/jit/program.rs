@@ -1,7 +1,7 @@
 //! What is compiled, and for which GPU.
 
 use crate::{Error, Result};
-use core::fmt;
+use core::{fmt, str::FromStr};
 use proxyattn_codegen::Arch;
 
 /// CUDA source with a name for messages.
@@ -14,18 +14,27 @@ pub struct Program {
     pub source: String,
     /// Options after the fixed ones, as `-DSTAGES=3`.
     pub options: Vec<String>,
+    /// The attribute that the program was generated for: where a message names a command, this goes into it.
+    pub attribute: Option<String>,
 }
 
 impl Program {
     /// A program without options of its own.
     pub fn new(name: impl Into<String>, source: impl Into<String>) -> Self {
-        Self { name: name.into(), source: source.into(), options: Vec::new() }
+        Self { name: name.into(), source: source.into(), options: Vec::new(), attribute: None }
     }
 
     /// The program with one more option.
     #[must_use]
     pub fn option(mut self, option: impl Into<String>) -> Self {
         self.options.push(option.into());
+        self
+    }
+
+    /// The program, known to be that of an attribute.
+    #[must_use]
+    pub fn of_attribute(mut self, attribute: impl Into<String>) -> Self {
+        self.attribute = Some(attribute.into());
         self
     }
 
@@ -88,6 +97,18 @@ impl Target {
         self
     }
 
+    /// The targets whose cubins this one's GPU can load, the best first: itself, and, unless it is specific, the
+    /// earlier minor versions of its major one.
+    pub fn loadable(self) -> impl Iterator<Item = Self> {
+        let oldest = if self.specific { self.minor } else { 0 };
+        (oldest..=self.minor).rev().map(move |minor| Self { minor, ..self })
+    }
+
+    /// The family of kernels that it is compiled from.
+    pub fn arch(self) -> Arch {
+        if self == Self::SM_90A { Arch::Sm90a } else { Arch::Sm80 }
+    }
+
     /// The number that NVRTC lists: 90 for `sm_90` and `sm_90a`.
     pub const fn capability(self) -> u32 {
         self.major as u32 * 10 + self.minor as u32
@@ -103,6 +124,30 @@ impl From<Arch> for Target {
         }
     }
 }
+
+/// As [`Display`](fmt::Display) spells it: `sm_80`, `sm_90a`, `sm_120`.
+impl FromStr for Target {
+    type Err = UnknownTarget;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTarget> {
+        let number = text.strip_prefix("sm_").ok_or(UnknownTarget)?;
+        let (number, specific) = number.strip_suffix('a').map_or((number, false), |number| (number, true));
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+        let number: u16 = number.parse().ok().filter(|_| digits).ok_or(UnknownTarget)?;
+        let major = u8::try_from(number / 10).map_err(|_| UnknownTarget)?;
+        let target = Self { major, minor: (number % 10) as u8, specific };
+        let known = major >= 8 && (!specific || target == Self::SM_90A);
+        if known { Ok(target) } else { Err(UnknownTarget) }
+    }
+}
+
+/// A text that names no GPU that kernels exist for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected sm_90a (Hopper), or sm_ and the compute capability of another GPU from 8.0 on: \
+     sm_80, sm_86, sm_89, sm_90, sm_100, sm_120"
+)]
+pub struct UnknownTarget;
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,6 +167,21 @@ mod tests {
         }
         assert_eq!(Target::new(12, 0).to_string(), "sm_120");
         assert_eq!(Target::SM_90A.capability(), 90);
+    }
+
+    #[test]
+    fn a_target_is_read_as_it_is_spelled() {
+        for text in ["sm_80", "sm_86", "sm_90", "sm_90a", "sm_100", "sm_121"] {
+            assert_eq!(text.parse::<Target>().map(|target| target.to_string()), Ok(text.to_owned()));
+        }
+        for text in
+            ["", "80", "sm_", "sm_75", "sm_80a", "sm_9O", "sm_080", "sm_+80", "sm_99999", "compute_80"]
+        {
+            assert_eq!(text.parse::<Target>(), Err(UnknownTarget), "{text}");
+        }
+        let loadable = |target: Target| target.loadable().map(|t| t.to_string()).collect::<Vec<_>>();
+        assert_eq!(loadable(Target::new(8, 2)), ["sm_82", "sm_81", "sm_80"]);
+        assert_eq!(loadable(Target::SM_90A), ["sm_90a"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! that one's records are measured again.
 
 use super::{Record, Scope};
-use crate::jit::{acquire, publish};
+use crate::jit::{Access, acquire, publish};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ impl Store {
     /// What the file system says, or a record that no line can hold.
     pub fn append(&self, spec: &str, records: &[Record]) -> io::Result<PathBuf> {
         let path = self.path(spec);
-        crate::jit::create(&self.dir)?;
+        crate::jit::create(&self.dir, Access::Owner)?;
         let lock = acquire(&self.dir.join("lock"), PATIENCE);
         if !matches!(lock, Ok(Some(_))) {
             tracing::warn!(
@@ -74,7 +74,7 @@ impl Store {
         for record in self.read(spec).records.iter().chain(records) {
             text.push_str(&record.line().map_err(io::Error::other)?);
         }
-        publish(&path, text.as_bytes())?;
+        publish(&path, text.as_bytes(), Access::Owner)?;
         Ok(path)
     }
 }

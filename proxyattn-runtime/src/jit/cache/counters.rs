@@ -26,6 +26,8 @@ counters! {
     memory_hits,
     /// Read from disk.
     disk_hits,
+    /// Read from the directory of cubins that were compiled ahead of time.
+    ahead_hits,
     /// Neither in memory nor on disk.
     misses,
     /// Compilations begun.

@@ -1,56 +1,47 @@
 //! Keeps the cache within its size: the files that were used longest ago go first.
 
-use super::store::{FAILED, is_ours, is_temporary};
+use super::list::{CacheFile, CacheFileKind, list};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::Duration;
 
 /// A temporary file this old was left by a process that died.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-struct Stored {
-    used: SystemTime,
-    bytes: u64,
-    path: PathBuf,
+/// What may stay.
+#[derive(Clone, Copy)]
+pub(super) struct Limits<'a> {
+    /// Bytes of all files together.
+    pub(super) bytes: u64,
+    /// The time since a file was used.
+    pub(super) age: Duration,
+    /// The file just written, which stays whatever its size.
+    pub(super) newest: Option<&'a Path>,
 }
 
-/// Deletes abandoned temporary files, then the least recently used of the rest until they fit into `limit`
-/// bytes; `newest`, just written, stays. Says how many files went. Files that vanish meanwhile are someone
-/// else's eviction.
-pub(super) fn evict(root: &Path, limit: u64, newest: &Path) -> io::Result<u64> {
-    let mut files = Vec::new();
-    let mut evicted = 0;
-    for dir in fs::read_dir(root)? {
-        let dir = dir?;
-        let shard = dir.file_name().to_string_lossy().into_owned();
-        if shard.len() != 2 && shard != FAILED || !dir.path().is_dir() {
-            continue;
-        }
-        for file in fs::read_dir(dir.path())? {
-            let file = file?;
-            let Ok(meta) = file.metadata() else { continue };
-            let (name, path, used) = (file.file_name(), file.path(), meta.modified()?);
-            let Some(name) = name.to_str().filter(|_| meta.is_file()) else { continue };
-            if is_temporary(name) {
-                if used.elapsed().is_ok_and(|age| age > ABANDONED) && fs::remove_file(&path).is_ok() {
-                    evicted += 1;
-                }
-            } else if is_ours(&shard, name) && path != newest {
-                files.push(Stored { used, bytes: meta.len(), path });
-            }
+/// Deletes abandoned temporary files and those that are too old, then the least recently used of the rest until they
+/// fit. Says which files went. Files that vanish meanwhile are someone else's eviction.
+pub(super) fn evict(root: &Path, limits: Limits<'_>) -> io::Result<Vec<CacheFile>> {
+    let (temporary, mut files): (Vec<_>, Vec<_>) =
+        list(root)?.into_iter().partition(|file| file.kind == CacheFileKind::Temporary);
+    let mut evicted = Vec::new();
+    for file in temporary {
+        if file.used.elapsed().is_ok_and(|age| age > ABANDONED) && fs::remove_file(&file.path).is_ok() {
+            evicted.push(file);
         }
     }
-    let kept = fs::metadata(newest).map_or(0, |meta| meta.len());
-    let mut total = files.iter().map(|file| file.bytes).sum::<u64>() + kept;
+    let mut total = files.iter().map(|file| file.bytes).sum::<u64>();
+    files.retain(|file| Some(file.path.as_path()) != limits.newest);
     files.sort_by_key(|file| file.used);
     for file in files {
-        if total <= limit {
-            break;
+        let old = file.used.elapsed().is_ok_and(|age| age > limits.age);
+        if total <= limits.bytes && !old {
+            break; // and so are all that follow: they were used later
         }
         total -= file.bytes;
         match fs::remove_file(&file.path) {
-            Ok(()) => evicted += 1,
+            Ok(()) => evicted.push(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

@@ -1,5 +1,6 @@
 //! The name of an entry: a hash of everything that decides its bytes.
 
+use crate::jit::nvrtc::flags;
 use crate::jit::{Invocation, Program, Target};
 use core::fmt;
 
@@ -26,6 +27,36 @@ impl Key {
             field(option.as_bytes());
         }
         Self(*hasher.finalize().as_bytes())
+    }
+
+    /// The name of a cubin that was compiled ahead of time: whatever compiler made it, and whatever the program is
+    /// called.
+    pub(in crate::jit) fn ahead(program: &Program, target: Target) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let mut field = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        };
+        field(b"proxyattn ahead 1");
+        field(program.source.as_bytes());
+        field(target.to_string().as_bytes());
+        flags::fixed().for_each(|option| field(option.as_bytes()));
+        field(&(program.options.len() as u64).to_le_bytes());
+        program.options.iter().for_each(|option| field(option.as_bytes()));
+        Self(*hasher.finalize().as_bytes())
+    }
+
+    /// The key that a file is named after.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+        if pairs.len() != bytes.len() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            let digit = |at: usize| char::from(pair[at]).to_digit(16);
+            *byte = (digit(0)? * 16 + digit(1)?) as u8;
+        }
+        Some(Self(bytes))
     }
 
     pub(super) fn bytes(&self) -> &[u8; 32] {
@@ -76,5 +107,24 @@ pub(super) mod tests {
         assert_eq!(distinct.len(), keys.len());
         assert_eq!(keys[0].to_string(), key("text").to_string());
         assert_eq!(keys[0].to_string()[..2], keys[0].shard());
+        assert!(Key::parse(&keys[0].to_string()) == Some(keys[0]));
+        assert!(["", "ab", &"g".repeat(64), &"a".repeat(63)].iter().all(|text| Key::parse(text).is_none()));
+    }
+
+    #[test]
+    fn ahead_of_time_text_target_and_options_count() {
+        let program = Program::new("k", "text");
+        let keys = [
+            Key::ahead(&program, Target::SM_80),
+            Key::ahead(&program, Target::SM_90A),
+            Key::ahead(&Program::new("k", "text "), Target::SM_80),
+            Key::ahead(&program.clone().option("-DSTAGES=3"), Target::SM_80),
+        ];
+        let distinct: std::collections::HashSet<_> = keys.iter().map(Key::to_string).collect();
+        assert_eq!(distinct.len(), keys.len());
+        assert!(
+            Key::ahead(&Program::new("other", "text"), Target::SM_80) == keys[0],
+            "a name is for messages"
+        );
     }
 }

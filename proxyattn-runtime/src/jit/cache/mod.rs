@@ -9,24 +9,32 @@
 //! * **No failure here fails a request.** A directory that cannot be made or trusted, a full disk, a torn
 //!   file: each is counted, the first is remembered, all are logged, and the kernel is compiled as if there
 //!   were no cache.
+//! * `ahead.rs` reads the same entries under names that hold no compiler; `dir.rs` lets people look at either.
 //! * Nothing depends on the lock: without it processes compile the same thing twice, and the last rename wins.
 
+mod ahead;
 mod counters;
+mod dir;
 mod entry;
 mod evict;
 mod key;
+mod list;
 mod lock;
 mod root;
 mod store;
 
+pub use ahead::Aot;
 pub use counters::Counters;
 pub(super) use counters::Tally;
+pub use dir::CacheDir;
 pub(super) use key::Key;
+pub use list::{CacheFile, CacheFileKind};
 pub(crate) use lock::acquire;
 pub(crate) use root::create;
-pub(crate) use store::publish;
+pub(crate) use store::{Access, publish};
 
 use super::Cubin;
+use evict::Limits;
 use std::fmt::Display;
 use std::fs;
 use std::io;
@@ -114,14 +122,15 @@ impl Cache {
         let Some(root) = self.root() else { return };
         let path = store::entry_path(root, key);
         let bytes = entry::encode(key, cubin);
-        if let Err(error) = store::publish(&path, &bytes) {
+        if let Err(error) = store::publish(&path, &bytes, Access::Owner) {
             return self.soft("writing", &path, &error);
         }
         let written = self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64;
         if written >= self.limit / 16 {
             self.written.store(0, Ordering::Relaxed);
-            match evict::evict(root, self.limit, &path) {
-                Ok(evicted) => self.tally.evicted.add(evicted),
+            let limits = Limits { bytes: self.limit, age: Duration::MAX, newest: Some(&path) };
+            match evict::evict(root, limits) {
+                Ok(evicted) => self.tally.evicted.add(evicted.len() as u64),
                 Err(error) => self.soft("evicting from", root, &error),
             }
         }
@@ -136,8 +145,10 @@ impl Cache {
     /// Waits for whoever compiles this key in another process, up to the limit.
     pub(super) fn lock(&self, key: &Key) -> Option<impl Sized> {
         let path = store::lock_path(self.root()?, key);
-        let locked =
-            path.parent().map_or(Ok(()), root::create).and_then(|()| lock::acquire(&path, self.patience));
+        let locked = path
+            .parent()
+            .map_or(Ok(()), |dir| root::create(dir, Access::Owner))
+            .and_then(|()| lock::acquire(&path, self.patience));
         match locked {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => {
@@ -154,7 +165,7 @@ impl Cache {
     /// Writes a source that did not compile where it can be read.
     pub(super) fn keep_source(&self, key: &Key, program: &str, source: &str) -> Option<PathBuf> {
         let path = store::source_path(self.root()?, key, program);
-        match store::publish(&path, source.as_bytes()) {
+        match store::publish(&path, source.as_bytes(), Access::Owner) {
             Ok(()) => Some(path),
             Err(error) => {
                 self.soft("writing", &path, &error);
@@ -175,7 +186,7 @@ impl Cache {
         self.remember(format!("{doing} `{}`: {error}", path.display()));
     }
 
-    fn remember(&self, what: String) {
+    pub(super) fn remember(&self, what: String) {
         tracing::warn!("cubin cache: {what}");
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
     }

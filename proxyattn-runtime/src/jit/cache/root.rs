@@ -3,6 +3,7 @@
 //! Whoever can write an entry can run code on the GPU with this process's data. So the directory belongs to this
 //! user (or to root) and nobody else may write to it; there is no shared directory to fall back to.
 
+use super::store::Access;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn open(base: &Path) -> Result<PathBuf, String> {
     let told = |error: io::Error| format!("`{}`: {error}", base.display());
     let base = std::path::absolute(base).map_err(told)?;
-    create(&base).map_err(told)?;
+    create(&base, Access::Owner).map_err(told)?;
     // Of what a link leads to, too.
     let meta = fs::metadata(&base).map_err(told)?;
     if !meta.is_dir() {
@@ -23,11 +24,13 @@ pub(super) fn open(base: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// Makes a directory and its parents for this user alone. One that is there is left as it is.
-pub(crate) fn create(dir: &Path) -> io::Result<()> {
+/// Makes a directory and its parents. One that is there is left as it is.
+pub(crate) fn create(dir: &Path, access: Access) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, access.of_directory());
+    #[cfg(not(unix))]
+    let _ = access; // the parent's access control is passed on
     builder.recursive(true).create(dir)
 }
 
@@ -42,6 +45,14 @@ fn private(meta: &fs::Metadata) -> Result<(), String> {
     if owner != user && owner != 0 {
         return Err(format!("expected a directory of user {user} or of root, got one of user {owner}"));
     }
+    closed(meta)
+}
+
+/// That nobody but the owner may write.
+#[cfg(unix)]
+pub(super) fn closed(meta: &fs::Metadata) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt;
+
     if meta.mode() & 0o022 != 0 {
         return Err(format!(
             "expected a directory that only its owner may write to, got mode {:04o}; `chmod go-w` it",
@@ -54,5 +65,10 @@ fn private(meta: &fs::Metadata) -> Result<(), String> {
 /// Elsewhere the user's profile has its own access control.
 #[cfg(not(unix))]
 fn private(_: &fs::Metadata) -> Result<(), String> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(super) fn closed(_: &fs::Metadata) -> Result<(), String> {
     Ok(())
 }

@@ -10,6 +10,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The directory of sources that did not compile.
 pub(super) const FAILED: &str = "failed";
 
+/// Who may read what is written. Nobody but the owner may write.
+#[derive(Clone, Copy)]
+pub(crate) enum Access {
+    /// The owner: a user's cache.
+    Owner,
+    /// Everybody: what is deployed.
+    Everyone,
+}
+
+#[cfg(unix)]
+impl Access {
+    pub(super) fn of_directory(self) -> u32 {
+        match self {
+            Access::Owner => 0o700,
+            Access::Everyone => 0o755,
+        }
+    }
+
+    fn of_file(self) -> u32 {
+        self.of_directory() & 0o666
+    }
+}
+
 const TEMPORARY: &str = ".proxyattn-";
 
 pub(super) fn entry_path(root: &Path, key: &Key) -> PathBuf {
@@ -47,10 +70,10 @@ pub(super) fn is_ours(dir: &str, name: &str) -> bool {
 
 /// Writes a file whole or not at all: under a name of its own beside the final one, then renamed. Readers see
 /// the old file or the new one; of several writers the last wins.
-pub(crate) fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn publish(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    root::create(dir)?;
+    root::create(dir, access)?;
     // The process and a counter are unique on one machine, the time tells the machines of a shared file
     // system apart, and `create_new` settles what is left.
     let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -59,7 +82,7 @@ pub(crate) fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.create_new(true).write(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, access.of_file());
     let mut file = options.open(&temporary)?;
     // Not synced: a crash of the machine may leave a torn file, which its checksum gives away.
     let written = file.write_all(bytes).and_then(|()| fs::rename(&temporary, path));

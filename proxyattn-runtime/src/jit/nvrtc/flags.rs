@@ -35,6 +35,11 @@ pub(super) fn options(version: (u32, u32), target: Target, own: &[String]) -> Ve
     std::iter::once(format!("--gpu-architecture={target}")).chain(fixed).chain(own.iter().cloned()).collect()
 }
 
+/// The fixed options of the newest library.
+pub(in crate::jit) fn fixed() -> impl Iterator<Item = &'static str> {
+    FIXED.iter().map(|(option, _)| *option)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,11 +11,12 @@
 //!   name resolves to it.
 //! * Libraries stay open until the process ends.
 
-mod flags;
+pub(super) mod flags;
 mod search;
 mod table;
 
 use super::{Compiler, Cubin, Env, Invocation, Program, Target};
+use crate::linker::file_of;
 use crate::{Error, Result};
 use core::ffi::c_char;
 use core::ptr;
@@ -29,6 +30,14 @@ use table::{Handle, Table};
 
 /// `NVRTC_ERROR_COMPILATION`.
 const COMPILATION_FAILED: i32 = 6;
+
+/// What looking for NVRTC came to.
+pub struct Search {
+    /// The places before the library, or all of them, in order, each with what was wrong there.
+    pub in_vain: Vec<String>,
+    /// The library; the error is that of [`Nvrtc::open`].
+    pub found: Result<Nvrtc>,
+}
 
 /// An open NVRTC library.
 pub struct Nvrtc {
@@ -47,6 +56,11 @@ impl Nvrtc {
     /// [`Error::NvrtcNotFound`] with every place searched; [`Error::NvrtcSymbol`], [`Error::NvrtcTooOld`] or
     /// [`Error::NvrtcCall`] for the first library that is there and cannot be used, if no other can.
     pub fn open(explicit: Option<&Path>, env: &Env) -> Result<Self> {
+        Self::search(explicit, env).found
+    }
+
+    /// [`open`](Self::open), with the places that were tried in vain.
+    pub fn search(explicit: Option<&Path>, env: &Env) -> Search {
         let mut searched = Vec::new();
         let mut unusable = None;
         for place in search::places(explicit, env) {
@@ -62,7 +76,7 @@ impl Nvrtc {
             // SAFETY: runs the initialisers of a library that the user, or the system, names as NVRTC.
             match unsafe { Library::new(&path) } {
                 Ok(library) => match Self::with(library, path) {
-                    Ok(nvrtc) => return Ok(nvrtc),
+                    Ok(nvrtc) => return Search { in_vain: searched, found: Ok(nvrtc) },
                     Err(error) => {
                         searched.push(error.to_string());
                         unusable.get_or_insert(error);
@@ -71,11 +85,12 @@ impl Nvrtc {
                 Err(error) => searched.push(format!("`{}` ({})", path.display(), reason(&error))),
             }
         }
-        Err(unusable.unwrap_or(Error::NvrtcNotFound { searched }))
+        let in_vain = searched.clone();
+        Search { in_vain, found: Err(unusable.unwrap_or(Error::NvrtcNotFound { searched })) }
     }
 
     fn with(library: Library, path: PathBuf) -> Result<Self> {
-        let path = file_of(&library).unwrap_or(path);
+        let path = file_of(&library, "nvrtcVersion").unwrap_or(path);
         let table = Table::resolve(library, path)?;
         let (major, minor) = table.version;
         let builtins = beside(&table.library, &format!("libnvrtc-builtins.so.{major}.{minor}"));
@@ -89,7 +104,12 @@ impl Nvrtc {
         Ok(Self { table, identity, supported, _builtins })
     }
 
-    /// Major and minor version; the build is in [`Invocation::compiler`].
+    /// Version and build: what tells this compiler from every other in the cache's keys.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Major and minor version.
     pub fn version(&self) -> (u32, u32) {
         self.table.version
     }
@@ -243,37 +263,4 @@ fn beside(library: &Path, name: &str) -> Option<PathBuf> {
 fn reason(error: &libloading::Error) -> String {
     let source = std::error::Error::source(error).map(ToString::to_string);
     source.unwrap_or_else(|| error.to_string())
-}
-
-#[cfg(not(unix))]
-fn file_of(_: &Library) -> Option<PathBuf> {
-    None
-}
-
-/// Which file the linker opened under a bare name.
-#[cfg(unix)]
-fn file_of(library: &Library) -> Option<PathBuf> {
-    use core::ffi::{CStr, c_void};
-    use std::os::unix::ffi::OsStrExt;
-
-    #[repr(C)]
-    struct Info {
-        file: *const c_char,
-        base: *mut c_void,
-        symbol: *const c_char,
-        address: *mut c_void,
-    }
-    unsafe extern "C" {
-        fn dladdr(address: *const c_void, info: *mut Info) -> i32;
-    }
-    // SAFETY: the address is not followed.
-    let address = unsafe { library.get::<*const c_void>("nvrtcVersion") }.ok()?;
-    let mut info =
-        Info { file: ptr::null(), base: ptr::null_mut(), symbol: ptr::null(), address: ptr::null_mut() };
-    // SAFETY: `info` has the layout of `Dl_info` and outlives the call.
-    let found = unsafe { dladdr(*address, &mut info) } != 0 && !info.file.is_null();
-    // SAFETY: the linker's own copy of the path, which lives as long as the library, that is, for ever.
-    let path = found.then(|| unsafe { CStr::from_ptr(info.file) })?;
-    let path = PathBuf::from(std::ffi::OsStr::from_bytes(path.to_bytes()));
-    path.is_absolute().then_some(path)
 }

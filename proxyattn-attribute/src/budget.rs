@@ -1,9 +1,9 @@
 //! `budget = dynamic(…)`, `top_k(blocks = …)`, `ratio(…)` or `all`.
 
-use super::args::{Arg, Form, flatten, shown, stream};
-use super::errors::Errors;
-use super::parse::{Places, entries};
-use super::{suggest, value};
+use crate::args::{Arg, Form, flatten, shown, stream};
+use crate::errors::Errors;
+use crate::parse::{Places, entries};
+use crate::{suggest, value};
 use proc_macro2::{Delimiter, Group, Ident, TokenTree};
 use proxyattn_codegen::{Key, Rows};
 

@@ -1,9 +1,9 @@
 //! Gives the arguments their meaning: keys, their types, and what may be said once only.
 
-use super::args::{self, Arg, Form, flatten, split_commas, stream};
-use super::budget::{self, RawBudget};
-use super::errors::Errors;
-use super::{suggest, value};
+use crate::args::{self, Arg, Form, flatten, split_commas, stream};
+use crate::budget::{self, RawBudget};
+use crate::errors::Errors;
+use crate::{suggest, value};
 use core::fmt;
 use proc_macro2::{TokenStream, TokenTree};
 use proxyattn_codegen::{Arch, ArchSet, Dtype, Key, Scorer};

@@ -1,18 +1,19 @@
 //! From what was written to what is meant: presets, defaults and rules.
 
-use super::budget::RawBudget;
-use super::errors::Errors;
-use super::parse::{Places, Preset, Raw};
+use crate::budget::RawBudget;
+use crate::errors::Errors;
+use crate::parse::{Places, Preset, Raw};
 use proc_macro2::TokenStream;
 use proxyattn_codegen::{Block, Budget, Keep, Key, Rule, Spec, Stride, Violation};
 use quote::quote;
 
-/// What the expansion is made from.
-pub(crate) struct Model {
+/// What the attribute says.
+#[derive(Debug)]
+pub struct Model {
     /// The resolved configuration; it keeps every rule where no error was reported.
-    pub(crate) spec: Spec,
+    pub spec: Spec,
     /// The path of the facade crate.
-    pub(crate) facade: TokenStream,
+    pub facade: TokenStream,
 }
 
 /// Fills what is absent from the preset or the defaults, and reports the rules that the result breaks.

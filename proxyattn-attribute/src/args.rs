@@ -1,6 +1,6 @@
 //! The outer syntax: comma-separated `key`, `key = value` and `key(…)`, before any key has a meaning.
 
-use super::errors::Errors;
+use crate::errors::Errors;
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 
@@ -106,7 +106,7 @@ pub(crate) fn split_commas(tokens: Vec<TokenTree>) -> Vec<Vec<TokenTree>> {
 }
 
 /// The tokens without the invisible groups that `macro_rules!` puts around what it substitutes.
-pub(crate) fn flatten(tokens: TokenStream) -> Vec<TokenTree> {
+pub fn flatten(tokens: TokenStream) -> Vec<TokenTree> {
     let open = |token| match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => flatten(group.stream()),
         other => vec![other],

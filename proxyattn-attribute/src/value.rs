@@ -1,8 +1,8 @@
 //! Reads one value of a key: an integer, a number, a flag, or one of a few words.
 
-use super::args::{Arg, Form, shown, stream};
-use super::errors::Errors;
-use super::suggest;
+use crate::args::{Arg, Form, shown, stream};
+use crate::errors::Errors;
+use crate::suggest;
 use core::fmt::Display;
 use proc_macro2::{Delimiter, Group, TokenTree};
 use proxyattn_codegen::Key;

@@ -6,26 +6,31 @@ use quote::ToTokens;
 
 /// The errors met so far, in the order of the source.
 #[derive(Default)]
-pub(crate) struct Errors(Vec<syn::Error>);
+pub struct Errors(Vec<syn::Error>);
 
 impl Errors {
     /// Adds an error that points at the tokens `at`, or at the attribute where `at` is empty.
-    pub(crate) fn push(&mut self, at: impl ToTokens, message: impl Display) {
+    pub fn push(&mut self, at: impl ToTokens, message: impl Display) {
         self.0.push(syn::Error::new_spanned(at, message));
     }
 
     /// Adds an error with a line that says what to write instead.
-    pub(crate) fn push_with_help(&mut self, at: impl ToTokens, message: impl Display, help: impl Display) {
+    pub fn push_with_help(&mut self, at: impl ToTokens, message: impl Display, help: impl Display) {
         self.push(at, format_args!("{message}\nhelp: {help}"));
     }
 
     /// Whether nothing is wrong so far.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// The errors, each with its place and, after `\nhelp: `, what to write instead.
+    pub fn iter(&self) -> impl Iterator<Item = &syn::Error> {
+        self.0.iter()
+    }
+
     /// One `compile_error!` for each error.
-    pub(crate) fn into_tokens(self) -> TokenStream {
+    pub fn into_tokens(self) -> TokenStream {
         self.0.iter().map(syn::Error::to_compile_error).collect()
     }
 }

@@ -1,0 +1,84 @@
+//! Inputs that have something to select: topics that come back, and queries that look for them.
+//!
+//! Noise alone would spread the attention of every query evenly, and a dynamic budget would rightly keep every block.
+
+use half::bf16;
+use proxyattn_codegen::Spec;
+use proxyattn_runtime::{Device, Element, Problem, Result, Tensor};
+use rayon::prelude::*;
+
+/// Tokens that are about one topic.
+const SEGMENT: usize = 256;
+const TOPICS: usize = 16;
+/// How far a key of the topic that is looked for stands out among the scores.
+const GAIN: f32 = 9.0;
+
+/// The inputs of a prefill.
+pub(super) struct Qkv<T> {
+    pub(super) q: Tensor<T>,
+    pub(super) k: Tensor<T>,
+    pub(super) v: Tensor<T>,
+}
+
+impl<T: Element> Qkv<T> {
+    pub(super) fn to(&self, device: &Device) -> Result<Self> {
+        Ok(Self { q: self.q.to(device)?, k: self.k.to(device)?, v: self.v.to(device)? })
+    }
+}
+
+/// The same inputs for the same shape, on any machine.
+pub(super) fn generate<T: Element>(spec: &Spec, problem: &Problem) -> Result<Qkv<T>> {
+    let dim = spec.head_dim as usize;
+    let per_kv = problem.heads_per_kv();
+    let offset = problem.kv_len - problem.q_len;
+    let topic = |kv_head: usize, token: usize| {
+        let mut noise = Noise::new(1, kv_head * TOPICS + noise_of(token / SEGMENT) % TOPICS);
+        (0..dim).map(|_| noise.next()).collect::<Vec<_>>()
+    };
+    // `q·k·scale` of a query and a key of one topic is about GAIN.
+    let length = (f64::from(GAIN) / spec.softmax_scale() / dim as f64).sqrt() as f32;
+    let mixed = |kind: usize, head: usize, kv_head: usize, token: usize| {
+        let mut noise = Noise::new(kind, head << 32 | token);
+        let topic = topic(kv_head, token);
+        topic.into_iter().map(|x| length * (x + 0.5 * noise.next())).collect::<Vec<_>>()
+    };
+    let rows = |heads: usize, tokens: usize, row: &(dyn Fn(usize, usize) -> Vec<f32> + Sync)| {
+        let all = problem.batch * heads * tokens;
+        let data = (0..all).into_par_iter().flat_map_iter(|i| row(i / tokens, i % tokens)).map(T::from_f32);
+        Tensor::from_bhsd(data.collect(), [problem.batch, heads, tokens, dim])
+    };
+    Ok(Qkv {
+        q: rows(problem.heads, problem.q_len, &|head, token| mixed(2, head, head / per_kv, offset + token))?,
+        k: rows(problem.kv_heads, problem.kv_len, &|head, token| mixed(3, head, head, token))?,
+        v: rows(problem.kv_heads, problem.kv_len, &|head, token| {
+            let mut noise = Noise::new(4, head << 32 | token);
+            (0..dim).map(|_| bf16::from_f32(noise.next()).to_f32()).collect()
+        })?,
+    })
+}
+
+fn noise_of(segment: usize) -> usize {
+    Noise::new(5, segment).bits() as usize
+}
+
+/// Values of about unit variance, each stream its own (`SplitMix64`).
+struct Noise(u64);
+
+impl Noise {
+    fn new(kind: usize, stream: usize) -> Self {
+        let mut noise = Self((stream as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (kind as u64) << 56);
+        noise.0 = noise.bits();
+        noise
+    }
+
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn next(&mut self) -> f32 {
+        ((self.bits() >> 40) as f32 / (1 << 24) as f32 - 0.5) * 12f32.sqrt()
+    }
+}

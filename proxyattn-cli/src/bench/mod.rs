@@ -1,0 +1,77 @@
+//! `proxyattn bench`: the stages of a configuration beside dense attention, on generated inputs.
+
+mod input;
+mod report;
+
+use crate::args::{BenchArgs, Where};
+use crate::attribute;
+use crate::failure::{Failure, Outcome};
+use crate::progress::Progress;
+use half::{bf16, f16};
+use input::Qkv;
+use proxyattn_codegen::{Budget, Dtype, Spec};
+use proxyattn_runtime::{AnyAttention, Device, Element, Plan, Problem, Result, Selection, StageTimes};
+use report::Measured;
+
+pub(crate) fn run(args: &BenchArgs) -> Outcome {
+    let spec = attribute::parse(&args.attribute)?;
+    let problem = args.shape.problem(&spec);
+    let plan = Plan::new(&spec, &problem)?;
+    let device = match args.device {
+        Where::Auto => Device::auto(),
+        Where::Cpu => Device::cpu(),
+        Where::Cuda => Device::cuda(0).map_err(|error| {
+            let failure = Failure::from(error);
+            Failure { message: format!("{}; or run with --device cpu", failure.message), ..failure }
+        })?,
+    };
+    let runs = args.runs.get();
+    let measured = match spec.dtype {
+        Dtype::F16 => measure::<f16>(&plan, &device, runs)?,
+        _ => measure::<bf16>(&plan, &device, runs)?,
+    };
+    Ok(if args.json { format!("{}\n", report::json(&measured)) } else { report::text(&measured) }.into())
+}
+
+fn measure<T: Element>(plan: &Plan, device: &Device, runs: usize) -> Result<Measured> {
+    let (spec, problem) = (plan.spec(), plan.problem());
+    let kernel = AnyAttention::<T>::load(spec, device)?;
+    // A configuration that keeps every block is its own measure.
+    let dense_kernel = match plan.is_dense() {
+        true => None,
+        false => Some(AnyAttention::<T>::load(&Spec { budget: Budget::All, ..*spec }, device)?),
+    };
+    let progress = Progress::new("generating inputs", 1);
+    let inputs = input::generate::<T>(spec, problem)?.to(device)?;
+    let (times, selection) = median(&kernel, &inputs, runs, &progress)?;
+    let dense = match &dense_kernel {
+        Some(kernel) => median(kernel, &inputs, runs, &progress)?.0,
+        None => times,
+    };
+    Ok(Measured { plan: *plan, device: device.clone(), runs, density: selection.density(), times, dense })
+}
+
+/// One run to warm up, then the one of median time.
+fn median<T: Element>(
+    kernel: &AnyAttention<T>,
+    Qkv { q, k, v }: &Qkv<T>,
+    runs: usize,
+    progress: &Progress,
+) -> Result<(StageTimes, Selection)> {
+    let first = kernel.prefill_traced(q, k, v, progress)?;
+    let mut times = Vec::with_capacity(runs);
+    progress.begin("timing", runs);
+    for _ in 0..runs {
+        times.push(kernel.prefill_traced(q, k, v, &())?.times);
+        progress.advance(1);
+    }
+    times.sort_by_key(StageTimes::total);
+    Ok((times[runs / 2], first.selection))
+}
+
+/// Pairs of a query and a key that dense attention looks at, for all heads.
+fn dense_pairs(spec: &Spec, problem: &Problem) -> f64 {
+    let (q, kv) = (problem.q_len as f64, problem.kv_len as f64);
+    let hidden = if spec.causal { q * (q - 1.0) / 2.0 } else { 0.0 };
+    (problem.batch * problem.heads) as f64 * (q * kv - hidden)
+}

@@ -1,0 +1,114 @@
+//! The figures, as a table and as JSON.
+
+use super::dense_pairs;
+use crate::style::{FAINT, painted};
+use crate::text::{Table, ms};
+use proxyattn_runtime::{Device, Plan, Stage, StageTimes};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What was measured.
+pub(super) struct Measured {
+    pub(super) plan: Plan,
+    pub(super) device: Device,
+    pub(super) runs: usize,
+    /// Visited tiles over visible ones.
+    pub(super) density: f64,
+    pub(super) times: StageTimes,
+    pub(super) dense: StageTimes,
+}
+
+impl Measured {
+    /// TFLOP/s of attend over the tiles that it visits: two products of `head_dim` for each pair of a query and a key.
+    fn attend_rate(&self) -> f64 {
+        let (spec, problem) = (self.plan.spec(), self.plan.problem());
+        let pairs = match self.plan.is_dense() {
+            true => dense_pairs(spec, problem),
+            false => {
+                let tiles = self.plan.geometry().visible_tiles() as f64 * self.density;
+                let heads = (problem.batch * problem.heads) as f64;
+                tiles * heads * f64::from(spec.block.q) * f64::from(spec.block.kv)
+            }
+        };
+        self.rate(pairs, self.times.of(Stage::Attend))
+    }
+
+    fn dense_rate(&self) -> f64 {
+        self.rate(dense_pairs(self.plan.spec(), self.plan.problem()), self.dense.total())
+    }
+
+    fn rate(&self, pairs: f64, time: Duration) -> f64 {
+        4.0 * f64::from(self.plan.spec().head_dim) * pairs / time.as_secs_f64() / 1e12
+    }
+
+    fn speedup(&self) -> f64 {
+        self.dense.total().as_secs_f64() / self.times.total().as_secs_f64()
+    }
+}
+
+/// For people.
+pub(super) fn text(measured: &Measured) -> String {
+    let (problem, total) = (measured.plan.problem(), measured.times.total());
+    let mut table = Table::new(&["stage", "ms", "share", "TFLOP/s"], &[]);
+    for &stage in Stage::ALL {
+        let time = measured.times.of(stage);
+        let share = 100.0 * time.as_secs_f64() / total.as_secs_f64();
+        let rate = (stage == Stage::Attend).then(|| format!("{:.3}", measured.attend_rate()));
+        table.row([
+            stage.to_string(),
+            format!("{:.3}", ms(time)),
+            format!("{share:.1}%"),
+            rate.unwrap_or_default(),
+        ]);
+    }
+    table.row(["all".into(), format!("{:.3}", ms(total))]);
+    let dense = measured.dense.total();
+    table.row([
+        "dense".into(),
+        format!("{:.3}", ms(dense)),
+        String::new(),
+        format!("{:.3}", measured.dense_rate()),
+    ]);
+    let tokens = match problem.q_len == problem.kv_len {
+        true => format!("{} tokens", problem.kv_len),
+        false => format!("the last {} of {} tokens", problem.q_len, problem.kv_len),
+    };
+    format!(
+        "{}\n{} × {tokens}, {} heads on {} KV heads; {}\n\n{}\n  density {:.3}, {:.2}× dense\n",
+        measured.device,
+        problem.batch,
+        problem.heads,
+        problem.kv_heads,
+        painted(FAINT, format!("median of {} after one to warm up; generated inputs", measured.runs)),
+        table.print(),
+        measured.density,
+        measured.speedup()
+    )
+}
+
+/// For programs.
+pub(super) fn json(measured: &Measured) -> Value {
+    let (spec, problem) = (measured.plan.spec(), measured.plan.problem());
+    let stages: serde_json::Map<_, _> =
+        Stage::ALL.iter().map(|&stage| (stage.to_string(), ms(measured.times.of(stage)).into())).collect();
+    json!({
+        "device": measured.device.to_string(),
+        "configuration": spec.attribute(),
+        "batch": problem.batch,
+        "heads": problem.heads,
+        "kv_heads": problem.kv_heads,
+        "q_tokens": problem.q_len,
+        "tokens": problem.kv_len,
+        "head_dim": spec.head_dim,
+        "dtype": spec.dtype.as_str(),
+        "runs": measured.runs,
+        "dense_plan": measured.plan.is_dense(),
+        "density": measured.density,
+        "stages_ms": stages,
+        "ms": ms(measured.times.total()),
+        "dense_ms": ms(measured.dense.total()),
+        "speedup": measured.speedup(),
+        "attend_tflops": measured.attend_rate(),
+        "dense_tflops": measured.dense_rate(),
+    })
+}

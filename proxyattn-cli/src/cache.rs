@@ -1,0 +1,136 @@
+//! `proxyattn cache`: the cubins that are stored.
+
+use crate::args::{CacheArgs, CacheCommand};
+use crate::failure::{DAMAGED, FAILED, Failure, Outcome, Report};
+use crate::style::{ERROR, GOOD, painted};
+use crate::text::{Table, age, bytes, count};
+use proxyattn_runtime::jit::{CACHE_BYTES, CacheDir, CacheFile, CacheFileKind, Env};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) fn run(args: &CacheArgs) -> Outcome {
+    let path = args.dir.clone().map_or_else(of_environment, Ok)?;
+    let Some(dir) = CacheDir::open(&path)? else {
+        return Ok(format!("{}: nothing is stored yet\n", path.display()).into());
+    };
+    match &args.command {
+        CacheCommand::Ls => list(&dir),
+        CacheCommand::Verify { remove } => verify(&dir, *remove),
+        CacheCommand::Gc { max_size, max_age } => {
+            let size = max_size
+                .map_or_else(|| Env::process().cache_bytes().map(|size| size.unwrap_or(CACHE_BYTES)), Ok)?;
+            let gone = dir.shrink(size, max_age.unwrap_or(Duration::MAX))?;
+            Ok(gone_and_left(&dir, &gone)?.into())
+        }
+        CacheCommand::Clear { yes } => clear(&dir, *yes),
+    }
+}
+
+fn of_environment() -> Outcome<PathBuf> {
+    Env::process().cache_dir().ok_or_else(|| {
+        Failure::usage(
+            "no cache directory is known: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset; set one, or give --dir",
+        )
+    })
+}
+
+fn cubins(files: &[CacheFile]) -> impl Iterator<Item = &CacheFile> {
+    files.iter().filter(|file| file.kind == CacheFileKind::Cubin)
+}
+
+/// `12 cubins, 3.1 MiB`.
+pub(crate) fn summary(files: &[CacheFile]) -> String {
+    let total = files.iter().map(|file| file.bytes).sum();
+    let mut parts = vec![count(cubins(files).count(), "cubin")];
+    for (kind, what) in [
+        (CacheFileKind::FailedSource, "source that did not compile"),
+        (CacheFileKind::Temporary, "unfinished file"),
+    ] {
+        let n = files.iter().filter(|file| file.kind == kind).count();
+        match (n, kind) {
+            (0, _) => {}
+            (2.., CacheFileKind::FailedSource) => parts.push(format!("{n} sources that did not compile")),
+            _ => parts.push(count(n, what)),
+        }
+    }
+    format!("{}, {}", parts.join(", "), bytes(total))
+}
+
+fn list(dir: &CacheDir) -> Outcome {
+    let files = dir.files()?;
+    let mut table = Table::new(&["key", "target", "kernels", "size", "used"], &[1, 2]);
+    for file in cubins(&files) {
+        let stem = file.path.file_stem().unwrap_or_default().to_string_lossy();
+        let (target, kernels) = match dir.read(file) {
+            Ok(cubin) => {
+                let names = cubin.kernels().iter().map(|kernel| kernel.name.trim_start_matches("proxyattn_"));
+                (cubin.target().unwrap_or("?").to_owned(), names.collect::<Vec<_>>().join(", "))
+            }
+            Err(_) => ("?".into(), "damaged: `proxyattn cache verify` tells more".into()),
+        };
+        let used = file.used.elapsed().map_or("now".into(), |time| format!("{} ago", age(time)));
+        table.row([stem.chars().take(12).collect(), target, kernels, bytes(file.bytes), used]);
+    }
+    let rows = if cubins(&files).next().is_some() { table.print() + "\n" } else { String::new() };
+    Ok(format!("{rows}{}: {}\n", dir.path().display(), summary(&files)).into())
+}
+
+fn verify(dir: &CacheDir, remove: bool) -> Outcome {
+    let files = dir.files()?;
+    let mut out = String::new();
+    let (mut sound, mut damaged) = (0, 0);
+    for file in cubins(&files) {
+        let Err(error) = dir.read(file) else {
+            sound += 1;
+            continue;
+        };
+        damaged += 1;
+        out += &format!("{} {error}\n", painted(ERROR, "damaged:"));
+        if remove {
+            dir.remove(file)?;
+        }
+    }
+    if damaged == 0 {
+        out += &format!("{} {}\n", painted(GOOD, "sound:"), count(sound, "cubin"));
+        return Ok(out.into());
+    }
+    out += &format!("{} of {} are damaged", damaged, count(sound + damaged, "cubin"));
+    out += match remove {
+        true => ", and were deleted; they are compiled again when they are needed\n",
+        false => {
+            "; `proxyattn cache verify --remove` deletes them, and they are compiled again when they are needed\n"
+        }
+    };
+    Ok(Report { text: out, code: DAMAGED })
+}
+
+fn gone_and_left(dir: &CacheDir, gone: &[CacheFile]) -> Outcome<String> {
+    let freed = gone.iter().map(|file| file.bytes).sum();
+    let left = summary(&dir.files()?);
+    Ok(format!("deleted {} ({}); left: {left}\n", count(gone.len(), "file"), bytes(freed)))
+}
+
+fn clear(dir: &CacheDir, yes: bool) -> Outcome {
+    let files = dir.files()?;
+    if !yes && !files.is_empty() && !confirmed(dir, &files)? {
+        return Err(Failure { message: "nothing was deleted".into(), code: FAILED });
+    }
+    let gone = dir.shrink(0, Duration::MAX)?;
+    Ok(gone_and_left(dir, &gone)?.into())
+}
+
+fn confirmed(dir: &CacheDir, files: &[CacheFile]) -> Outcome<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "`cache clear` asks before it deletes, and nobody can answer here; add --yes",
+        ));
+    }
+    let unanswered = |error: std::io::Error| Failure { message: format!("{error}; add --yes"), code: FAILED };
+    let mut stderr = std::io::stderr();
+    write!(stderr, "{}: delete {}? [y/N] ", dir.path().display(), summary(files)).map_err(unanswered)?;
+    stderr.flush().map_err(unanswered)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(unanswered)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,76 @@
+//! `proxyattn compile`: cubins ahead of time, for machines without NVRTC.
+
+use crate::args::CompileArgs;
+use crate::attribute;
+use crate::expand::family;
+use crate::failure::Outcome;
+use crate::progress::Progress;
+use crate::style::{GOOD, painted};
+use crate::text::{Table, bytes, count};
+use proxyattn_codegen::Spec;
+use proxyattn_codegen::cuda::{Module, Unit, emit};
+use proxyattn_runtime::Result;
+use proxyattn_runtime::jit::{Aot, Cubin, Env, Jit, JitOptions, Program, Target};
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
+
+pub(crate) fn run(args: &CompileArgs) -> Outcome {
+    let spec = attribute::parse(&args.attribute)?;
+    for &target in &args.arch {
+        family(&spec, Some(target.arch()))?;
+    }
+    let modules: Vec<_> = args.arch.iter().map(|&target| (target, emit(&spec, target.arch()))).collect();
+    let compiled: Vec<_> =
+        modules.iter().map(|(target, module)| cubins(&spec, module, *target)).collect::<Result<_>>()?;
+    let aot = Aot::create(&args.out)?; // now that there is something to put into it
+    let mut table = Table::new(&["target", "unit", "kernels", "size", "file"], &[1, 2, 4]);
+    for ((target, module), cubins) in modules.iter().zip(&compiled) {
+        for (unit, cubin) in module.units.iter().zip(cubins) {
+            let file = aot.store(&program(&spec, unit), *target, cubin)?;
+            let file = file.strip_prefix(aot.dir()).unwrap_or(&file);
+            let kernels = module.entries.iter().filter(|entry| entry.unit == unit.name);
+            let kernels: Vec<_> = kernels.map(|entry| entry.name).collect();
+            let size = bytes(cubin.bytes().len() as u64);
+            let file = file.display().to_string();
+            table.row([target.to_string(), unit.name.into(), kernels.join(", "), size, file]);
+        }
+    }
+    let stored = compiled.iter().map(Vec::len).sum();
+    let dir = aot.dir().display();
+    Ok(format!(
+        "{}\n{} {} in {dir}\n\nOn the machine that runs them, where neither NVRTC nor a toolkit is needed:\n  \
+         PROXYATTN_AOT_DIR={dir} PROXYATTN_JIT=deny\n",
+        table.print(),
+        painted(GOOD, "stored"),
+        count(stored, "cubin"),
+    )
+    .into())
+}
+
+/// The cubins of a module's units, from the cache or compiled now, side by side.
+///
+/// # Errors
+/// As [`Jit::cubin`].
+pub(crate) fn cubins(spec: &Spec, module: &Module, target: Target) -> Result<Vec<Arc<Cubin>>> {
+    let mut options = JitOptions::default();
+    // To compile is what the command is for, whatever programs may do.
+    options.compile = Some(true);
+    options.env = Env::process().without("PROXYATTN_AOT_DIR");
+    let jit = Jit::new(options)?;
+    let progress = Progress::new(format!("compiling for {target}"), module.units.len());
+    let compile = |unit: &Unit| {
+        let cubin = jit.cubin(&program(spec, unit), target);
+        progress.advance(1);
+        cubin
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = module.units.iter().map(|unit| scope.spawn(|| compile(unit))).collect();
+        let join = |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|e| resume_unwind(e));
+        threads.into_iter().map(join).collect()
+    })
+}
+
+fn program(spec: &Spec, unit: &Unit) -> Program {
+    Program::new(format!("proxyattn.{}", unit.name), unit.source()).of_attribute(spec.attribute())
+}

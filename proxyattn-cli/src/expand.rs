@@ -1,0 +1,39 @@
+//! `proxyattn expand`: the CUDA text.
+
+use crate::args::ExpandArgs;
+use crate::attribute;
+use crate::failure::{Failure, Outcome};
+use crate::highlight;
+use proxyattn_codegen::{Arch, Spec, cuda::emit};
+
+pub(crate) fn run(args: &ExpandArgs) -> Outcome {
+    let spec = attribute::parse(&args.attribute)?;
+    let module = emit(&spec, family(&spec, args.arch)?);
+    let text = match &args.unit {
+        None => module.source(),
+        Some(name) => match module.units.iter().find(|unit| unit.name == name) {
+            Some(unit) => unit.source(),
+            None => {
+                let units: Vec<_> = module.units.iter().map(|unit| unit.name).collect();
+                return Err(Failure::usage(format!(
+                    "--unit: expected one of {}, got `{name}`; without it all are printed",
+                    units.join(", ")
+                )));
+            }
+        },
+    };
+    Ok((highlight::cuda(text.trim_end()) + "\n").into())
+}
+
+/// The family that is asked for, or the newest that the configuration is declared for.
+pub(crate) fn family(spec: &Spec, asked: Option<Arch>) -> Outcome<Arch> {
+    let newest = spec.arch.iter().last().unwrap_or(Arch::Sm80);
+    let arch = asked.unwrap_or(newest);
+    if spec.arch.contains(arch) {
+        return Ok(arch);
+    }
+    Err(Failure::usage(format!(
+        "--arch: the configuration is declared for arch({}), got {arch}; add {arch} to `arch`, or leave `arch` out",
+        spec.arch
+    )))
+}

@@ -1,0 +1,172 @@
+//! `proxyattn inspect`: what a configuration does for a shape.
+
+use crate::args::{InspectArgs, ShapeArgs};
+use crate::attribute;
+use crate::compile::cubins;
+use crate::expand::family;
+use crate::failure::{Failure, MISSING, Outcome};
+use crate::style::{FAINT, WARN, painted};
+use crate::text::{Table, bytes, fitted, heading};
+use proxyattn_codegen::cuda::{Buffer, Entry, Module, Shape, emit};
+use proxyattn_codegen::{Arch, Spec};
+use proxyattn_runtime::jit::{Cubin, Target};
+use proxyattn_runtime::{Plan, Problem};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// Buffers of a workspace begin on multiples of this, in bytes.
+const ALIGNMENT: u64 = 256;
+
+impl ShapeArgs {
+    /// The problem for a configuration, which may pin its heads.
+    pub(crate) fn problem(&self, spec: &Spec) -> Problem {
+        let pinned = |count: Option<u32>| count.map(|count| count as usize);
+        let heads = self.heads.or(pinned(spec.heads)).unwrap_or(32);
+        let kv_heads = self.kv_heads.or(pinned(spec.kv_heads)).unwrap_or_else(|| (heads / 4).max(1));
+        let q_len = self.q_tokens.unwrap_or(self.tokens);
+        Problem { batch: self.batch, heads, kv_heads, q_len, kv_len: self.tokens }
+    }
+}
+
+pub(crate) fn run(args: &InspectArgs) -> Outcome {
+    let spec = attribute::parse(&args.attribute)?;
+    let arch = family(&spec, args.arch)?;
+    let problem = args.shape.problem(&spec);
+    let plan = Plan::new(&spec, &problem)?;
+    let module = emit(&spec, arch);
+    let default = if arch == Arch::Sm90a { 132 } else { 108 };
+    let multiprocessors = args.multiprocessors.map_or(default, NonZeroUsize::get) as u64;
+
+    let compiled = match args.no_compile {
+        true => Err("left out (--no-compile)".into()),
+        false => match cubins(&spec, &module, Target::from(arch)).map_err(Failure::from) {
+            Ok(cubins) => Ok(cubins),
+            Err(failure) if failure.code == MISSING => Err(failure.message),
+            Err(failure) => return Err(failure),
+        },
+    };
+    let mut out = configuration(&spec, &plan);
+    out += &heading(&format!("kernels for {arch}, on {multiprocessors} multiprocessors"));
+    out += &kernels(&module, &plan, multiprocessors, compiled.as_deref().ok());
+    if let Err(why) = &compiled {
+        out += &format!("  {} {}\n", painted(WARN, "registers and spills:"), fitted(why, 4));
+    }
+    out += &heading("workspace");
+    out += &buffers(&module, &plan);
+    out += &heading("shared memory of a CTA");
+    for unit in &module.units {
+        let run = running(&module, &plan).any(|entry| entry.unit == unit.name);
+        for (index, line) in unit.shared_memory.iter().enumerate().filter(|_| run) {
+            out += &format!("  {:<9}{line}\n", if index == 0 { unit.name } else { "" });
+        }
+    }
+    Ok(out.into())
+}
+
+fn configuration(spec: &Spec, plan: &Plan) -> String {
+    let (problem, geometry) = (plan.problem(), plan.geometry());
+    let mut out = String::new();
+    let mut line = |name: &str, text: String| out += &format!("{:<15}{text}\n", name);
+    let keys = spec.attribute();
+    line("configuration", if keys.is_empty() { "the default".into() } else { keys });
+    let tokens = match problem.q_len == problem.kv_len {
+        true => format!("{} tokens", problem.kv_len),
+        false => format!("the last {} of {} tokens", problem.q_len, problem.kv_len),
+    };
+    line(
+        "problem",
+        format!(
+            "{} × {tokens}, {} heads on {} KV heads, {} dims of {}",
+            problem.batch, problem.heads, problem.kv_heads, spec.head_dim, spec.dtype
+        ),
+    );
+    let stages = match plan.is_dense() {
+        true if spec.is_dense() => "attend alone: every block is visited".to_owned(),
+        true => "attend alone: the context is so short that the budget keeps every block".to_owned(),
+        false => format!("{} proxies, then a list for each and row of blocks", plan.groups()),
+    };
+    line("stages", stages);
+    line(
+        "blocks",
+        format!(
+            "{} rows × {} blocks, {} tiles visible to a head",
+            geometry.rows(),
+            geometry.blocks(),
+            geometry.visible_tiles()
+        ),
+    );
+    if !plan.is_dense() {
+        line(
+            "budget",
+            format!(
+                "{}, never below sink = {}, local = {} and the diagonal",
+                spec.budget, spec.keep.sink, spec.keep.local
+            ),
+        );
+    }
+    out
+}
+
+/// The kernels that a plan runs.
+fn running<'a>(module: &'a Module, plan: &Plan) -> impl Iterator<Item = &'a Entry> {
+    let dense = plan.is_dense();
+    module.entries.iter().filter(move |entry| (entry.name == "dense") == dense)
+}
+
+fn kernels(module: &Module, plan: &Plan, multiprocessors: u64, cubins: Option<&[Arc<Cubin>]>) -> String {
+    let shape = shape(plan.problem());
+    let mut head = vec!["stage", "kernel", "unit", "grid", "threads", "shared"];
+    head.extend(cubins.map(|_| ["registers", "spills"]).into_iter().flatten());
+    let mut table = Table::new(&head, &[1, 2, 3]);
+    for entry in running(module, plan) {
+        let [x, y, z] = entry.grid(&shape, multiprocessors);
+        let mut row = vec![
+            entry.stage.to_owned(),
+            entry.name.to_owned(),
+            entry.unit.to_owned(),
+            format!("{x} × {y} × {z}"),
+            entry.threads.to_string(),
+            bytes(entry.shared_bytes(&shape)),
+        ];
+        if let Some(cubins) = cubins {
+            let unit = module.units.iter().position(|unit| unit.name == entry.unit);
+            let usage = unit.and_then(|unit| cubins[unit].kernel(&entry.symbol));
+            let told = |number: Option<u32>| number.map_or("?".into(), |number| number.to_string());
+            row.push(told(usage.map(|usage| usage.registers)));
+            row.push(told(usage.map(|usage| usage.spill_stores + usage.spill_loads)));
+        }
+        table.row(row);
+    }
+    table.print()
+}
+
+fn buffers(module: &Module, plan: &Plan) -> String {
+    let (spec, shape) = (plan.spec(), shape(plan.problem()));
+    let taken = |buffer: &&Buffer| {
+        let names = |param: &str| param.strip_suffix("_map").unwrap_or(param) == buffer.name;
+        running(module, plan).any(|entry| entry.params.iter().any(|param| names(param.name)))
+    };
+    let mut table = Table::new(&["buffer", "elements", "shape", "size", "holds"], &[1, 2, 4]);
+    let mut total = 0u64;
+    for buffer in module.buffers.iter().filter(taken) {
+        let size = buffer.bytes(spec, &shape);
+        total += size.next_multiple_of(ALIGNMENT);
+        let elem = if buffer.elem == "elem" { spec.dtype.as_str() } else { buffer.elem };
+        let dims = format!("[{}]", buffer.dims.join(", "));
+        table.row([buffer.name.into(), elem.into(), dims, bytes(size), buffer.holds.into()]);
+    }
+    match total {
+        0 => format!("  {}\n", painted(FAINT, "none")),
+        _ => format!("{}  {} in all\n", table.print(), bytes(total)),
+    }
+}
+
+fn shape(problem: &Problem) -> Shape {
+    Shape {
+        batch: problem.batch as u64,
+        heads: problem.heads as u64,
+        kv_heads: problem.kv_heads as u64,
+        q_len: problem.q_len as u64,
+        kv_len: problem.kv_len as u64,
+    }
+}

@@ -1,0 +1,58 @@
+//! `bench`: figures, as a table and as JSON.
+
+use crate::machine::{Machine, Run, snapshot};
+use serde_json::Value;
+
+const SMALL: [&str; 8] = ["--tokens", "1536", "--heads", "4", "--kv-heads", "2", "--runs", "1"];
+
+/// Digits with a point are measured.
+fn unmeasured(run: Run) -> Run {
+    let words = run.stdout.split_inclusive(char::is_whitespace).map(|word| {
+        let number = word.trim_end().trim_end_matches(['×', '%']);
+        let measured = number.contains('.') && number.trim_end_matches(',').parse::<f64>().is_ok();
+        if measured { word.replace(number.trim_end_matches(','), "#") } else { word.to_owned() }
+    });
+    let lines: String = words.collect();
+    let lines = lines.lines().map(|line| {
+        let indent = if line.starts_with("  ") { "  " } else { "" };
+        format!("{indent}{}\n", line.split_whitespace().collect::<Vec<_>>().join(" "))
+    });
+    Run { stdout: lines.collect(), ..run }
+}
+
+#[test]
+fn the_table_has_every_stage() {
+    let machine = Machine::new("bench");
+    let run = |attribute: &str| machine.run(&[&["bench", attribute, "--device", "cpu"][..], &SMALL].concat());
+    snapshot("bench_sparse", &unmeasured(run("head_dim = 64, budget = ratio(0.2)")));
+    snapshot("bench_dense", &unmeasured(run("head_dim = 64, budget = all")));
+}
+
+#[test]
+fn the_json_has_every_figure() {
+    let machine = Machine::new("bench-json");
+    let arguments = ["bench", "head_dim = 64, dtype = f16", "--json"];
+    let run = machine.run(&[&arguments[..], &SMALL].concat());
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert_eq!(run.stdout.lines().count(), 1);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let numbers = ["density", "ms", "dense_ms", "speedup", "attend_tflops", "dense_tflops"];
+    for key in numbers {
+        assert!(report[key].as_f64().is_some_and(|number| number > 0.0), "{key}: {report}");
+    }
+    for stage in ["pool", "score", "budget", "select", "attend"] {
+        assert!(report["stages_ms"][stage].as_f64().is_some_and(|ms| ms > 0.0), "{stage}: {report}");
+    }
+    assert_eq!(
+        (&report["configuration"], &report["dtype"]),
+        (&"head_dim = 64, dtype = f16".into(), &"f16".into())
+    );
+    assert_eq!((&report["tokens"], &report["kv_heads"]), (&1536.into(), &2.into()));
+    // The inputs have something to drop.
+    assert!(report["density"].as_f64().unwrap() < 0.9, "{report}");
+}
+
+#[test]
+fn a_gpu_that_is_not_there_is_missed() {
+    snapshot("bench_no_gpu", &Machine::new("bench-no-gpu").run(&["bench", "--device", "cuda"]));
+}

@@ -1,0 +1,35 @@
+//! `inspect`: plans, kernels and buffers.
+
+use crate::machine::{Machine, snapshot};
+
+#[test]
+fn a_plan_is_told_without_a_compiler() {
+    let machine = Machine::new("inspect");
+    let long = ["--tokens", "32768", "--heads", "32", "--kv-heads", "8"];
+    let run =
+        |attribute: &str, more: &[&str]| machine.run(&[&["inspect", attribute][..], &long, more].concat());
+    snapshot("inspect_sparse", &run("block = 64, groups = 4", &["--no-compile"]));
+    snapshot(
+        "inspect_portable",
+        &run("stride = 4", &["--no-compile", "--arch", "sm_80", "--multiprocessors", "64"]),
+    );
+    snapshot("inspect_dense", &run("budget = all", &["--no-compile", "--arch", "sm_80"]));
+    snapshot("inspect_compilerless", &run("budget = all", &[]));
+    let short = machine.run(&["inspect", "--tokens", "300", "--q-tokens", "100", "--no-compile"]);
+    assert!(short.stdout.contains("so short that the budget keeps every block"), "{}", short.stdout);
+    assert!(short.stdout.contains("the last 100 of 300 tokens"), "{}", short.stdout);
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused() {
+    let machine = Machine::new("inspect-shapes");
+    snapshot("inspect_heads", &machine.run(&["inspect", "groups = 4", "--heads", "30", "--kv-heads", "6"]));
+}
+
+#[test]
+fn a_compiler_that_tells_no_figures_is_no_obstacle() {
+    let run = Machine::new("inspect-stub").nvrtc().run(&["inspect", "budget = all"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let head = run.stdout.lines().find(|line| line.contains("registers")).unwrap();
+    assert!(head.ends_with("registers  spills"), "{head}");
+}

@@ -1,0 +1,126 @@
+//! The driver and its GPUs, asked without opening any of them.
+
+use super::device::arch_of;
+use super::{driver, failed};
+use crate::Result;
+use core::ffi::c_int;
+use cudarc::driver::{DriverError, result, sys::CUdevice_attribute as Attribute, sys::CUresult};
+use proxyattn_codegen::Arch;
+use std::path::PathBuf;
+
+/// What the CUDA driver says of itself and of its GPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DriverInfo {
+    /// The driver's library.
+    pub library: PathBuf,
+    /// The newest CUDA version that the driver supports: major, minor.
+    pub cuda: (u32, u32),
+    /// The driver's own version, where the kernel tells it: `580.95.05`.
+    pub release: Option<String>,
+    /// Every GPU, by ordinal.
+    pub gpus: Vec<GpuInfo>,
+}
+
+/// One GPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GpuInfo {
+    /// Its name, as the driver has it.
+    pub name: String,
+    /// Compute capability: major, minor.
+    pub capability: (u8, u8),
+    /// Multiprocessors.
+    pub multiprocessors: u64,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// The family of kernels that runs on it; `None` for a GPU that is too old.
+    pub arch: Option<Arch>,
+}
+
+impl DriverInfo {
+    /// Asks the driver. No context is made, and no memory is taken.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::Error::Unavailable) without a usable driver, [`Error::Cuda`](crate::Error::Cuda) if
+    /// it refuses to answer.
+    pub fn read() -> Result<Self> {
+        driver::probe()?;
+        result::init().map_err(failed("cuInit"))?;
+        // SAFETY: the type is that of the driver's documentation.
+        let get_version: unsafe extern "C" fn(*mut c_int) -> CUresult =
+            unsafe { driver::function("cuDriverGetVersion") }?;
+        let mut version = 0;
+        // SAFETY: `version` outlives the call.
+        let code = unsafe { get_version(&mut version) };
+        checked(code, "cuDriverGetVersion")?;
+        let version = u32::try_from(version).unwrap_or(0);
+        let count = result::device::get_count().map_err(failed("cuDeviceGetCount"))?;
+        Ok(Self {
+            library: driver::path()?,
+            cuda: (version / 1000, version % 1000 / 10),
+            release: std::fs::read_to_string("/proc/driver/nvidia/version")
+                .ok()
+                .and_then(|text| release(&text)),
+            gpus: (0..count).map(GpuInfo::read).collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl GpuInfo {
+    fn read(ordinal: c_int) -> Result<Self> {
+        let device = result::device::get(ordinal).map_err(failed("cuDeviceGet"))?;
+        let number = |attribute| {
+            // SAFETY: the device is one of the driver's.
+            let value = unsafe { result::device::get_attribute(device, attribute) };
+            value.map_err(failed("cuDeviceGetAttribute"))
+        };
+        // SAFETY: the type is that of the driver's documentation.
+        let total_memory: unsafe extern "C" fn(*mut usize, c_int) -> CUresult =
+            unsafe { driver::function("cuDeviceTotalMem_v2") }?;
+        let mut bytes = 0;
+        // SAFETY: `bytes` outlives the call, and the device is one of the driver's.
+        let code = unsafe { total_memory(&mut bytes, device) };
+        checked(code, "cuDeviceTotalMem")?;
+        let major = number(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+        let minor = number(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+        let capability = (u8::try_from(major).unwrap_or(0), u8::try_from(minor).unwrap_or(0));
+        let multiprocessors = number(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        Ok(Self {
+            name: result::device::get_name(device).map_err(failed("cuDeviceGetName"))?,
+            capability,
+            multiprocessors: u64::try_from(multiprocessors).unwrap_or(0),
+            memory_bytes: bytes as u64,
+            arch: arch_of(capability),
+        })
+    }
+}
+
+fn checked(code: CUresult, call: &'static str) -> Result<()> {
+    if code == CUresult::CUDA_SUCCESS { Ok(()) } else { Err(failed(call)(DriverError(code))) }
+}
+
+/// The first word that looks like a version: the line names the module, a machine, the version, and how it was built.
+fn release(text: &str) -> Option<String> {
+    let versions = |word: &&str| {
+        let parts: Vec<&str> = word.split('.').collect();
+        parts.len() >= 2
+            && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    text.lines().next()?.split_whitespace().find(versions).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_is_found_in_the_kernels_words() {
+        let open = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (x)\nGCC 13.3.0";
+        let closed =
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\n";
+        assert_eq!(release(open).as_deref(), Some("580.95.05"));
+        assert_eq!(release(closed).as_deref(), Some("535.183.01"));
+        assert_eq!(release("no version here\n1.2.3"), None);
+    }
+}
