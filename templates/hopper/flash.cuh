@@ -170,10 +170,17 @@ __device__ __forceinline__ void flash_stream(u32 wg, const Next& next, const Mas
             flash_start(flash);
         }
         const bool moved = softmax(flash, s, factor);
-        wgmma_wait<0>();
-        hold_output(flash);
+        // One wait for each way: before a branch, the compiler would move it ahead of the exponentials, and they would run
+        // after the values instead of beside them.
+        if (moved && i > 0) {
+            wgmma_wait<0>();
+            hold_output(flash);
+            rescale(flash, factor);
+        } else {
+            wgmma_wait<0>();
+            hold_output(flash);
+        }
         release(RING_EMPTY + value.index);
-        if (moved && i > 0) rescale(flash, factor);
         pack_weights(p, s);
     };
     auto finish = [&](const float (&sum)[2], u32 tile) {

@@ -2,8 +2,9 @@
 // score: softmax is monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
 //
 // A unit of work is UNIT_ROWS samples against SEGMENT_KEYS keys: long enough to hide how it begins, short enough to fill
-// the GPU. What a sample's keys sum to is known for each segment, and added up by `select`. Each warpgroup has 64 samples;
-// there are enough of them that some are multiplied while others are pooled and summed.
+// the GPU. What a sample's keys sum to is known for each segment, and added up by `select`. Each warpgroup has 64 samples.
+// They take turns at the tensor cores: products and exponentials need equal time, and only where one warpgroup is
+// multiplied while the others are pooled and summed, one after the other, do both units stay busy.
 #define WARPGROUPS SCORE_WARPGROUPS
 #define UNIT_ROWS (WARPGROUPS * WG_ROWS)
 #define STAGE_BLOCKS (STAGE_KEYS / SAMPLES_KV)
@@ -16,6 +17,8 @@
 #define KEYS_EMPTY (KEYS_FULL + SCORE_STAGES)
 #define QUERIES_FULL (KEYS_EMPTY + SCORE_STAGES)
 #define QUERIES_EMPTY (QUERIES_FULL + WARPGROUPS)
+// Named barriers, one for each warpgroup's turn; 0 is the whole CTA's.
+#define TURN_BARRIER 1
 // Words of a description of work.
 #define WORK_STAGES 0 // 0 ends the kernel
 #define WORK_SEQUENCE 1
@@ -134,7 +137,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
     auto seen_by_tile = [&](u32 tile) -> i32 { return seen_by(min((i32)((tile + 1) * UNIT_ROWS), p.q_samples) - 1); };
     const u32 row_tiles = ((u32)p.q_samples + UNIT_ROWS - 1) / UNIT_ROWS;
 
-    const u32 wg = threadIdx.x / WG_THREADS;
+    const u32 wg = uniform(threadIdx.x / WG_THREADS);
     if (wg == WARPGROUPS) {
         registers_decrease<PRODUCER_REGISTERS>();
         if (threadIdx.x != WARPGROUPS * WG_THREADS) return;
@@ -187,6 +190,8 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
     registers_increase<CONSUMER_REGISTERS>();
     const u32 samples_all = (u32)p.rows * SAMPLES_Q, t = lane_id() % 4, g = lane_id() / 4;
     const u32 q = smem_u32(smem) + TILES_AT + wg * QUERY_BYTES, keys = smem_u32(smem) + KEYS_AT;
+    const u32 turn = TURN_BARRIER + wg, turn_after = TURN_BARRIER + (wg + 1) % WARPGROUPS;
+    if (wg == WARPGROUPS - 1) named_barrier_arrive(turn_after, 2 * WG_THREADS);
     u32 n = 0; // stages so far
     for (u32 unit = 0;; ++unit) {
         work_wait(unit);
@@ -194,7 +199,10 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
         const u32 sequence = ld_shared_u32(work_at(unit, WORK_SEQUENCE));
         const u32 tile = ld_shared_u32(work_at(unit, WORK_TILE)), segment = ld_shared_u32(work_at(unit, WORK_SEGMENT));
         work_release(unit);
-        if (stages == 0) return;
+        if (stages == 0) {
+            if (wg == 0) named_barrier_sync(turn, 2 * WG_THREADS); // the turn that nobody takes
+            return;
+        }
 
         Samples samples;
         const u32 first_sample = tile * UNIT_ROWS + wg * WG_ROWS + warp_id() % WG_WARPS * 16 + g;
@@ -215,7 +223,9 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
         for (u32 i = 0; i < stages; ++i, ++n, key += STAGE_KEYS) {
             float s[STAGE_KEYS / 2];
             mbarrier_wait(barrier_at(KEYS_FULL + n % SCORE_STAGES), parity_of(n, SCORE_STAGES));
+            named_barrier_sync(turn, 2 * WG_THREADS);
             multiply_keys(s, q, keys + n % SCORE_STAGES * STAGE_BYTES);
+            named_barrier_arrive(turn_after, 2 * WG_THREADS);
             wgmma_wait<0>();
             wgmma_hold(s);
             release(KEYS_EMPTY + n % SCORE_STAGES);
