@@ -200,19 +200,16 @@ __device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) 
 
     registers_increase<CONSUMER_REGISTERS>();
     struct Part {
-        u32 tile, first, stages, all, turns;
+        u32 tile, end, stages, all, turns;
         u32 own; // pieces
 //@if CAUSAL
         u32 masked; // pieces of the diagonal
-        i32 limit;  // keys that the lane's first row sees, counted from the diagonal's first
 //@else
         const u32* list;
 //@end
     };
-    u32 tiles = 0, first = 0; // tiles and stages so far
     auto next = [&](Part& part) -> bool {
-        part.tile = tiles++;
-        part.first = first;
+        part.tile += 1;
         work_wait(part.tile);
         const u32 most = uniform(ld_shared_u32(work_at(part.tile, WORK_PIECES)));
         const u32 row = uniform(ld_shared_u32(work_at(part.tile, WORK_ROW)));
@@ -221,12 +218,9 @@ __device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) 
         part.stages = (part.own + STAGE_PIECES - 1) / STAGE_PIECES;
         part.turns = min(part.stages, (partner + STAGE_PIECES - 1) / STAGE_PIECES);
         part.all = (most + STAGE_PIECES - 1) / STAGE_PIECES;
-        first += part.all;
+        part.end += part.all;
 //@if CAUSAL
-        const Diagonal diagonal = diagonal_of(row, p.q_len, p.kv_len);
-        part.masked = diagonal.blocks * BLOCK_PIECES;
-        part.limit = p.kv_len - p.q_len + (i32)(row * BLOCK_Q + wg % HEAD_WGS * WG_ROWS) +
-                     (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4) + 1 - (i32)(diagonal.first * BLOCK_KV);
+        part.masked = diagonal_of(row, p.q_len, p.kv_len).blocks * BLOCK_PIECES;
 //@else
         const u32 batch = uniform(ld_shared_u32(work_at(part.tile, WORK_BATCH)));
         const u32 head = uniform(ld_shared_u32(work_at(part.tile, WORK_HEAD + wg)));
@@ -238,11 +232,16 @@ __device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) 
         const u32 from = i * STAGE_PIECES, own = part.own;
 //@if CAUSAL
         if (from >= part.masked && from + STAGE_PIECES <= own) return;
+        // Keys that the lane's first row sees, counted from the diagonal's first.
+        const u32 row = uniform(ld_shared_u32(work_at(part.tile, WORK_ROW)));
+        const i32 limit = p.kv_len - p.q_len + (i32)(row * BLOCK_Q + wg % HEAD_WGS * WG_ROWS) +
+                          (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4) + 1 -
+                          (i32)(diagonal_of(row, p.q_len, p.kv_len).first * BLOCK_KV);
 #pragma unroll
         for (u32 piece = 0; piece < STAGE_PIECES; ++piece) {
             const u32 at = from + piece;
             if (at >= part.masked && at < own) continue;
-            const i32 seen = at < part.masked ? part.limit - (i32)(at * PIECE_KEYS) : -STAGE_KEYS;
+            const i32 seen = at < part.masked ? limit - (i32)(at * PIECE_KEYS) : -STAGE_KEYS;
             hide<PIECE_KEYS>(s, piece * PIECE_KEYS, seen, seen + 8);
         }
 //@else

@@ -65,16 +65,14 @@ struct Stage {
 
     registers_increase<CONSUMER_REGISTERS>();
     struct Part {
-        u32 tile, first, stages, all, turns;
+        u32 tile, end, stages, all, turns;
         i32 limit, plain; // keys that the lane's first row sees, and those that every row of the warpgroup sees
     };
-    u32 tiles = 0, first = 0; // tiles and stages so far
     auto next = [&](Part& part) -> bool {
-        part.tile = tiles++;
-        part.first = first;
+        part.tile += 1;
         work_wait(part.tile);
         part.stages = part.all = part.turns = uniform(ld_shared_u32(work_at(part.tile, WORK_STAGES)));
-        first += part.stages;
+        part.end += part.stages;
 //@if CAUSAL
         const i32 row = p.kv_len - p.q_len + (i32)uniform(ld_shared_u32(work_at(part.tile, WORK_ROWS))) + (i32)(wg * WG_ROWS);
         part.limit = row + (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4) + 1;

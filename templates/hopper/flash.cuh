@@ -5,6 +5,9 @@
 #define OUT_N (HEAD_DIM < 128 ? HEAD_DIM : 128)
 #define OUT_TILES (HEAD_DIM / OUT_N)
 
+#ifndef OVERLAP
+#define OVERLAP 2
+#endif
 // What a warpgroup carries from stage to stage: `max` is what weights are relative to, a score near the row's largest. A
 // lane's sums cover its own columns until the end.
 struct Flash {
@@ -12,18 +15,21 @@ struct Flash {
     float max[2], sum[2];
 };
 
-// Starts o (+)= P·V.
+// Starts o (+)= P·V. The partner is called in before the last steps are issued, so that its products follow at once.
+template <class Partner>
 __device__ __forceinline__ void multiply_values(Flash& flash, const u32 (&p)[STAGE_KEYS / 16][4], u32 values,
-                                                bool accumulate) {
+                                                bool accumulate, const Partner& call_partner) {
     const u64 b = wgmma_descriptor(values, STAGE_KEYS * ROW_BYTES, 1024);
     wgmma_fence();
 #pragma unroll
-    for (u32 step = 0; step < STAGE_KEYS / 16; ++step)
+    for (u32 step = 0; step < STAGE_KEYS / 16; ++step) {
+        if (step == STAGE_KEYS / 16 - OVERLAP) call_partner();
 #pragma unroll
         for (u32 tile = 0; tile < OUT_TILES; ++tile)
             wgmma_rs<MN_MAJOR>(flash.o[tile], p[step],
                                descriptor_at(b, tile * 2 * STAGE_KEYS * ROW_BYTES + step * 16 * ROW_BYTES),
                                step > 0 || accumulate);
+    }
     wgmma_commit();
 }
 
@@ -32,14 +38,13 @@ __device__ __forceinline__ void hold_output(Flash& flash) {
     for (u32 tile = 0; tile < OUT_TILES; ++tile) wgmma_hold(flash.o[tile]);
 }
 
-// How far a score may lie above the row's reference before the reference follows, in powers of two: weights stay far
-// inside the 16-bit formats, and the output is hardly ever rescaled.
-#define HEADROOM 8.0f
+// How large the weights of a lane's share of a row may become, summed: the reference is followed only beyond, so that a
+// stage needs no maximum of its own, weights stay far inside the 16-bit formats, and the output is hardly ever rescaled.
+#define HEADROOM 256.0f
 
-// Scores to weights 2^(score − reference). `factor` is what earlier sums shrink by where `moved`, the same for the whole
-// warp. Two chains for each row keep the pipelines busy.
-__device__ __forceinline__ bool softmax(Flash& flash, float (&s)[STAGE_KEYS / 2], float (&factor)[2]) {
-    float max[2];
+// The largest score in each of the lane's rows becomes the reference, if it is above it. `factor` is what earlier sums
+// shrink by. Two chains for each row keep the pipelines busy.
+__device__ __forceinline__ void raise(Flash& flash, const float (&s)[STAGE_KEYS / 2], float (&factor)[2]) {
 #pragma unroll
     for (u32 h = 0; h < 2; ++h) {
         float even = s[2 * h], odd = s[2 * h + 1];
@@ -48,33 +53,36 @@ __device__ __forceinline__ bool softmax(Flash& flash, float (&s)[STAGE_KEYS / 2]
             even = fmaxf(even, s[4 * j + 2 * h]);
             odd = fmaxf(odd, s[4 * j + 2 * h + 1]);
         }
-        max[h] = fmaxf(even, odd);
+        const float max = fmaxf(flash.max[h], quad_max(fmaxf(even, odd)));
+        factor[h] = exp2_approx((flash.max[h] - max) * SCALE_LOG2);
+        flash.max[h] = max;
     }
-    const bool moved = any_sync(fmaxf(max[0] - flash.max[0], max[1] - flash.max[1]) * SCALE_LOG2 > HEADROOM);
-    if (moved) {
-#pragma unroll
-        for (u32 h = 0; h < 2; ++h) {
-            max[h] = fmaxf(flash.max[h], quad_max(max[h]));
-            factor[h] = exp2_approx((flash.max[h] - max[h]) * SCALE_LOG2);
-            flash.max[h] = max[h];
-            flash.sum[h] *= factor[h];
-        }
-    }
+}
+
+// Weights 2^(score − reference), as the operand of the values' product, and the sums of the lane's share. Accumulators of
+// two neighbouring n-tiles are the A operand of one step over 16 keys.
+__device__ __forceinline__ void weigh(const Flash& flash, const float (&s)[STAGE_KEYS / 2], u32 (&weights)[STAGE_KEYS / 16][4],
+                                      float (&sum)[2]) {
 #pragma unroll
     for (u32 h = 0; h < 2; ++h) {
         const float shift = flash.max[h] * SCALE_LOG2;
         float even = 0.0f, odd = 0.0f;
 #pragma unroll
         for (u32 j = 0; j < STAGE_KEYS / 8; ++j) {
-            even += s[4 * j + 2 * h] = exp2_approx(fmaf(s[4 * j + 2 * h], SCALE_LOG2, -shift));
-            odd += s[4 * j + 2 * h + 1] = exp2_approx(fmaf(s[4 * j + 2 * h + 1], SCALE_LOG2, -shift));
+            const float left = exp2_approx(fmaf(s[4 * j + 2 * h], SCALE_LOG2, -shift));
+            const float right = exp2_approx(fmaf(s[4 * j + 2 * h + 1], SCALE_LOG2, -shift));
+            even += left;
+            odd += right;
+            weights[j / 2][j % 2 * 2 + h] = pack2(left, right);
         }
-        flash.sum[h] += even + odd;
+        sum[h] = even + odd;
     }
-    return moved;
 }
 
+// What was summed so far, in units of the new reference.
 __device__ __forceinline__ void rescale(Flash& flash, const float (&factor)[2]) {
+    flash.sum[0] *= factor[0];
+    flash.sum[1] *= factor[1];
 #pragma unroll
     for (u32 tile = 0; tile < OUT_TILES; ++tile)
 #pragma unroll
@@ -84,15 +92,6 @@ __device__ __forceinline__ void rescale(Flash& flash, const float (&factor)[2]) 
             flash.o[tile][4 * j + 2] *= factor[1];
             flash.o[tile][4 * j + 3] *= factor[1];
         }
-}
-
-// Accumulators of two neighbouring n-tiles are the A operand of one step over 16 keys.
-__device__ __forceinline__ void pack_weights(u32 (&p)[STAGE_KEYS / 16][4], const float (&s)[STAGE_KEYS / 2]) {
-#pragma unroll
-    for (u32 j = 0; j < STAGE_KEYS / 8; ++j) {
-        p[j / 2][j % 2 * 2] = pack2(s[4 * j], s[4 * j + 1]);
-        p[j / 2][j % 2 * 2 + 1] = pack2(s[4 * j + 2], s[4 * j + 3]);
-    }
 }
 
 // Once the warpgroup's last output has left its slot, queries may take its place.
@@ -135,62 +134,100 @@ __device__ __forceinline__ void flash_start(Flash& flash) {
     flash.sum[0] = flash.sum[1] = 0.0f;
 }
 
-// All that a warpgroup does. A Part is what it does of a tile: `stages` stages from the `first`-th of the ring on, of
-// `all` that the tile has, in turn with its partner for the first `turns` of them. `next(part)` goes on to the next tile;
-// `mask(s, part, i)` hides what the rows do not see of stage i; `store(flash, sum, tile)` begins to store a tile's rows.
+// All that a warpgroup does. A Part is what it does of a tile: the first `stages` of `all` stages that the tile has, in
+// turn with its partner for the first `turns` of them; `end` counts the stages up to the end of the tile.
+// `next(part)` goes on to the next tile; `mask(s, part, i)` hides what the rows do not see of stage i; `store(flash, sum, tile)` begins to store a tile's rows.
 template <class Part, class Next, class Mask, class Store>
 __device__ __forceinline__ void flash_stream(u32 wg, const Next& next, const Mask& mask, const Store& store) {
     Flash flash;
     float s[STAGE_KEYS / 2], factor[2];
-    u32 p[STAGE_KEYS / 16][4];
-    u32 stored = NO_SLOT; // where the last output leaves from
+    u32 odd[STAGE_KEYS / 16][4], even[STAGE_KEYS / 16][4]; // weights: while one is multiplied, the other is written
+    u32 stored = NO_SLOT;                                  // where the last output leaves from
     Part part = {};
-    auto queries = [&]() -> u32 {
-        const u32 slot = query_slot(part.tile, wg);
-        mbarrier_wait(barrier_at(QUERIES_FULL + slot), parity_of(part.tile, QUERY_SLOTS));
-        return queries_at(slot);
+    part.tile = 0u - 1;
+    bool more = next(part);
+    u32 i = 0;         // the stage whose weights are known
+    Slot key = {0, 0}; // of the next stage
+    auto queries_wait = [&]() {
+        mbarrier_wait(barrier_at(QUERIES_FULL + query_slot(part.tile, wg)), parity_of(part.tile, QUERY_SLOTS));
     };
-    // The products of a turn: keys of stage i, and values of the stage before, which may be the last of another tile.
-    auto step = [&](u32 i, u32 q, Slot key, bool turn, bool accumulate, float (&sum)[2]) {
-        const Slot value = slot_after(key);
-        stage_wait(key);
-        if (PING_PONG && turn) named_barrier_sync(TURN_BARRIER + wg, 2 * WG_THREADS);
-        multiply_keys(s, q, ring_at(key.index));
-        stage_wait(value);
-        multiply_values(flash, p, ring_at(value.index), accumulate);
-        if (PING_PONG && turn) named_barrier_arrive(TURN_BARRIER + 1 - wg, 2 * WG_THREADS);
-        store_finish(stored);
-        wgmma_wait<1>();
-        wgmma_hold(s);
-        release(RING_EMPTY + key.index);
-        mask(s, part, i);
-        if (i == 0) {
-            sum[0] = flash.sum[0];
-            sum[1] = flash.sum[1];
-            flash_start(flash);
-        }
-        const bool moved = softmax(flash, s, factor);
-        // One wait for each way: before a branch, the compiler would move it ahead of the exponentials, and they would run
-        // after the values instead of beside them.
-        if (moved && i > 0) {
-            wgmma_wait<0>();
-            hold_output(flash);
-            rescale(flash, factor);
-        } else {
-            wgmma_wait<0>();
-            hold_output(flash);
-        }
-        release(RING_EMPTY + value.index);
-        pack_weights(p, s);
+    auto queries = [&]() -> u32 { return queries_at(query_slot(part.tile, wg)); };
+    auto begin = [&]() {
+        flash_start(flash);
+        raise(flash, s, factor);
     };
     auto finish = [&](const float (&sum)[2], u32 tile) {
         store(flash, sum, tile);
         work_release(tile);
         stored = query_slot(tile, wg);
     };
+    // The products of a turn: keys of the next stage, which may be the first of another tile, and values of this one, whose
+    // weights are `p`. False where nothing follows on.
+    auto advance = [&](const u32 (&p)[STAGE_KEYS / 16][4], u32 (&weights)[STAGE_KEYS / 16][4]) -> bool {
+        const u32 tile = part.tile;
+        const bool accumulate = i > 0;
+        bool turn = i + 1 < part.turns;
+        if (++i == part.stages) {
+            store_finish(stored);
+            // While its partner goes on alone, a warpgroup must not hold the ring.
+            if (QUERY_SLOTS == 1 || part.stages < part.all) return false;
+            turn = part.turns == part.stages;
+            more = next(part);
+            if (!more || part.stages == 0) return false;
+            i = 0;
+            queries_wait();
+            turn = turn && part.turns > 0;
+        }
+        key = Slot{uniform(key.index), uniform(key.parity)};
+        const Slot value = slot_after(key);
+        stage_wait(key);
+        if (PING_PONG && turn) named_barrier_sync(TURN_BARRIER + wg, 2 * WG_THREADS);
+        multiply_keys(s, queries(), ring_at(key.index), []() {});
+        stage_wait(value);
+        multiply_values(flash, p, ring_at(value.index), accumulate, [&]() {
+            if (PING_PONG && turn) named_barrier_arrive(TURN_BARRIER + 1 - wg, 2 * WG_THREADS);
+        });
+        store_finish(stored);
+        wgmma_wait<1>();
+        wgmma_hold(s);
+        release(RING_EMPTY + key.index);
+        mask(s, part, i);
+        const float sum[2] = {flash.sum[0], flash.sum[1]};
+        if (i == 0) begin();
+        float added[2];
+        weigh(flash, s, weights, added);
+        // One wait for each way: ahead of a branch, the compiler would move it before the exponentials, and they would run
+        // after the values instead of beside them.
+        if (any_sync(!(fmaxf(added[0], added[1]) <= HEADROOM))) {
+            wgmma_wait<0>();
+            hold_output(flash);
+            if (i > 0) {
+                raise(flash, s, factor);
+                rescale(flash, factor);
+                weigh(flash, s, weights, added);
+            }
+        } else {
+            wgmma_wait<0>();
+            hold_output(flash);
+        }
+        release(RING_EMPTY + value.index);
+        flash.sum[0] += added[0];
+        flash.sum[1] += added[1];
+        key = slot_after(value);
+        if (i == 0) finish(sum, tile);
+        return true;
+    };
+    // The values of a tile's last stage, where nothing follows on.
+    auto end = [&](const u32 (&p)[STAGE_KEYS / 16][4], bool accumulate) {
+        const Slot value = slot_after(key);
+        stage_wait(value);
+        multiply_values(flash, p, ring_at(value.index), accumulate, []() {});
+        wgmma_wait<0>();
+        hold_output(flash);
+        release(RING_EMPTY + value.index);
+    };
 
     if (PING_PONG && wg == 1) named_barrier_arrive(TURN_BARRIER, 2 * WG_THREADS);
-    bool more = next(part);
     while (more) {
         if (part.stages == 0) {
             store_finish(stored); // the slot is wanted while this warpgroup has no rows
@@ -200,51 +237,38 @@ __device__ __forceinline__ void flash_stream(u32 wg, const Next& next, const Mas
         }
         // No product is in flight: the first one is waited for.
         if (QUERY_SLOTS == 1) store_finish(stored);
-        u32 q = queries();
-        Slot key = slot_of(key_use(part.first));
+        i = 0;
+        queries_wait();
+        const u32 first = part.end - part.all;
+        key = slot_of(key_use(first));
         stage_wait(key);
-        multiply_keys(s, q, ring_at(key.index));
+        multiply_keys(s, queries(), ring_at(key.index), []() {});
         store_finish(stored);
         wgmma_wait<0>();
         wgmma_hold(s);
         release(RING_EMPTY + key.index);
         mask(s, part, 0u);
-        flash_start(flash);
-        softmax(flash, s, factor);
-        pack_weights(p, s);
-
-        key = slot_of(key_use(part.first + 1));
-        bool accumulate, gone = false; // on to the next tile, while this one's last values are still to come
+        begin();
+        weigh(flash, s, even, flash.sum);
+        key = slot_of(key_use(first + 1));
         u32 tile;
-        float sum[2];
+        bool accumulate;
         for (;;) {
             tile = part.tile;
-            for (u32 i = 1; i < part.stages; ++i) {
-                step(i, q, key, i < part.turns, i > 1, sum);
-                key = slot_after(slot_after(key));
-            }
-            store_finish(stored);
             accumulate = part.stages > 1;
-            // While its partner goes on alone, a warpgroup must not hold the ring.
-            if (QUERY_SLOTS == 1 || part.stages < part.all) break;
-            const bool even = part.turns == part.stages;
-            more = next(part);
-            gone = true;
-            if (!more || part.stages == 0) break;
-            gone = false;
-            q = queries();
-            step(0, q, key, even && part.turns > 0, accumulate, sum);
-            key = slot_after(slot_after(key));
-            finish(sum, tile);
+            if (!advance(even, odd)) {
+                end(even, accumulate);
+                break;
+            }
+            tile = part.tile;
+            accumulate = part.stages > 1;
+            if (!advance(odd, even)) {
+                end(odd, accumulate);
+                break;
+            }
         }
-        const Slot value = slot_after(key);
-        stage_wait(value);
-        multiply_values(flash, p, ring_at(value.index), accumulate);
-        wgmma_wait<0>();
-        hold_output(flash);
-        release(RING_EMPTY + value.index);
         finish(flash.sum, tile);
-        if (!gone) more = next(part);
+        if (part.tile == tile) more = next(part);
     }
     if (PING_PONG && wg == 0) named_barrier_sync(TURN_BARRIER, 2 * WG_THREADS); // the turn that nobody takes
     store_finish(stored);
