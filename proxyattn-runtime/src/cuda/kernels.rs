@@ -4,7 +4,7 @@ use super::CudaDevice;
 use super::calls::{Call, position};
 use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
-use crate::tune::{Tune, Tuned};
+use crate::tune::{Choice, Tune, Tuned};
 use crate::{Error, Plan, Problem, Result};
 use core::ops::Range;
 use proxyattn_codegen::cuda::{Candidates, Module, Shape, Unit, emit};
@@ -124,6 +124,11 @@ impl Kernels {
     /// Which records are in use.
     pub(crate) fn told(&self) -> Tuned {
         self.pipelines.read().unwrap_or_else(PoisonError::into_inner).told.clone()
+    }
+
+    /// Which records decide the tiles of a plan's kernels.
+    pub(crate) fn choices_of(&self, plan: &Plan) -> Vec<Choice> {
+        self.pipelines.read().unwrap_or_else(PoisonError::into_inner).choices(plan)
     }
 
     /// The kernels that a plan runs, in order: `dense` alone, or everything else. Which tiles they have makes no

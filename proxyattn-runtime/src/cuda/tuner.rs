@@ -6,8 +6,8 @@ use super::kernels::side_by_side;
 use super::{Kernels, failed};
 use crate::jit::Jit;
 use crate::tune::{
-    Bucket, Constant, Lane, Measurement, Outcome, Progress, Record, Scope, Store, TuneReport, constants,
-    contest,
+    Bucket, Constant, Lane, Measurement, Outcome, Progress, Record, Remeasured, Scope, Store, TuneReport,
+    constants, contest, duel,
 };
 use crate::{Error, Plan, Problem, Result};
 use proxyattn_codegen::cuda::{Constants, Unit};
@@ -85,6 +85,37 @@ impl Kernels {
         Ok(TuneReport { machine, tuned, skipped, refused, stored_in, store_trouble, seconds })
     }
 
+    /// Launches what these problems run by records, and what they would run without, in turns. Records that name the
+    /// default tiles are left out: both would be the same kernels.
+    pub(crate) fn remeasure(
+        &self,
+        problems: &[Problem],
+        progress: &mut dyn FnMut(&Progress<'_>),
+    ) -> Result<Vec<Remeasured>> {
+        let mut measured = Vec::new();
+        for problem in problems {
+            let plan = Plan::new(&self.spec, problem)?;
+            let picked = self.pick(&plan);
+            let choices: Vec<_> =
+                self.choices_of(&plan).into_iter().filter(|choice| !choice.constants.is_empty()).collect();
+            if choices.is_empty() {
+                continue;
+            }
+            let mut bench = Bench::new(self, &plan)?;
+            bench.prepare()?;
+            for choice in choices {
+                progress(&Progress::Again { unit: &choice.unit, bucket: Bucket::of(&plan) });
+                let of_unit = |calls: &[Arc<Call>]| -> Vec<Arc<Call>> {
+                    calls.iter().filter(|call| call.entry.unit == choice.unit).cloned().collect()
+                };
+                let lanes = [of_unit(&self.default), of_unit(&picked)];
+                let [default_ms, tuned_ms] = duel(|lane| bench.time(&lanes[lane]))?;
+                measured.push(Remeasured { choice, problem: *problem, default_ms, tuned_ms });
+            }
+        }
+        Ok(measured)
+    }
+
     /// One unit's contest; `None` if there was no time for a round.
     fn measure(
         &self,
@@ -160,6 +191,7 @@ impl Kernels {
         };
         Ok(Some(Record {
             scope: scope.clone(),
+            attribute: self.spec.attribute(),
             arch: self.arch.to_string(),
             unit: unit.name.to_owned(),
             bucket,
