@@ -1,7 +1,7 @@
 //! `proxyattn cache`: the cubins that are stored.
 
 use crate::args::{CacheArgs, CacheCommand};
-use crate::failure::{DAMAGED, FAILED, Failure, Outcome, Report};
+use crate::failure::{FAILED, Failure, Outcome, Report, UNSOUND};
 use crate::style::{ERROR, GOOD, painted};
 use crate::text::{Table, age, bytes, count};
 use proxyattn_runtime::jit::{CACHE_BYTES, CacheDir, CacheFile, CacheFileKind, Env};
@@ -102,7 +102,7 @@ fn verify(dir: &CacheDir, remove: bool) -> Outcome {
             "; `proxyattn cache verify --remove` deletes them, and they are compiled again when they are needed\n"
         }
     };
-    Ok(Report { text: out, code: DAMAGED })
+    Ok(Report { text: out, code: UNSOUND })
 }
 
 fn gone_and_left(dir: &CacheDir, gone: &[CacheFile]) -> Outcome<String> {

@@ -1,6 +1,6 @@
 //! `proxyattn inspect`: what a configuration does for a shape.
 
-use crate::args::{InspectArgs, ShapeArgs};
+use crate::args::{HeadsArgs, InspectArgs, ShapeArgs};
 use crate::attribute;
 use crate::compile::cubins;
 use crate::expand::family;
@@ -18,13 +18,19 @@ use std::sync::Arc;
 const ALIGNMENT: u64 = 256;
 
 impl ShapeArgs {
-    /// The problem for a configuration, which may pin its heads.
+    /// The problem for a configuration.
     pub(crate) fn problem(&self, spec: &Spec) -> Problem {
+        self.heads.problem(spec, self.q_tokens.unwrap_or(self.tokens), self.tokens)
+    }
+}
+
+impl HeadsArgs {
+    /// The problem of so many tokens for a configuration, which may pin its heads.
+    pub(crate) fn problem(&self, spec: &Spec, q_len: usize, kv_len: usize) -> Problem {
         let pinned = |count: Option<u32>| count.map(|count| count as usize);
         let heads = self.heads.or(pinned(spec.heads)).unwrap_or(32);
         let kv_heads = self.kv_heads.or(pinned(spec.kv_heads)).unwrap_or_else(|| (heads / 4).max(1));
-        let q_len = self.q_tokens.unwrap_or(self.tokens);
-        Problem { batch: self.batch, heads, kv_heads, q_len, kv_len: self.tokens }
+        Problem { batch: self.batch, heads, kv_heads, q_len, kv_len }
     }
 }
 

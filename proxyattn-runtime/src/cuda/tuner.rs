@@ -148,12 +148,12 @@ impl Kernels {
         for candidate in &candidates {
             let mut lane = Lane::default();
             match &candidate.calls {
-                Err(error) => lane.outcome = Some(Outcome::Failed { why: error.to_string() }),
+                Err(error) => lane.outcome = Some(Outcome::Failed { why: reason(error) }),
                 Ok(_) if candidate.constants.is_empty() => {}
                 Ok(_) if late() => return Ok(None),
                 Ok(calls) => match bench.output(&own(calls)) {
                     Ok(got) => lane.outcome = self.judge(bench, unit, &expected, &got),
-                    Err(error) => lane.outcome = Some(Outcome::Failed { why: error.to_string() }),
+                    Err(error) => lane.outcome = Some(Outcome::Failed { why: reason(&error) }),
                 },
             }
             let failed = match &lane.outcome {
@@ -270,6 +270,14 @@ impl Kernels {
         let mut held = self.workspace.lock().unwrap_or_else(PoisonError::into_inner);
         held.reserve(self.device.stream(), bytes)?;
         self.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))
+    }
+}
+
+/// Why a candidate is out; which one it is stands beside it.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Unavailable { why, .. } => why.clone(),
+        other => other.to_string(),
     }
 }
 
