@@ -176,15 +176,15 @@ pub(crate) struct CacheArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// List the cubins, the least recently used first
+    /// List the cubins, the least recently used first, and whose tuning records there are
     Ls,
-    /// Check every cubin against its checksum
+    /// Check every cubin and every tuning record against its checksum
     Verify {
-        /// Delete the damaged ones: they are compiled again when they are needed
+        /// Delete the damaged ones: cubins are compiled again when they are needed, records made again by `tune`
         #[arg(long)]
         remove: bool,
     },
-    /// Delete what was not used for long, and what is too much
+    /// Delete cubins that were not used for long or are too much, and tuning records that later ones replaced
     Gc {
         /// The size that may stay, such as 256MiB [default: PROXYATTN_CACHE_MIB, or 512MiB]
         #[arg(long, value_parser = size)]
@@ -193,7 +193,7 @@ pub(crate) enum CacheCommand {
         #[arg(long, value_parser = age)]
         max_age: Option<Duration>,
     },
-    /// Delete everything that the cache stored
+    /// Delete everything that is stored, tuning records too
     Clear {
         /// Do not ask
         #[arg(long)]

@@ -7,7 +7,8 @@ use crate::expand::family;
 use crate::failure::{Failure, MISSING, Outcome};
 use crate::style::{FAINT, WARN, painted};
 use crate::text::{Table, bytes, fitted, heading};
-use proxyattn_codegen::cuda::{Buffer, Entry, Module, Shape, emit};
+use crate::tune::DEFAULT;
+use proxyattn_codegen::cuda::{self, Buffer, Entry, Module, Shape, emit, retiled, tunable};
 use proxyattn_codegen::{Arch, Spec};
 use proxyattn_runtime::jit::{Cubin, Target};
 use proxyattn_runtime::{Plan, Problem};
@@ -66,6 +67,8 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
             out += &format!("  {:<9}{line}\n", if index == 0 { unit.name } else { "" });
         }
     }
+    out += &heading("tiles that `tune` chooses between");
+    out += &candidates(&module, &plan, arch);
     Ok(out.into())
 }
 
@@ -142,6 +145,31 @@ fn kernels(module: &Module, plan: &Plan, multiprocessors: u64, cubins: Option<&[
             row.push(told(usage.map(|usage| usage.spill_stores + usage.spill_loads)));
         }
         table.row(row);
+    }
+    table.print()
+}
+
+/// What there is to choose for each unit that runs, after the default tiles.
+fn candidates(module: &Module, plan: &Plan, arch: Arch) -> String {
+    let (spec, shape) = (plan.spec(), shape(plan.problem()));
+    let mut table = Table::new(&["unit", "threads", "shared", "constants"], &[3]);
+    for unit in tunable(spec, arch) {
+        if !running(module, plan).any(|entry| entry.unit == unit) {
+            continue;
+        }
+        for constants in [Vec::new()].into_iter().chain(cuda::candidates(spec, arch, unit)) {
+            let Some(tiles) = module.tiles.with(&constants) else { continue };
+            let entries = retiled(spec, arch, unit, &tiles);
+            let most = |of: &dyn Fn(&Entry) -> u64| entries.iter().map(of).max().unwrap_or(0);
+            let name = if constants.is_empty() { unit } else { "" };
+            let each: Vec<_> = constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            table.row([
+                name.to_owned(),
+                most(&|entry| entry.threads.into()).to_string(),
+                bytes(most(&|entry| entry.shared_bytes(&shape))),
+                if constants.is_empty() { DEFAULT.into() } else { each.join(" ") },
+            ]);
+        }
     }
     table.print()
 }
