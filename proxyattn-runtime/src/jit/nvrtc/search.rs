@@ -139,7 +139,7 @@ mod tests {
         expected.extend(NAMES.map(Place::Name));
         // This machine may have a toolkit of its own, which comes last.
         assert!(found.starts_with(&expected), "{found:?}");
-        let last = toolkit(Path::new(USUAL), "the usual toolkit");
+        let last = super::toolkit(Path::new(USUAL), "the usual toolkit");
         assert!(places(None, &env).ends_with(&last));
         fs::remove_dir_all(root).unwrap();
     }
