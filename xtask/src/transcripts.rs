@@ -69,7 +69,11 @@ const SECTIONS: &[Section] = &[
             (false, "proxyattn cache clear --yes"),
         ],
     ),
-    ("completions", "For bash, zsh, fish, elvish and powershell.", &[(false, "proxyattn completions fish | head -n 5")]),
+    (
+        "completions",
+        "For bash, zsh, fish, elvish and powershell.",
+        &[(false, "proxyattn completions fish | head -n 5")],
+    ),
 ];
 
 const OPENING: &str = "\

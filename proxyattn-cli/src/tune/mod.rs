@@ -8,7 +8,7 @@ pub(crate) use report::{DEFAULT, constants_of};
 
 use crate::args::TuneArgs;
 use crate::attribute;
-use crate::failure::{FAILED, Failure, Outcome, Report};
+use crate::failure::{DONE, FAILED, Failure, Outcome, Report};
 use crate::progress::Progress;
 use half::{bf16, f16};
 use proxyattn_codegen::{Dtype, Spec};
@@ -62,11 +62,15 @@ fn on<T: Element>(args: &TuneArgs, spec: &Spec, problems: &[Problem], device: &D
         let text = if args.json { report::json(spec, &tuned) } else { report::text(spec, &tuned) };
         Report { text, code: report::code(&tuned) }
     };
-    if let Some(file) = args.export.as_ref().filter(|_| report.code == 0) {
-        let count = export(&kernel.records()?, file)?;
-        if !args.json {
-            report.text += &format!("exported {} to {}\n", report::records(count), file.display());
-        }
+    if let Some(file) = &args.export {
+        let told = match report.code {
+            DONE => {
+                let count = export(&kernel.records()?, file)?;
+                format!("exported {} to {}\n", report::records(count), file.display())
+            }
+            _ => format!("nothing was exported to {}\n", file.display()),
+        };
+        report.text += if args.json { "" } else { &told };
     }
     Ok(report)
 }

@@ -55,12 +55,17 @@ fn winners_are_told_and_found_by_what_comes_after() {
         serde_json::from_str::<Value>(&run.stdout).unwrap()["tiles"].clone()
     };
     assert_eq!(tiles(&machine), Value::Array(Vec::new()));
+    let text = machine.run(&bench[..bench.len() - 1]).stdout;
+    assert!(text.contains("\ntiles: the default tiles; `proxyattn tune` measures others\n"), "{text}");
     snapshot("tune_none_to_check", &tune(&machine, attribute, &["--check"]));
 
     snapshot("tune", &tune(&machine, attribute, &[]));
     let told = tiles(&machine);
     assert_eq!(told[1]["unit"], "attend", "{told}");
     assert!(told[1]["constants"].as_array().is_some_and(|constants| !constants.is_empty()), "{told}");
+    let text = machine.run(&bench[..bench.len() - 1]).stdout;
+    assert!(text.contains("\ntiles of attend: WARP_ROWS=16 "), "{text}");
+    assert!(text.contains(" (record of 512 tokens at 100%)\n"), "{text}");
     snapshot("tune_check", &tune(&machine, attribute, &["--check"]));
 
     // Off is off, and another driver is another machine.
