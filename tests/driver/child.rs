@@ -104,9 +104,16 @@ pub(crate) fn tune() {
     found.refused.iter().for_each(|why| println!("refused {why}"));
     attention.warmup(&problems).expect("it warms up");
     if found.choices.is_empty() {
-        let mut rounds = 0;
-        let mut count =
-            |progress: &Progress<'_>| rounds += usize::from(matches!(progress, Progress::Round { .. }));
+        let (mut rounds, mut to_compile) = (0, 0);
+        let mut count = |progress: &Progress<'_>| match *progress {
+            Progress::Unit { candidates, .. } => to_compile = candidates,
+            Progress::Compiled { .. } => to_compile -= 1,
+            Progress::Ready { .. } => {
+                assert_eq!(to_compile, 0, "told one by one, and all before the first is used")
+            }
+            Progress::Round { .. } => rounds += 1,
+            _ => {}
+        };
         let report = attention.tune(&problems, Duration::from_secs(60), &mut count).expect("it measures");
         let units: Vec<_> = report.tuned.iter().map(|record| record.unit.as_str()).collect();
         println!("measured {}", units.join(", "));

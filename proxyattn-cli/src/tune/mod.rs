@@ -107,6 +107,10 @@ impl Watch {
                 (self.unit, self.candidates) = (format!("{unit}, {bucket}"), candidates);
                 self.bar.begin(format!("{}: compiling", self.unit), candidates);
             }
+            tune::Progress::Compiled { done } if done == self.candidates => {
+                self.bar.begin(format!("{}: checking", self.unit), done);
+            }
+            tune::Progress::Compiled { done } => self.bar.at(done),
             tune::Progress::Ready { .. } => self.bar.advance(1),
             tune::Progress::Round { round, left, .. } => {
                 self.bar

@@ -69,7 +69,7 @@ impl Kernels {
                 wanted.push((&record.unit, &record.winner));
             }
         }
-        let loaded = side_by_side(&wanted, |&(unit, winner)| {
+        let load = |&(unit, winner): &(&str, &[Constant])| {
             let known = self.choices(unit).iter().find(|choice| constants(choice) == winner);
             let choice: &Constants = match known {
                 Some(choice) => choice,
@@ -82,7 +82,8 @@ impl Kernels {
                 return Ok(self.default.iter().filter(|call| call.entry.unit == unit).cloned().collect());
             }
             self.load_unit(text, choice).map_err(|error| error.to_string())
-        });
+        };
+        let loaded = side_by_side(&wanted, load, &mut |_| ());
         let mut variants = Vec::new();
         for (record, source) in &recorded.records {
             let place = wanted.iter().position(|wanted| *wanted == (&*record.unit, &*record.winner));

@@ -129,7 +129,9 @@ impl Kernels {
         let choices = self.choices(unit.name);
         progress(&Progress::Unit { unit: unit.name, bucket, candidates: choices.len() + 1 });
         let all: Vec<&Constants> = [&[][..]].into_iter().chain(choices.iter().copied()).collect();
-        let candidates = side_by_side(&all, |choice| self.candidate(unit, choice, &problem));
+        let candidates = side_by_side(&all, |choice| self.candidate(unit, choice, &problem), &mut |done| {
+            progress(&Progress::Compiled { done })
+        });
 
         // Without leave to compile nothing would be measured, and the record would say that nothing is faster.
         let mut failed = candidates.iter().filter_map(|candidate| candidate.calls.as_ref().err());

@@ -38,7 +38,12 @@ pub enum Progress<'a> {
         /// How many there are, the default tiles included.
         candidates: usize,
     },
-    /// A candidate was compiled, loaded and checked; or it was not.
+    /// So many candidates are compiled and loaded, or cannot be.
+    Compiled {
+        /// How many.
+        done: usize,
+    },
+    /// A candidate gave the default tiles' output, and takes part; or it does not.
     Ready {
         /// Its constants; none for the default tiles.
         constants: &'a [Constant],
