@@ -1,7 +1,8 @@
 //! A loaded kernel whose configuration is a value: for tools that read it from a person.
 
-use crate::attention::{Inputs, on_gpu, ready};
+use crate::attention::Inputs;
 use crate::cuda::{self, Kernels};
+use crate::ready::{on_gpu, ready};
 use crate::tune::{Choice, Progress, Record, Remeasured, Source, Tune, TuneReport, Tuned, candidates_of};
 use crate::{AsView, Device, Element, Observer, Plan, Problem, Result, Tensor, Trace, cpu};
 use core::marker::PhantomData;

@@ -1,6 +1,7 @@
 //! A loaded kernel, and how it is called.
 
 use crate::cuda::{self, Kernels, RawArgs};
+use crate::ready::{on_gpu, ready};
 use crate::tune::{Choice, Progress, Remeasured, Tune, TuneReport, Tuned};
 use crate::{
     AsView, Device, Element, Error, Observer, Plan, Problem, Result, Stage, Tensor, Trace, View, ViewMut, cpu,
@@ -284,43 +285,6 @@ impl<K: AttentionKernel> core::fmt::Debug for Attention<K> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Attention").field("kernel", &K::NAME).field("device", &self.device).finish()
     }
-}
-
-/// The kernels of a configuration on a GPU, checked, and tuned if that is asked for; none on the CPU.
-pub(crate) fn ready<T: Element>(
-    name: &'static str,
-    spec: &Spec,
-    candidates: &'static [Candidates],
-    device: &Device,
-    tune: Tune,
-    problems: &[Problem],
-) -> Result<Option<Arc<Kernels>>> {
-    let violations = spec.violations();
-    if !violations.is_empty() {
-        return Err(Error::Spec { kernel: name, violations });
-    }
-    if spec.dtype != T::DTYPE {
-        return Err(Error::Shape {
-            arg: "dtype",
-            expected: format!("{} as the configuration of `{name}` says", spec.dtype),
-            got: format!("an element type of {}", T::DTYPE),
-        });
-    }
-    let Device::Cuda(cuda) = device else { return Ok(None) };
-    let kernels = Kernels::shared(name, spec, candidates, cuda, tune)?;
-    if let Tune::Now(limit) = tune {
-        kernels.tune(problems, limit, true, &mut |_| ())?;
-    }
-    Ok(Some(kernels))
-}
-
-/// The kernels, for what the CPU cannot do.
-pub(crate) fn on_gpu<'a>(kernels: &'a Option<Arc<Kernels>>, what: &str) -> Result<&'a Kernels> {
-    kernels.as_deref().ok_or_else(|| Error::Unavailable {
-        what: what.into(),
-        why: "the kernel was loaded on the CPU".into(),
-        help: "load it on Device::cuda(ordinal)".into(),
-    })
 }
 
 /// The three inputs of a prefill.

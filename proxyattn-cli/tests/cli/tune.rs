@@ -145,6 +145,24 @@ fn records_that_were_changed_are_refused_and_measured_again() {
     assert!(!tune(&machine, "head_dim = 64", &[]).stdout.contains("refused"), "the file is mended");
 }
 
+/// Several processes write into one file; none loses what another measured.
+#[test]
+fn several_processes_may_tune_at_once() {
+    let machine = Machine::new("tune-several").gpu("9.0").nvrtc();
+    let start = |tokens: &str| {
+        let arguments = ["tune", "head_dim = 64", "--heads", "4", "--kv-heads", "2", "--tokens", tokens];
+        machine.command(&arguments).stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
+    // Sparse problems, of which each has two units.
+    let children = ["704", "1024", "2048", "4096"].map(start);
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let mut found = Found::default();
+    found.read("records", &fs::read_to_string(records(&machine)).unwrap());
+    assert_eq!((found.records.len(), &found.refused[..]), (8, &[][..]));
+}
+
 #[test]
 fn time_that_is_over_is_told() {
     let machine = Machine::new("tune-late").gpu("9.0").nvrtc();
