@@ -3,7 +3,8 @@
 use crate::cuda::{self, Kernels, RawArgs};
 use crate::tune::{Progress, Tune, TuneReport, Tuned};
 use crate::{
-    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Stage, Tensor, Trace, View, ViewMut, cpu,
+    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, Stage, StageTimes, Tensor,
+    Trace, View, ViewMut, cpu,
 };
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -177,13 +178,7 @@ impl<K: AttentionKernel> Attention<K> {
     ) -> Result<()> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
-        if out.shape() != inputs.q.shape() {
-            return Err(Error::Shape {
-                arg: "out",
-                expected: format!("the shape of q, {:?}", inputs.q.shape()),
-                got: format!("{:?}", out.shape()),
-            });
-        }
+        inputs.check_out(&out)?;
         match &self.kernels {
             None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
             Some(kernels) => cuda::prefill(kernels, &plan, &inputs, &mut out),
@@ -205,12 +200,39 @@ impl<K: AttentionKernel> Attention<K> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
         let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
-        let out = &mut output.view_mut();
-        let (selection, times) = match &self.kernels {
-            None => cpu::prefill(&plan, &inputs, out, observer)?,
-            Some(kernels) => cuda::prefill_traced(kernels, &plan, &inputs, out, observer)?,
-        };
+        let (selection, times) = self.traced(&plan, &inputs, output.view_mut(), observer)?;
         Ok(Trace { output, selection, times })
+    }
+
+    /// [`prefill_traced`](Self::prefill_traced) into a buffer of the caller's, of any strides.
+    ///
+    /// # Errors
+    /// As [`prefill_into`](Self::prefill_into).
+    pub fn prefill_traced_into(
+        &self,
+        q: &impl AsView<K::Elem>,
+        k: &impl AsView<K::Elem>,
+        v: &impl AsView<K::Elem>,
+        out: ViewMut<'_, K::Elem>,
+        observer: &dyn Observer,
+    ) -> Result<(Selection, StageTimes)> {
+        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
+        let plan = self.plan_for(&inputs)?;
+        inputs.check_out(&out)?;
+        self.traced(&plan, &inputs, out, observer)
+    }
+
+    fn traced(
+        &self,
+        plan: &Plan,
+        inputs: &Inputs<'_, K::Elem>,
+        mut out: ViewMut<'_, K::Elem>,
+        observer: &dyn Observer,
+    ) -> Result<(Selection, StageTimes)> {
+        match &self.kernels {
+            None => cpu::prefill(plan, inputs, &mut out, observer),
+            Some(kernels) => cuda::prefill_traced(kernels, plan, inputs, &mut out, observer),
+        }
     }
 
     /// Bytes of device memory that [`launch_raw`](Self::launch_raw) needs for a plan; 0 on the CPU.
@@ -317,5 +339,13 @@ impl<T> Inputs<'_, T> {
             return Err(Error::Shape { arg: "v", expected, got: format!("shape {:?}", self.v.shape()) });
         }
         Ok(Problem { batch, heads, kv_heads, q_len, kv_len })
+    }
+
+    fn check_out(&self, out: &ViewMut<'_, T>) -> Result<()> {
+        if out.shape() == self.q.shape() {
+            return Ok(());
+        }
+        let expected = format!("the shape of q, {:?}", self.q.shape());
+        Err(Error::Shape { arg: "out", expected, got: format!("{:?}", out.shape()) })
     }
 }

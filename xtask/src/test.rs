@@ -1,7 +1,7 @@
 //! Everything that must pass before a change lands.
 
-use crate::kernels;
 use crate::run::{Outcome, cargo, exists, step};
+use crate::{candle, kernels};
 
 /// Formatting, lints, tests, kernels and documentation. rustfmt and clippy are components that a minimal toolchain
 /// lacks: without them their step is left out, and the last line says so.
@@ -16,6 +16,9 @@ pub(crate) fn all() -> Outcome {
         step(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     } else {
         left_out.push("clippy");
+    }
+    if cfg!(unix) {
+        candle::check_cuda()?;
     }
     // Before the tests, because it fetches the compiler that some of them need.
     kernels::run(&["--check".to_owned()])?;
