@@ -14,6 +14,9 @@ mod layouts;
 mod refusals;
 #[path = "adapter/use.rs"]
 mod usage;
+#[cfg(not(feature = "cuda"))]
+#[path = "adapter/without_cuda.rs"]
+mod without_cuda;
 
 use candle_core::{CpuStorage, Error, Storage, Tensor};
 use lay::Elem;

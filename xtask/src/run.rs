@@ -53,7 +53,7 @@ pub(crate) fn exists(command: &mut Command) -> bool {
 /// Lets a file be run as a program.
 #[cfg(unix)]
 pub(crate) fn make_executable(program: &Path) -> Outcome {
-    use std::os::unix::std::fs::PermissionsExt;
+    use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755))
         .map_err(|error| format!("{}: {error}", program.display()))
 }

@@ -20,7 +20,7 @@ pub(crate) fn contiguous<T: Elem>(data: &[T], shape: [usize; 4]) -> Tensor {
     bhsd(data, shape).transpose(1, 2).and_then(|t| t.contiguous()).expect("axes")
 }
 
-/// What a projection and RoPE leave.
+/// Heads first in memory.
 fn transposed<T: Elem>(data: &[T], shape: [usize; 4]) -> Tensor {
     bhsd(data, shape).transpose(1, 2).expect("axes")
 }

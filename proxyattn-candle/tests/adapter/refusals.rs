@@ -2,11 +2,11 @@
 
 use crate::kernels::{Pinned, Small, SmallF16, TwoGroups};
 use crate::message;
-use candle_core::{CudaStorage, CustomOp3, DType, Device, Layout, MetalDevice, Tensor, Var};
+use candle_core::{DType, Device, MetalDevice, Tensor, Var};
 use half::bf16;
 use proxyattn::AttentionKernel;
 use proxyattn::codegen::{Spec, Stride};
-use proxyattn_candle::{Options, ProxyAttention, attention, load};
+use proxyattn_candle::{Options, attention, load};
 
 fn tensor(dtype: DType, dims: [usize; 4]) -> Tensor {
     Tensor::ones(&dims, dtype, &Device::Cpu).expect("a tensor")
@@ -155,20 +155,6 @@ fn devices() {
         "`Small` on Metal is not available: there are kernels for the CPU and for CUDA devices; move q, k and v with \
          to_device(&Device::Cpu)"
     );
-}
-
-/// candle may have been built for GPUs by somebody else, without this crate's feature.
-#[cfg(not(feature = "cuda"))]
-#[test]
-fn devices_that_this_build_lacks() {
-    let expected = "proxyattn on CUDA is not available: proxyattn-candle was built without its feature `cuda`; enable \
-                    the feature, or move q, k and v with to_device(&Device::Cpu)";
-    let error = load::<Small>(&Device::Cuda(candle_core::CudaDevice)).expect_err("there is nothing for it");
-    assert_eq!(message(error), expected);
-    let op = ProxyAttention::new(load::<Small>(&Device::Cpu).expect("the kernel loads"), Options::default());
-    let (storage, layout) = (&CudaStorage, &Layout::contiguous(&Q));
-    let result = op.cuda_fwd(storage, layout, storage, layout, storage, layout);
-    assert_eq!(message(result.expect_err("there is nothing for it")), expected);
 }
 
 #[test]
