@@ -33,8 +33,9 @@ pub(crate) fn load<K: AttentionKernel>(device: &CudaDevice) -> Result<Attention<
     }
     let device = Device::from_stream(stream).map_err(told)?;
     let attention = Attention::<K>::load(&device).map_err(told)?; // unlocked: a compilation takes seconds
-    lock().insert(key, Box::new(attention.clone()));
-    Ok(attention)
+    // Another thread may have been faster: everybody has the same one, so that tuning it is tuning all.
+    let held = lock().entry(key).or_insert_with(|| Box::new(attention.clone())).downcast_ref().cloned();
+    Ok(held.unwrap_or(attention))
 }
 
 pub(crate) fn forward<K: AttentionKernel>(

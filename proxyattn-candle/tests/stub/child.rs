@@ -66,8 +66,10 @@ fn steps(calls: usize, then: Then) -> Result<()> {
         step("op", then, || attention::<Sparse>(&q, &k, &v, Options::default()))?;
         step("dense", then, || attention::<Dense>(&q, &k, &v, Options::default()))?;
     }
-    step("raw", then, || raw::<Sparse>(&device, &q, &k, &v))?;
-    step("raw dense", then, || raw::<Dense>(&device, &q, &k, &v))?;
+    if then == Then::Stop {
+        step("raw", then, || raw::<Sparse>(&device, &q, &k, &v))?;
+        step("raw dense", then, || raw::<Dense>(&device, &q, &k, &v))?;
+    }
     let listening = Options::default().on_trace(|selection, _| println!("heard {}", selection.density()));
     let out = step("traced", then, || attention::<Sparse>(&q, &k, &v, listening.clone()))?;
     assert_eq!((out.dims(), out.is_contiguous()), (q.dims(), true));
