@@ -178,7 +178,7 @@ impl<K: AttentionKernel> Attention<K> {
     ) -> Result<()> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
-        inputs.check_out(&out)?;
+        inputs.check_output(&out)?;
         match &self.kernels {
             None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
             Some(kernels) => cuda::prefill(kernels, &plan, &inputs, &mut out),
@@ -218,7 +218,7 @@ impl<K: AttentionKernel> Attention<K> {
     ) -> Result<(Selection, StageTimes)> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
-        inputs.check_out(&out)?;
+        inputs.check_output(&out)?;
         self.traced(&plan, &inputs, out, observer)
     }
 
@@ -320,6 +320,18 @@ pub(crate) struct Inputs<'a, T> {
 }
 
 impl<T> Inputs<'_, T> {
+    /// Refuses an output of another shape than that of the queries.
+    pub(crate) fn check_output(&self, out: &ViewMut<'_, T>) -> Result<()> {
+        if out.shape() == self.q.shape() {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            arg: "out",
+            expected: format!("the shape of q, {:?}", self.q.shape()),
+            got: format!("{:?}", out.shape()),
+        })
+    }
+
     /// The problem that the shapes describe, if they describe one.
     pub(crate) fn problem(&self, head_dim: usize) -> Result<Problem> {
         let [batch, heads, q_len, _] = self.q.shape();
@@ -339,13 +351,5 @@ impl<T> Inputs<'_, T> {
             return Err(Error::Shape { arg: "v", expected, got: format!("shape {:?}", self.v.shape()) });
         }
         Ok(Problem { batch, heads, kv_heads, q_len, kv_len })
-    }
-
-    fn check_out(&self, out: &ViewMut<'_, T>) -> Result<()> {
-        if out.shape() == self.q.shape() {
-            return Ok(());
-        }
-        let expected = format!("the shape of q, {:?}", self.q.shape());
-        Err(Error::Shape { arg: "out", expected, got: format!("{:?}", out.shape()) })
     }
 }
