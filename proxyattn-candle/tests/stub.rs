@@ -103,6 +103,26 @@ fn the_op_launches_what_the_raw_api_launches() {
     }
 }
 
+/// The raw API keeps one workspace for all calls. On a stream that is another one in each thread, each waits for the last.
+#[test]
+fn threads_take_turns_with_the_workspace() {
+    if !stubbed() {
+        return;
+    }
+    for gpu in GPUS {
+        let (text, good) = told("once", &[("STUB_CAPABILITY", gpu), ("STUB_EVENTS", "1")]);
+        assert!(good && text.contains("\ndone\n"), "{gpu}: {text}");
+        let recorded = *lines(&text, "raw", "record ").last().expect("an event behind the kernels");
+        let step = text.split("step raw elsewhere\n").nth(1).expect("the step");
+        let (waited, launched) = (step.find(&format!("\nwait {recorded}\n")), step.find("\nlaunch "));
+        assert!(waited.expect("a wait") < launched.expect("a launch"), "{gpu}: {text}");
+        let (_, kernels) = text.split_once("step raw\n").expect("the step");
+        let (attend, event) =
+            (kernels.find("\nlaunch proxyattn_attend\n"), kernels.find(&format!("\nrecord {recorded}\n")));
+        assert!(attend.expect("a launch") < event.expect("the event"), "{gpu}: {text}");
+    }
+}
+
 #[test]
 fn a_call_leaves_no_memory_behind() {
     if !stubbed() {

@@ -5,6 +5,7 @@
  *   STUB_FAIL_AT     the call of that number fails, whatever it is; calls are counted from 1
  *   STUB_VERSION     the CUDA version that the driver speaks: 13000
  *   STUB_FAST        launches of so many threads to a CTA take half a millisecond; all others take one
+ *   STUB_EVENTS      records of events and waits for them are told, too
  *   STUB_PARAMS      a launch tells so many words of its parameters, too
  * Device memory is host memory. A launch does nothing, and is told on the standard output like a failure, a memset and,
  * in the end, the number of calls and of allocations that were not freed. */
@@ -96,10 +97,14 @@ CALL(cuCtxSynchronize, void) END
 CALL(cuStreamCreate, void **stream, unsigned flags) *stream = (void *)64; END
 CALL(cuStreamDestroy_v2, void *stream) END
 CALL(cuStreamSynchronize, void *stream) END
-CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags) END
+CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags)
+    if (getenv("STUB_EVENTS")) tell("\nwait %p\n", event);
+END
 CALL(cuEventCreate, void **event, unsigned flags) *event = malloc(1); END
 CALL(cuEventDestroy_v2, void *event) free(event); END
-CALL(cuEventRecord, void *event, void *stream) END
+CALL(cuEventRecord, void *event, void *stream)
+    if (getenv("STUB_EVENTS")) tell("\nrecord %p\n", event);
+END
 CALL(cuEventSynchronize, void *event) END
 CALL(cuEventElapsedTime, float *ms, void *from, void *to) 
     const char *fast = getenv("STUB_FAST");

@@ -69,6 +69,11 @@ fn steps(calls: usize, then: Then) -> Result<()> {
     if then == Then::Stop {
         step("raw", then, || raw::<Sparse>(&device, &q, &k, &v))?;
         step("raw dense", then, || raw::<Dense>(&device, &q, &k, &v))?;
+        // candle's default stream is another one in each thread.
+        step("raw elsewhere", then, || {
+            let elsewhere = || raw::<Sparse>(&device, &q, &k, &v);
+            std::thread::scope(|scope| scope.spawn(elsewhere).join().expect("no panic"))
+        })?;
     }
     let listening = Options::default().on_trace(|selection, _| println!("heard {}", selection.density()));
     let out = step("traced", then, || attention::<Sparse>(&q, &k, &v, listening.clone()))?;
