@@ -3,6 +3,7 @@
  *   STUB_CAPABILITY  the GPU's compute capability: "9.0". Before 9.0 memory is not allocated in stream order.
  *   STUB_FAIL        the function of that name fails, each time
  *   STUB_FAIL_AT     the call of that number fails, whatever it is; calls are counted from 1
+ *   STUB_CALLS       every call tells its number
  *   STUB_VERSION     the CUDA version that the driver speaks: 13000
  *   STUB_FAST        launches of so many threads to a CTA take half a millisecond; all others take one
  *   STUB_EVENTS      records of events and waits for them are told, too
@@ -36,6 +37,7 @@ static int fails(const char *name) {
     int number = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
     const char *always = getenv("STUB_FAIL"), *once = getenv("STUB_FAIL_AT");
     int failing = (always && strcmp(always, name) == 0) || (once && atoi(once) == number);
+    if (getenv("STUB_CALLS")) tell("\ncall %d\n", number);
     if (failing) tell("\nfails %s\n", name);
     return failing;
 }
