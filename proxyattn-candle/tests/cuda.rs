@@ -1,5 +1,5 @@
 //! The op on candle's CUDA tensors. Opt-in: it runs where `PROXYATTN_GPU=1` says that there is a GPU, and says that it does
-//! not run elsewhere.
+//! not run elsewhere. None of candle's own kernels is needed, so `cargo xtask candle-cuda --gpu` runs it without a toolkit.
 
 #[path = "../../tests/conformance/inputs.rs"]
 #[allow(dead_code)] // shared with the conformance suite
@@ -147,10 +147,12 @@ fn what_is_wrong_is_named() {
         error.starts_with("`k`: expected a tensor on CUDA device 0, as q is, got one on the CPU"),
         "{error}"
     );
-    let wide = Tensor::cat(&[&v, &v], 3).and_then(|wide| wide.narrow(3, 1, 64)).expect("inside");
-    let error = refuse(&q, &k, &wide);
+    let host = v.to_device(&Device::Cpu).expect("a copy");
+    let wide = Tensor::cat(&[&host, &host], 3).and_then(|wide| wide.to_device(&device)).expect("room");
+    let error = refuse(&q, &k, &wide.narrow(3, 1, 64).expect("inside"));
     assert!(error.starts_with("`v`: expected an address on 16 bytes"), "{error}");
-    let error = refuse(&q, &k, &v.to_dtype(candle_core::DType::F32).expect("a copy"));
+    let wider = host.to_dtype(candle_core::DType::F32).and_then(|v| v.to_device(&device)).expect("room");
+    let error = refuse(&q, &k, &wider);
     assert!(error.starts_with("`v`: expected dtype BF16 as `Small` declares, got F32"), "{error}");
 
     let on_cpu = ProxyAttention::new(load::<Small>(&Device::Cpu).expect("loads"), Options::default());

@@ -30,32 +30,40 @@ esac
 /// What candle is linked with beside the driver.
 const LIBRARIES: [&str; 5] = ["cudart", "cublas", "cublasLt", "curand", "nvrtc"];
 
-/// Clippy where there is one, and the tests under the stubs.
-pub(crate) fn check_cuda() -> Outcome {
+/// Clippy where there is one, and the tests: under the stubs, or with `--gpu` those that want a GPU, whose driver then is
+/// the machine's.
+pub(crate) fn cuda(args: &[String]) -> Outcome {
+    let gpu = match args {
+        [] => false,
+        [flag] if flag == "--gpu" => true,
+        _ => return Err(format!("candle-cuda: expected nothing or --gpu, got {args:?}")),
+    };
     if !cfg!(target_os = "linux") {
         println!("\nskipped: the CUDA side of proxyattn-candle is checked on Linux");
         return Ok(());
     }
     let home = target().join("candle-cuda");
-    let (nvcc, stubs) = (home.join("bin/nvcc"), home.join("stubs"));
-    let failed = |error: std::io::Error| format!("{}: {error}", home.display());
-    fs::create_dir_all(home.join("bin")).map_err(failed)?;
-    fs::create_dir_all(&stubs).map_err(failed)?;
-    fs::write(&nvcc, NVCC).map_err(failed)?;
+    let (bin, libraries, driver) = (home.join("bin"), home.join("libraries"), home.join("driver"));
+    for dir in [&bin, &libraries, &driver] {
+        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    }
+    let nvcc = bin.join("nvcc");
+    fs::write(&nvcc, NVCC).map_err(|error| format!("{}: {error}", nvcc.display()))?;
     make_executable(&nvcc)?;
     for library in LIBRARIES {
-        stub("proxyattn-candle/tests/stub/libraries.c", &stubs.join(format!("lib{library}.so")))?;
+        stub("proxyattn-candle/tests/stub/libraries.c", &libraries.join(format!("lib{library}.so")))?;
     }
-    // Two names, since programs are linked with the one and look for the other.
-    for name in ["libcuda.so", "libcuda.so.1"] {
-        stub("tests/driver/stub.c", &stubs.join(name))?;
-    }
-    let compiler = stubs.join("libnvrtc.so.13");
+    stub("tests/driver/stub.c", &driver.join("libcuda.so.1"))?;
+    let compiler = driver.join("libnvrtc.so.13");
     stub("tests/jit/stub.c", &compiler)?;
 
+    // Programs are linked with a name of the driver that has no version, and ask for the one that has.
+    fs::write(driver.join("libcuda.so"), "INPUT(libcuda.so.1)")
+        .map_err(|error| format!("{}: {error}", driver.display()))?;
     // What candle and cudarc declare and nobody here calls has no definition.
     let link = "-Crelro-level=partial -Clink-arg=-Wl,-z,lazy -Clink-arg=-Wl,--unresolved-symbols=ignore-all";
-    let flags = format!("-Dwarnings -Lnative={} {link}", stubs.display());
+    let search = format!("-Lnative={} -Lnative={}", libraries.display(), driver.display());
+    let flags = format!("-Dwarnings {search} {link}");
     let chore = |words: &[&str]| {
         let mut chore = cargo(words);
         chore.args(["--package", "proxyattn-candle", "--features", "cuda"]);
@@ -64,15 +72,24 @@ pub(crate) fn check_cuda() -> Outcome {
         chore.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
         chore.env("NVCC", &nvcc).env("CUDA_COMPUTE_CAP", "80");
         chore
-            .env("PROXYATTN_TEST_STUBS", "1")
-            .env("PROXYATTN_NVRTC", &compiler)
-            .env("LD_LIBRARY_PATH", &stubs);
-        chore
     };
     if exists(&mut cargo(&["clippy", "--version"])) {
         step(chore(&["clippy"]).arg("--all-targets"))?;
     }
-    step(chore(&["test"]).args(["--test", "stub"]))
+    let searched = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let path = |ours: &[&Path]| {
+        let dirs = ours.iter().map(|dir| dir.to_path_buf()).chain(std::env::split_paths(&searched));
+        std::env::join_paths(dirs).map_err(|error| format!("LD_LIBRARY_PATH: {error}"))
+    };
+    let mut test = chore(&["test"]);
+    if gpu {
+        test.args(["--test", "cuda"]).env("PROXYATTN_GPU", "1").env("LD_LIBRARY_PATH", path(&[&libraries])?);
+    } else {
+        test.args(["--test", "stub", "--test", "cuda"]);
+        test.env("PROXYATTN_TEST_STUBS", "1").env("PROXYATTN_NVRTC", &compiler);
+        test.env("LD_LIBRARY_PATH", path(&[&libraries, &driver])?);
+    }
+    step(&mut test)
 }
 
 /// A library made of one file.

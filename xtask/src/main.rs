@@ -17,8 +17,8 @@ cargo xtask kernels [--check] [--candidates]
                                  compiles the kernels of many configurations, with NVIDIA's compiler from its
                                  Python wheel, and prints registers, spills, shared memory and code size;
                                  --candidates also those with every tiles that a tuner may choose (minutes)
-cargo xtask candle-cuda          the code of proxyattn-candle for GPUs: lints, and tests under a stub driver; neither a
-                                 GPU nor a CUDA toolkit is needed
+cargo xtask candle-cuda [--gpu]  lints and tests the code of proxyattn-candle for GPUs, without a CUDA toolkit: under a
+                                 stub driver, or on the machine's GPU
 cargo xtask build-time           clean builds of the macro's crates against syn + quote + proc-macro2
 cargo xtask bench-cpu [OPTIONS]  CPU prefill beside PyTorch, which is installed into target/ first;
                                  OPTIONS are those of `cargo bench --bench prefill -- …`";
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Some("test") => test::all(),
         Some("package") => test::package(),
         Some("kernels") => kernels::run(&rest),
-        Some("candle-cuda") => candle::check_cuda(),
+        Some("candle-cuda") => candle::cuda(&rest),
         Some("build-time") => buildtime::measure(),
         Some("bench-cpu") => bench::cpu(&rest),
         Some("help" | "--help" | "-h") => {

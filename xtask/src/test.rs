@@ -18,7 +18,7 @@ pub(crate) fn all() -> Outcome {
         left_out.push("clippy");
     }
     if cfg!(unix) {
-        candle::check_cuda()?;
+        candle::cuda(&[])?;
     }
     // Before the tests, because it fetches the compiler that some of them need.
     kernels::run(&["--check".to_owned()])?;
