@@ -78,7 +78,8 @@ pub(crate) fn cuda(args: &[String]) -> Outcome {
     }
     let searched = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     let path = |ours: &[&Path]| {
-        let dirs = ours.iter().map(|dir| dir.to_path_buf()).chain(std::env::split_paths(&searched));
+        let known = std::env::split_paths(&searched).filter(|dir| !dir.as_os_str().is_empty());
+        let dirs = ours.iter().map(|dir| dir.to_path_buf()).chain(known);
         std::env::join_paths(dirs).map_err(|error| format!("LD_LIBRARY_PATH: {error}"))
     };
     let mut test = chore(&["test"]);
