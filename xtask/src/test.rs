@@ -17,9 +17,7 @@ pub(crate) fn all() -> Outcome {
     } else {
         left_out.push("clippy");
     }
-    if cfg!(unix) {
-        candle::cuda(&[])?;
-    }
+    candle::cuda(&[])?;
     // Before the tests, because it fetches the compiler that some of them need.
     kernels::run(&["--check".to_owned()])?;
     step(cargo(&["test", "--workspace"]).env("PROXYATTN_REQUIRE_NVRTC", "1"))?;
