@@ -2,6 +2,7 @@
 
 mod bench;
 mod buildtime;
+mod candle;
 mod kernels;
 mod run;
 mod test;
@@ -18,6 +19,8 @@ cargo xtask kernels [--check] [--candidates]
                                  Python wheel, and prints registers, spills, shared memory and code size;
                                  --candidates also those with every tiles that a tuner may choose (minutes)
 cargo xtask transcripts          runs every subcommand of `proxyattn` without a GPU, and writes docs/cli.md
+cargo xtask candle-cuda [--gpu]  lints and tests the code of proxyattn-candle for GPUs, without a CUDA toolkit: under a
+                                 stub driver, or on the machine's GPU
 cargo xtask build-time           clean builds of the macro's crates against syn + quote + proc-macro2
 cargo xtask bench-cpu [OPTIONS]  CPU prefill beside PyTorch, which is installed into target/ first;
                                  OPTIONS are those of `cargo bench --bench prefill -- …`";
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Some("package") => test::package(),
         Some("kernels") => kernels::run(&rest),
         Some("transcripts") => transcripts::write(),
+        Some("candle-cuda") => candle::cuda(&rest),
         Some("build-time") => buildtime::measure(),
         Some("bench-cpu") => bench::cpu(&rest),
         Some("help" | "--help" | "-h") => {

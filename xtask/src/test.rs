@@ -1,7 +1,7 @@
 //! Everything that must pass before a change lands.
 
-use crate::kernels;
 use crate::run::{Outcome, cargo, exists, step};
+use crate::{candle, kernels};
 
 /// Formatting, lints, tests, kernels and documentation. rustfmt and clippy are components that a minimal toolchain
 /// lacks: without them their step is left out, and the last line says so.
@@ -17,6 +17,7 @@ pub(crate) fn all() -> Outcome {
     } else {
         left_out.push("clippy");
     }
+    candle::cuda(&[])?;
     // Before the tests, because it fetches the compiler that some of them need.
     kernels::run(&["--check".to_owned()])?;
     step(cargo(&["test", "--workspace"]).env("PROXYATTN_REQUIRE_NVRTC", "1"))?;

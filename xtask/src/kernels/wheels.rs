@@ -1,7 +1,7 @@
 //! NVIDIA's compiler and disassembler, from their Python wheels, unpacked below `target/`. No GPU, no driver and no
 //! toolkit is needed to compile for one.
 
-use crate::run::{Outcome, command, step, target};
+use crate::run::{Outcome, command, make_executable, step, target};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -61,16 +61,4 @@ fn unpacked(requirement: &str, home: &Path, inside: &str) -> Outcome<PathBuf> {
     }
     fs::write(&complete, requirement).map_err(failed)?;
     Ok(wanted)
-}
-
-#[cfg(unix)]
-fn make_executable(program: &Path) -> Outcome {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(program, fs::Permissions::from_mode(0o755))
-        .map_err(|error| format!("{}: {error}", program.display()))
-}
-
-#[cfg(not(unix))]
-fn make_executable(_: &Path) -> Outcome {
-    Ok(())
 }
