@@ -1,0 +1,24 @@
+//! SmolLM2-135M end to end on proxyattn.
+//!
+//! ```text
+//! config ─▶ weights ─▶ runner: cpu, gpu ─▶ a program: smollm2, accuracy, heads
+//!                      method, observe ──┘
+//! ```
+//!
+//! A [`Runner`] is the model with its KV cache on some device; the programs know nothing else of the device. A
+//! [`Method`] says how a chunk of tokens attends, an [`Observer`] sees what happened in each layer.
+#![deny(missing_docs)]
+
+mod config;
+mod error;
+mod method;
+mod observe;
+mod runner;
+mod weights;
+
+pub use config::Config;
+pub use error::{Error, Result};
+pub use method::Method;
+pub use observe::{Detail, Inputs, Observer, Visits};
+pub use runner::{Runner, Step, Times, check_step};
+pub use weights::{Layer, Matrix, Weights};
