@@ -11,6 +11,7 @@
 
 mod config;
 mod error;
+pub mod gpu;
 mod method;
 mod observe;
 mod runner;
