@@ -9,16 +9,24 @@
 //! [`Method`] says how a chunk of tokens attends, an [`Observer`] sees what happened in each layer.
 #![deny(missing_docs)]
 
+mod adapters;
 mod config;
+mod cpu;
 mod error;
+mod gguf;
 mod method;
 mod observe;
 mod runner;
+mod tokenizer;
 mod weights;
 
+pub use adapters::merge;
 pub use config::Config;
+pub use cpu::Cpu;
 pub use error::{Error, Result};
+pub use gguf::Gguf;
 pub use method::Method;
 pub use observe::{Detail, Inputs, Observer, Visits};
 pub use runner::{Runner, Step, Times, check_step};
+pub use tokenizer::Tokenizer;
 pub use weights::{Layer, Matrix, Weights};
