@@ -19,7 +19,10 @@ pub(crate) fn fetch() -> Outcome {
     let got = sha256(&file)?;
     if got != SHA256 {
         fs::remove_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
-        return Err(format!("{}: expected sha256 {SHA256}, got {got}; it was removed, try again", file.display()));
+        return Err(format!(
+            "{}: expected sha256 {SHA256}, got {got}; it was removed, try again",
+            file.display()
+        ));
     }
     println!("{} is there, its sha256 as expected. Try\n", file.display());
     println!("  cargo run --release -p smollm2 --bin smollm2 -- \"The capital of France is\"");

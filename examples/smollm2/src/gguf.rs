@@ -114,7 +114,8 @@ impl<R: Read + Seek> Gguf<R> {
             let text = |value: &Value| value.to_string().cloned().map_err(|error| self.damaged(key, error));
             self.list(key)?.iter().map(text).collect()
         };
-        let kind = |value: &Value| value.to_i32().map_err(|error| self.damaged("tokenizer.ggml.token_type", error));
+        let kind =
+            |value: &Value| value.to_i32().map_err(|error| self.damaged("tokenizer.ggml.token_type", error));
         let kinds = self.list("tokenizer.ggml.token_type")?.iter().map(kind).collect::<Result<Vec<_>>>()?;
         let end = self.count("tokenizer.ggml.eos_token_id")? as u32;
         Tokenizer::new(texts("tokenizer.ggml.tokens")?, &kinds, &texts("tokenizer.ggml.merges")?, end)
@@ -152,7 +153,8 @@ impl<R: Read + Seek> Gguf<R> {
             return Err(Error::model(name, "a tensor", "no such tensor in the file"));
         }
         let mut read = || {
-            let tensor = self.content.tensor(&mut self.reader, name, &Device::Cpu)?.dequantize(&Device::Cpu)?;
+            let tensor =
+                self.content.tensor(&mut self.reader, name, &Device::Cpu)?.dequantize(&Device::Cpu)?;
             Ok((tensor.dims().to_vec(), tensor.flatten_all()?.to_vec1::<f32>()?))
         };
         let read = read().map_err(|error: candle_core::Error| self.damaged(name, error))?;

@@ -25,7 +25,8 @@ impl Tokenizer {
         if kinds.len() != tokens.len() {
             return Err(Error::model("token_type", tokens.len().to_string(), kinds.len().to_string()));
         }
-        let refused = |error: tokenizers::Error| Error::model("tokenizer", "a byte-level BPE", error.to_string());
+        let refused =
+            |error: tokenizers::Error| Error::model("tokenizer", "a byte-level BPE", error.to_string());
         let pair = |merge: &String| {
             let (left, right) = merge.split_once(' ')?;
             Some((left.to_owned(), right.to_owned()))
@@ -37,7 +38,8 @@ impl Tokenizer {
         let control = tokens.iter().zip(kinds).filter(|&(_, &kind)| kind == CONTROL);
         let control: Vec<_> = control.map(|(token, _)| AddedToken::from(token.clone(), true)).collect();
         let ids: HashMap<_, _> = tokens.into_iter().zip(0u32..).collect();
-        let bpe = BPE::builder().vocab_and_merges(ids.into_iter().collect::<HashMap<_, _, _>>(), merges).build();
+        let bpe =
+            BPE::builder().vocab_and_merges(ids.into_iter().collect::<HashMap<_, _, _>>(), merges).build();
         let mut inner = tokenizers::Tokenizer::new(bpe.map_err(refused)?);
         let bytes = ByteLevel::new(false, true, true);
         inner.with_pre_tokenizer(Some(Sequence::new(vec![
@@ -56,7 +58,8 @@ impl Tokenizer {
     /// [`Error::Argument`] for text that cannot be encoded.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self.inner.encode(text, false);
-        let encoding = encoding.map_err(|error| Error::argument("text", "text that the tokenizer reads", error.to_string()))?;
+        let encoding = encoding
+            .map_err(|error| Error::argument("text", "text that the tokenizer reads", error.to_string()))?;
         Ok(encoding.get_ids().to_vec())
     }
 

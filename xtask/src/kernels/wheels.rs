@@ -19,7 +19,8 @@ pub(super) fn nvrtc(newest: bool) -> Outcome<PathBuf> {
 
 /// The disassembler. Every release reads the cubins of older ones.
 pub(super) fn nvdisasm() -> Outcome<PathBuf> {
-    let bin = unpacked("nvidia-cuda-nvdisasm", &target().join("nvdisasm"), "nvidia/cu13/bin", Progress::Quiet)?;
+    let bin =
+        unpacked("nvidia-cuda-nvdisasm", &target().join("nvdisasm"), "nvidia/cu13/bin", Progress::Quiet)?;
     let program = bin.join("nvdisasm");
     make_executable(&program)?;
     Ok(program)

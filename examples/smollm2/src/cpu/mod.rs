@@ -9,7 +9,9 @@ mod linear;
 mod pointwise;
 
 use crate::runner::check_step;
-use crate::{Config, Detail, Error, Inputs, Layer, Method, Observer, Result, Runner, Step, Times, Visits, Weights};
+use crate::{
+    Config, Detail, Error, Inputs, Layer, Method, Observer, Result, Runner, Step, Times, Visits, Weights,
+};
 use core::ops::Range;
 use half::bf16;
 use linear::{Into, apply};
@@ -80,7 +82,11 @@ impl Cpu {
             for t in 0..tokens {
                 let position = *cached + i * size + t;
                 rotations.turn(position, &q[t * width..][..width], &mut q_out[t * width..][..width]);
-                rotations.turn(position, &k[t * kv_width..][..kv_width], &mut k_out[t * kv_width..][..kv_width]);
+                rotations.turn(
+                    position,
+                    &k[t * kv_width..][..kv_width],
+                    &mut k_out[t * kv_width..][..kv_width],
+                );
             }
             let mut v = k;
             apply(&w.v, &normed, &mut v, Into::Set);
@@ -186,7 +192,11 @@ impl Runner for Cpu {
 
     fn truncate(&mut self, tokens: usize) -> Result<()> {
         if tokens > self.cached {
-            return Err(Error::argument("tokens", format!("at most the {} cached", self.cached), tokens.to_string()));
+            return Err(Error::argument(
+                "tokens",
+                format!("at most the {} cached", self.cached),
+                tokens.to_string(),
+            ));
         }
         self.cached = tokens;
         Ok(())

@@ -30,7 +30,8 @@ pub(super) fn silu_times(gate: &mut [f32], up: &[f32]) {
 /// `x log₂e` by its exponent bits, and to the rest by a polynomial.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
-    const COEFFICIENTS: [f32; 6] = [1.535_336e-4, 1.339_887_4e-3, 9.618_437e-3, 5.550_332_5e-2, 2.402_264_8e-1, 6.931_472e-1];
+    const COEFFICIENTS: [f32; 6] =
+        [1.535_336e-4, 1.339_887_4e-3, 9.618_437e-3, 5.550_332_5e-2, 2.402_264_8e-1, 6.931_472e-1];
     // Far outside, the result is 0 or infinite for all that silu can tell.
     let t = (x * core::f32::consts::LOG2_E).clamp(-126.0, 126.0);
     // Adding and taking away 1.5 · 2²³ rounds to a whole number.
@@ -84,6 +85,9 @@ pub(super) fn round(x: &[f32], out: &mut [bf16]) {
 
 /// The index of the largest; of equals, the lowest.
 pub(super) fn argmax(x: &[f32]) -> u32 {
-    let best = x.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (i, &x)| if x > best.1 { (i, x) } else { best });
+    let best = x
+        .iter()
+        .enumerate()
+        .fold((0, f32::NEG_INFINITY), |best, (i, &x)| if x > best.1 { (i, x) } else { best });
     best.0 as u32
 }
