@@ -96,6 +96,14 @@ impl Method {
     }
 }
 
+/// The methods of a list that is parted by `;`.
+///
+/// # Errors
+/// As [`Method::parse`].
+pub fn methods(list: &str, config: &Config) -> Result<Vec<Method>> {
+    list.split(';').map(|text| Method::parse(text, config)).collect()
+}
+
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_full() {
