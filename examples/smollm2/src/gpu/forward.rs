@@ -2,7 +2,7 @@
 
 use super::clock::{Clock, Part};
 use super::cublas::To;
-use super::memory::{LOGIT_ROWS, ROWS};
+use super::memory::LOGIT_ROWS;
 use super::watch::{self, Tensor};
 use super::{Gpu, failed};
 use crate::{Detail, Error, Observer, Result};
@@ -38,7 +38,7 @@ impl Gpu {
     pub(super) fn project(&mut self, layer: usize, tokens: usize) -> Result<()> {
         let (weights, cache) = (&self.weights.layers[layer], &mut self.caches[layer]);
         let (buffers, hidden) = (&mut self.buffers, self.config.hidden);
-        for rows in pieces(0..tokens, ROWS) {
+        for rows in pieces(0..tokens, self.rows) {
             let piece = wide(&(0..rows.len()), hidden);
             let x = buffers.x.slice(wide(&rows, hidden));
             self.kernels.rms_norm(
@@ -86,11 +86,11 @@ impl Gpu {
         Ok(())
     }
 
-    /// From attention's output, through the MLP, back to the residual stream.
-    pub(super) fn transform(&mut self, layer: usize, tokens: usize) -> Result<()> {
+    /// From attention's output, through the MLP, back to the residual stream, of some rows.
+    pub(super) fn transform(&mut self, layer: usize, rows: Range<usize>) -> Result<()> {
         let weights = &self.weights.layers[layer];
         let (buffers, hidden) = (&mut self.buffers, self.config.hidden);
-        for rows in pieces(0..tokens, ROWS) {
+        for rows in pieces(rows, self.rows) {
             let piece = |width| wide(&(0..rows.len()), width);
             let x = &mut buffers.x.slice_mut(wide(&rows, hidden));
             let attended = buffers.attended.slice(wide(&rows, weights.o.columns));
@@ -135,5 +135,19 @@ impl Gpu {
         let logits = &mut buffers.logits.slice_mut(wide(&(0..rows.len()), self.config.vocab));
         self.cublas.multiply(&self.weights.embedding, &normed.as_view(), logits, To::Store)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_every_row_once() {
+        let all = |rows, most| pieces(rows, most).collect::<Vec<_>>();
+        assert_eq!(all(0..5, 2), [0..2, 2..4, 4..5]);
+        assert_eq!(all(3..7, 4), [3..7]);
+        assert_eq!(all(3..3, 4), []);
+        assert_eq!(wide(&(3..7), 10), 30..70);
     }
 }

@@ -8,10 +8,6 @@ use proxyattn::Result;
 use proxyattn::cudarc::driver::{CudaSlice, CudaStream};
 use std::sync::Arc;
 
-/// Rows that go through the linear layers at once: enough to fill the GPU, and few enough that what lies between two
-/// layers is small.
-pub(super) const ROWS: usize = 8192;
-
 /// Rows whose logits are made at once.
 pub(super) const LOGIT_ROWS: usize = 256;
 
@@ -75,15 +71,15 @@ pub(super) struct Buffers {
     pub(super) tokens: CudaSlice<u32>,
     /// The residual stream, `[capacity, hidden]`.
     pub(super) x: CudaSlice<f32>,
-    /// `[ROWS, hidden]`.
+    /// `[rows, hidden]`.
     pub(super) normed: CudaSlice<bf16>,
     /// `[capacity, heads + 2·kv_heads, head_dim]`.
     pub(super) qkv: CudaSlice<bf16>,
     /// `[capacity, heads, head_dim]`.
     pub(super) attended: CudaSlice<bf16>,
-    /// `[ROWS, 2, intermediate]`.
+    /// `[rows, 2, intermediate]`.
     pub(super) gate_up: CudaSlice<bf16>,
-    /// `[ROWS, intermediate]`.
+    /// `[rows, intermediate]`.
     pub(super) gated: CudaSlice<bf16>,
     /// `[LOGIT_ROWS, vocab]`.
     pub(super) logits: CudaSlice<f32>,
@@ -94,13 +90,18 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
-    /// Buffers for so many tokens.
-    pub(super) fn new(stream: &Arc<CudaStream>, config: &Config, capacity: usize) -> Result<Self> {
+    /// Buffers for `capacity` tokens, of which `rows` go through the linear layers at once.
+    pub(super) fn new(
+        stream: &Arc<CudaStream>,
+        config: &Config,
+        capacity: usize,
+        rows: usize,
+    ) -> Result<Self> {
         let failed = failed("cuMemAllocAsync");
         let f32s = |len| stream.alloc_zeros::<f32>(len).map_err(&failed);
         let bf16s = |len| stream.alloc_zeros::<bf16>(len).map_err(&failed);
         let u32s = |len| stream.alloc_zeros::<u32>(len).map_err(&failed);
-        let rows = capacity.min(ROWS);
+        let rows = rows.max(LOGIT_ROWS).min(capacity);
         let qkv_width = config.q_width() + 2 * config.kv_width();
         Ok(Self {
             tokens: u32s(capacity)?,

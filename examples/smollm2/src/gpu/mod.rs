@@ -28,6 +28,10 @@ use proxyattn::cudarc::driver::{CudaStream, DriverError};
 use proxyattn::{AnyAttention, CudaDevice, Device};
 use std::sync::Arc;
 
+/// Tokens that go through the linear layers at once: enough to fill a large GPU, and few enough that what lies between two
+/// layers takes little memory.
+const ROWS: usize = 8192;
+
 /// The model on a GPU, with a KV cache of fixed size.
 ///
 /// The first step with a method compiles and loads its kernels, and cuBLAS loads its own when they are first used: who
@@ -44,6 +48,8 @@ pub struct Gpu {
     buffers: Buffers,
     caches: Vec<Cache>,
     capacity: usize,
+    /// Tokens that go through the linear layers at once.
+    rows: usize,
     cached: usize,
     /// Bytes that were free on the device before anything was allocated, and the fewest since.
     free: (usize, usize),
@@ -57,9 +63,25 @@ impl Gpu {
     /// [`Error::Attention`] without a usable driver, cuBLAS of CUDA 12 or newer, or NVRTC, and where the GPU refuses
     /// something, memory included.
     pub fn new(weights: &weights::Weights, capacity: usize, ordinal: usize) -> Result<Self> {
+        Self::in_pieces(weights, capacity, ordinal, ROWS)
+    }
+
+    /// [`new`](Self::new) with another number of tokens that go through the linear layers at once. The results are the
+    /// same; time and memory are not.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`Error::Argument`] for no rows.
+    pub fn in_pieces(
+        weights: &weights::Weights,
+        capacity: usize,
+        ordinal: usize,
+        rows: usize,
+    ) -> Result<Self> {
         weights.check()?;
-        if capacity == 0 {
-            return Err(Error::argument("capacity", "at least 1", "0"));
+        for (arg, value) in [("capacity", capacity), ("rows", rows)] {
+            if value == 0 {
+                return Err(Error::argument(arg, "at least 1", "0"));
+            }
         }
         let config = weights.config;
         let device = on_the_default_stream(ordinal)?;
@@ -71,12 +93,13 @@ impl Gpu {
             cublas: Cublas::new(&stream)?,
             attention: Vec::new(),
             weights: Weights::upload(&stream, weights)?,
-            buffers: Buffers::new(&stream, &config, capacity)?,
+            buffers: Buffers::new(&stream, &config, capacity, rows)?,
             caches: memory::caches(&stream, &config, capacity)?,
             config,
             device,
             stream,
             capacity,
+            rows,
             cached: 0,
             free: (free, free),
         };
@@ -145,7 +168,9 @@ impl Runner for Gpu {
         for layer in 0..self.config.layers {
             self.project(layer, tokens.len())?;
             self.attend(layer, tokens.len(), &attention, &mut clock, observer)?;
-            self.transform(layer, tokens.len())?;
+            // After the last attention tokens have nothing more to do with each other.
+            let last = layer + 1 == self.config.layers;
+            self.transform(layer, if last { asked.clone() } else { 0..tokens.len() })?;
             observer.done(layer);
         }
         let next = self.most_likely(asked)?;
