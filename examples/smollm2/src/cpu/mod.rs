@@ -106,8 +106,8 @@ impl Cpu {
         let c = &self.weights.config;
         let tokens = q.len() / c.q_width();
         let (k, v) = (&self.layers[layer].k, &self.layers[layer].v);
-        let cache = [1, c.kv_heads, self.cached + tokens, c.head_dim];
-        let q = View::bshd(q, [1, c.heads, tokens, c.head_dim])?;
+        let cache = [1, self.cached + tokens, c.kv_heads, c.head_dim];
+        let q = View::bshd(q, [1, tokens, c.heads, c.head_dim])?;
         let (k, v) = (View::bshd(k, cache)?, View::bshd(v, cache)?);
         let trace = kernel.prefill_traced(&q, &k, &v, &())?;
         let detail = observer.detail(layer);
