@@ -3,7 +3,8 @@
 //   KERNELS  the path of kernels.cu
 //   DENSE    the path of a header that declares struct Dense as the launch ABI of `proxyattn_dense` has it
 //   LACKS    if given, a kernel's name: a module does not have it
-// Every buffer ends where no memory is, so that whoever runs over its end by a cache line faults.
+// Every buffer ends within 256 bytes of where no memory is, and what is between is looked at: who runs over an end faults, or
+// the stream fails.
 #include <sys/mman.h>
 #include <time.h>
 
@@ -21,27 +22,39 @@
 #include DENSE
 
 typedef u64 Address;
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700 };
 
 static const size_t TOTAL = (size_t)1 << 30, PAGE = 4096;
 static std::mutex lock;
-static std::map<Address, std::pair<void*, size_t>> buffers;  // what was mapped for each, and how much
+struct Buffer {
+    void* base;
+    size_t mapped, bytes, room;
+};
+static std::map<Address, Buffer> buffers;
 static size_t taken;
 static thread_local void* bound;
 
 static int allocate(Address* address, size_t bytes) {
     std::lock_guard<std::mutex> guard(lock);
-    const size_t whole = (bytes + 511) / 256 * 256;
-    if (taken + whole > TOTAL) return OUT_OF_MEMORY;
-    const size_t mapped = (whole + PAGE - 1) / PAGE * PAGE + PAGE;
+    const size_t room = (bytes + 255) / 256 * 256;
+    const size_t mapped = (room + PAGE - 1) / PAGE * PAGE + PAGE;
+    if (taken + mapped - PAGE > TOTAL) return OUT_OF_MEMORY;
     char* base = (char*)mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) return OUT_OF_MEMORY;
     mprotect(base + mapped - PAGE, PAGE, PROT_NONE);
-    const size_t room = (bytes + 255) / 256 * 256;
     *address = (Address)(base + mapped - PAGE - room);
     memset((void*)*address, 0xff, room);  // NaN in every format, so that what was not written shows
-    buffers[*address] = {base, mapped};
+    buffers[*address] = {base, mapped, bytes, room};
     taken += mapped - PAGE;
+    return SUCCESS;
+}
+
+// Whether nothing was written between the end of a buffer and the end of its memory.
+static int intact() {
+    std::lock_guard<std::mutex> guard(lock);
+    for (const auto& [address, buffer] : buffers)
+        for (size_t at = buffer.bytes; at < buffer.room; at++)
+            if (((unsigned char*)address)[at] != 0xff) return ILLEGAL_ADDRESS;
     return SUCCESS;
 }
 
@@ -49,8 +62,8 @@ static int release(Address address) {
     std::lock_guard<std::mutex> guard(lock);
     const auto found = buffers.find(address);
     if (found == buffers.end()) return INVALID_VALUE;
-    taken -= found->second.second - PAGE;
-    munmap(found->second.first, found->second.second);
+    taken -= found->second.mapped - PAGE;
+    munmap(found->second.base, found->second.mapped);
     buffers.erase(found);
     return SUCCESS;
 }
@@ -123,7 +136,7 @@ int cuCtxSetCurrent(void* context) { return bound = context, SUCCESS; }
 int cuCtxSynchronize() { return SUCCESS; }
 int cuStreamCreate(void** stream, unsigned) { return *stream = (void*)64, SUCCESS; }
 int cuStreamDestroy_v2(void*) { return SUCCESS; }
-int cuStreamSynchronize(void*) { return SUCCESS; }
+int cuStreamSynchronize(void*) { return intact(); }
 int cuStreamWaitEvent(void*, void*, unsigned) { return SUCCESS; }
 int cuEventCreate(void** event, unsigned flags) { return *event = new std::pair<timespec, unsigned>({}, flags), SUCCESS; }
 int cuEventDestroy_v2(void* event) { return delete (std::pair<timespec, unsigned>*)event, SUCCESS; }

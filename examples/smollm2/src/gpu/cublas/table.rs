@@ -101,7 +101,7 @@ impl Table {
             drop(unsafe { Library::new(companion) }.map(ManuallyDrop::new));
         }
         // SAFETY: runs the initialisers of a library that the user, or the system, names as cuBLAS.
-        let library = unsafe { Library::new(path) }.map_err(|error| error.to_string())?;
+        let library = unsafe { Library::new(path) }.map_err(|error| reason(&error))?;
         let library = ManuallyDrop::new(library); // open until the process ends, as its functions are kept
         // SAFETY: each type is that of the library's documentation.
         let mut table = unsafe {
@@ -143,6 +143,11 @@ impl Table {
         let why = format!("{why}, of `{}`", self.library.display());
         Err(Error::Cuda { call, code, why })
     }
+}
+
+/// What the dynamic linker says, which libloading keeps apart from its own message.
+fn reason(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// `libcublasLt.so.13` beside `libcublas.so.13`.
