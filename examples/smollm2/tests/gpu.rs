@@ -126,7 +126,7 @@ fn run() {
     refused(gpu.step(&tokens[..41], &full, 0..1, &mut ()).map(drop));
 
     // A step that fills every buffer: nothing is written behind one.
-    let (mut cpu, mut gpu) = (Cpu::new(weights.clone(), 23), Gpu::in_pieces(&weights, 23, 0, 9));
+    let (mut cpu, mut gpu) = (Cpu::new(weights.clone(), 23), Gpu::in_pieces(&weights, 23, 0, 23));
     let (cpu, gpu) = (cpu.as_mut().expect("a runner"), gpu.as_mut().expect("another"));
     close(&compare(cpu, gpu, &tokens[..23], &full).expect("both run"), 23);
 
