@@ -9,10 +9,13 @@
 use proxyattn::codegen::Arch;
 use proxyattn::codegen::cuda::{Ty, emit};
 use smollm2::gpu::{Gpu, program};
-use smollm2::{Comparison, Config, Cpu, Layer, Matrix, Method, Runner, Weights, compare};
+use smollm2::{
+    Comparison, Config, Cpu, Detail, Layer, Matrix, Method, Observer, Runner, Visits, Weights, compare,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Small, with sizes that are no powers of two and fill no warp, CTA or tile.
 const CONFIG: Config = Config {
@@ -117,6 +120,8 @@ fn run() {
 
     let step = gpu.step(&tokens[..1], &full, 0..0, &mut ()).expect("nothing is asked");
     assert!(step.next.is_empty() && step.times.attention.as_nanos() > 0 && step.times.rest.as_nanos() > 0);
+    let step = gpu.step(&tokens[..1], &full, 0..1, &mut Slow).expect("it runs");
+    assert!(step.times.total() < PAUSE, "an observer's time is not the step's: {:?}", step.times);
     let bytes = gpu.peak_memory().expect("the driver tells");
     assert!((1 << 20..1 << 27).contains(&bytes), "{bytes} bytes");
 
@@ -136,6 +141,22 @@ fn run() {
     refused(gpu.step(&tokens[..2], &full, 1..2, &mut ()).map(drop));
     assert_eq!(gpu.cached(), 0);
     println!("done");
+}
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Takes its time over every layer.
+struct Slow;
+
+impl Observer for Slow {
+    fn detail(&self, _: usize) -> Detail {
+        Detail::Visits
+    }
+
+    fn visits(&mut self, _: usize, visits: Visits) {
+        assert_eq!(visits.visited, visits.visible, "attention is full");
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// bf16 has eight bits, and a GPU rounds to them where the CPU does not.
@@ -229,7 +250,7 @@ fn the_gpu_does_as_the_cpu_does() {
     let text = told("run", driver, cublas);
     let refusals: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("told: ")).collect();
     let [cut, token, room, broken] = refusals.as_slice() else { panic!("{text}") };
-    assert!(cut.starts_with("`tokens`: expected at most the 358 that are cached"), "{cut}");
+    assert!(cut.starts_with("`tokens`: expected at most the 359 that are cached"), "{cut}");
     assert!(token.contains("tokens below the vocabulary's 78, got 78"), "{token}");
     assert!(room.contains("has room for 370, got 41"), "{room}");
     assert!(broken.contains("logits of a token are not numbers"), "{broken}");
