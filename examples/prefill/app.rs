@@ -2,11 +2,11 @@
 
 use super::{
     args::{Args, BUNDLED},
-    input::{self, Input},
     measure::{Outcome, measure},
     picture, report,
     synthetic::{self, Needle, Synthetic},
 };
+use kit::input::{self, Input};
 use proxyattn::Device;
 use std::{error::Error, path::Path};
 
