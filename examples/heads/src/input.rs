@@ -45,7 +45,11 @@ impl<'a, T: Copy + Into<f32>> Input<'a, T> {
         let geometry = Plan::new(&spec, &problem).map_err(kernel)?.geometry();
         for (arg, view) in [("q", &q), ("k", &k)] {
             if let Some((head, token)) = not_finite(view) {
-                return refuse(arg, "finite values", format!("another at head {head}, token {token}"));
+                return refuse(
+                    arg,
+                    "finite values",
+                    format!("NaN or infinity at head {head}, token {token}"),
+                );
             }
         }
         Ok(Self { q, k, heads, kv_heads, spec, geometry })

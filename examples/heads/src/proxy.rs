@@ -53,3 +53,47 @@ pub(crate) fn ranked(geometry: &Geometry, row: usize, scores: &[f32]) -> Vec<u32
     });
     order
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+    use half::bf16;
+    use proxyattn::codegen::Spec;
+    use proxyattn::{AnyAttention, AsView, Device, Tensor};
+
+    /// Numbers from −2 to 2 that repeat for a seed.
+    fn random(shape: [usize; 4], mut seed: u32) -> Tensor<bf16> {
+        let next = |_| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            bf16::from_f32((seed >> 8) as f32 / (1 << 22) as f32 - 2.0)
+        };
+        let count = shape.iter().product();
+        Tensor::from_bhsd((0..count).map(next).collect(), shape).unwrap()
+    }
+
+    #[test]
+    fn orders_begin_with_what_the_runtime_selects() {
+        // A chunk whose offset, 137, is no whole number of blocks, and whose last row is short.
+        let (q, k) = (random([1, 8, 900, 64], 1), random([1, 4, 1037, 64], 2));
+        for groups in [1, 2, 4] {
+            let options = Options { keep: 0.3, ..Options::default() };
+            let input = Input::new("", q.as_view(), k.as_view(), &options).unwrap();
+            let spec = Spec { groups: Some(groups as u32), ..input.spec };
+            let kernel = AnyAttention::load(&spec, &Device::cpu()).unwrap();
+            let selection = kernel.prefill_traced(&q, &k, &k, &()).unwrap().selection;
+            let (heads, kv_heads) = (8 / groups, 4 / groups);
+            for group in 0..groups {
+                let keys = Keys::mean(&input.k, 0, group * kv_heads..(group + 1) * kv_heads);
+                let proxy = Proxy { heads: group * heads..(group + 1) * heads, keys: &keys };
+                for row in 0..selection.geometry().rows() {
+                    let selected = selection.list(0, group, row);
+                    let mut order = proxy.order(&input, row);
+                    order.truncate(selected.len());
+                    order.sort_unstable();
+                    assert_eq!(order, selected, "{groups} groups, group {group}, row {row}");
+                }
+            }
+        }
+    }
+}

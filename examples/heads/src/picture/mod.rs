@@ -13,7 +13,7 @@ use kit::{
 
 const MARGIN: u32 = 36;
 /// Title, and the lines above and below the panels of a layer.
-const HEADER: u32 = 84;
+const HEADER: u32 = 112;
 const TITLE: u32 = 64;
 const AXIS: u32 = 44;
 /// Side of the heat map, and sizes of the two charts.
@@ -57,6 +57,8 @@ impl Report {
             100.0 * self.options().keep
         );
         font::write(&mut canvas, [MARGIN, MARGIN + 36], 2, PLAIN, &subject);
+        let middle = "in the middle: attention inside a list, over its share of the blocks, for four orders of the list";
+        font::write(&mut canvas, [MARGIN, MARGIN + 62], 2, DIM, middle);
         for (i, layer) in self.layers().iter().enumerate() {
             let y = MARGIN + HEADER + i as u32 * (TITLE + SIDE + AXIS + BETWEEN);
             self.band(&mut canvas, y, layer);
@@ -75,7 +77,13 @@ impl Report {
 
         let (above, top) = (y + TITLE - 28, y + TITLE);
         let x = MARGIN + APART / 2;
-        font::write(canvas, [x, above], 2, PLAIN, &format!("overlap of the top {} far", self.options().top));
+        font::write(
+            canvas,
+            [x, above],
+            2,
+            PLAIN,
+            &format!("top {} far tokens in common, %", self.options().top),
+        );
         heat::draw(canvas, [x, top], SIDE, &layer.overlap.far.pairs, layer.heads / layer.kv_heads);
 
         let x = x + SIDE + APART;
@@ -95,7 +103,7 @@ impl Report {
 
         let x = x + CURVES[0] + APART;
         let (one, finest) = (&layer.regrets[0], &layer.regrets[layer.regrets.len() - 1]);
-        font::write(canvas, [x, above], 2, PLAIN, "mean regret of each head");
+        font::write(canvas, [x, above], 2, PLAIN, "mean regret of each head, attention lost");
         bars::draw(canvas, [x, top], BARS, [(&one.heads, SHARED), (&finest.heads, KV_HEAD)]);
     }
 }
