@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "heads", max_term_width = 110)]
 pub(crate) struct Args {
-    /// Layers: safetensors with `q` [1, heads, tokens, dim] and `k` [1, kv_heads, tokens, dim], bf16 or f16, rotary
+    /// Layers: safetensors with `q` [1, heads, tokens, dim] and `k` (as many heads or fewer), bf16 or f16, rotary
     /// embedding applied
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub(crate) input: Vec<PathBuf>,

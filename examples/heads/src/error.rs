@@ -32,7 +32,7 @@ pub enum Error {
         /// The layer's name.
         layer: String,
         /// What the runtime says.
-        error: proxyattn::Error,
+        error: Box<proxyattn::Error>,
     },
     /// A report without layers.
     #[error("expected at least one layer, got none: add one before asking what to choose")]

@@ -39,7 +39,7 @@ impl<'a, T: Copy + Into<f32>> Input<'a, T> {
             let expected = format!("the head_dim of q, {head_dim}");
             return refuse("k", &expected, format!("shape {:?}", k.shape()));
         }
-        let kernel = |error| Error::Kernel { layer: layer.into(), error };
+        let kernel = |error| Error::Kernel { layer: layer.into(), error: Box::new(error) };
         let problem = Problem { batch: 1, heads, kv_heads, q_len, kv_len };
         let spec = spec(head_dim, options);
         let geometry = Plan::new(&spec, &problem).map_err(kernel)?.geometry();

@@ -10,6 +10,7 @@ use args::Args;
 use clap::Parser;
 use heads::Report;
 use kit::{
+    canvas,
     input::{self, Qk, Typed},
     progress::Progress,
 };
@@ -41,14 +42,11 @@ fn run(args: &Args) -> Result<String> {
     }
     let mut output = report.text()?;
     if let Some(path) = &args.json {
-        let json = serde_json::to_string(&report.json()?)?;
-        save(path, |path| Ok(std::fs::write(path, json + "\n")?))
-            .map_err(|error| format!("--json {}: {error}", path.display()))?;
+        save(&report, path).map_err(|error| format!("--json {}: {error}", path.display()))?;
         output += &format!("  {:<10}{}\n", "json", path.display());
     }
     if let Some(path) = &args.picture {
-        let picture = report.picture()?;
-        save(path, |path| Ok(picture.save_with_format(path, image::ImageFormat::Png)?))
+        canvas::save(&report.picture()?, path)
             .map_err(|error| format!("--picture {}: {error}", path.display()))?;
         output += &format!("  {:<10}{}\n", "picture", path.display());
     }
@@ -64,9 +62,9 @@ fn add(report: &mut Report, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn save(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+fn save(report: &Report, path: &Path) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    write(path)
+    Ok(std::fs::write(path, format!("{}\n", report.json()?))?)
 }

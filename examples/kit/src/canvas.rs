@@ -1,6 +1,9 @@
 //! Pixels and colours.
 
-use image::{Rgb, RgbImage};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ImageResult, Rgb, RgbImage};
+use std::fs::{self, File};
+use std::path::Path;
 
 /// Red, green and blue.
 pub type Colour = [u8; 3];
@@ -75,4 +78,16 @@ pub fn ramp(stops: &[Colour], t: f32) -> Colour {
     let position = t.clamp(0.0, 1.0) * (stops.len() - 1) as f32;
     let first = (position as usize).min(stops.len() - 2);
     mix(stops[first], stops[first + 1], position - first as f32)
+}
+
+/// Writes a small PNG, and makes the folder that it lies in.
+///
+/// # Errors
+/// Where the folder or the file cannot be written.
+pub fn save(image: &RgbImage, path: &Path) -> ImageResult<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let file = File::create(path)?;
+    image.write_with_encoder(PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive))
 }

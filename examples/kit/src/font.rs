@@ -123,7 +123,7 @@ pub fn width(text: &str, scale: u32) -> u32 {
     text.chars().map(advance).sum::<u32>() * scale
 }
 
-/// As [`write`], and returns where the line ends.
+/// As [`write()`], and returns where the line ends.
 pub fn write_from(canvas: &mut Canvas, [x, y]: [u32; 2], scale: u32, colour: Colour, text: &str) -> u32 {
     write(canvas, [x, y], scale, colour, text);
     x + width(text, scale)

@@ -11,9 +11,9 @@ pub const HEAD_DIMS: [usize; 4] = [64, 96, 128, 256];
 /// Something in one of the two element types.
 #[derive(Debug)]
 pub enum Typed<B, F> {
-    /// Of [`bf16`].
+    /// Of `bf16`.
     Bf16(B),
-    /// Of [`f16`].
+    /// Of `f16`.
     F16(F),
 }
 

@@ -91,9 +91,9 @@ impl Report {
         let curves = &layer.curves;
         let lines = [
             ("best", BEST, &curves.best),
-            ("one proxy", SHARED, &curves.shared),
             ("own", OWN, &curves.own),
             ("per KV head", KV_HEAD, &curves.kv_head),
+            ("one proxy", SHARED, &curves.shared),
         ];
         for (name, colour, _) in lines {
             word = font::write_from(canvas, [word, above], 2, colour, name) + 16;
@@ -103,7 +103,7 @@ impl Report {
 
         let x = x + CURVES[0] + APART;
         let (one, finest) = (&layer.regrets[0], &layer.regrets[layer.regrets.len() - 1]);
-        font::write(canvas, [x, above], 2, PLAIN, "mean regret of each head, attention lost");
+        font::write(canvas, [x, above], 2, PLAIN, "mean regret of each head");
         bars::draw(canvas, [x, top], BARS, [(&one.heads, SHARED), (&finest.heads, KV_HEAD)]);
     }
 }
