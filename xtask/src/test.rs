@@ -4,7 +4,7 @@ use crate::kernels;
 use crate::run::{Outcome, cargo, exists, step};
 
 /// Members with `publish = false`: their dependencies are paths without versions, which cargo does not package.
-const UNPUBLISHED: [&str; 4] = ["heads", "proxyattn-kit", "proxyattn-peers", "xtask"];
+const UNPUBLISHED: [&str; 5] = ["heads", "proxyattn-kit", "proxyattn-peers", "smollm2", "xtask"];
 
 /// Formatting, lints, tests, kernels and documentation. rustfmt and clippy are components that a minimal toolchain
 /// lacks: without them their step is left out, and the last line says so.
