@@ -31,6 +31,7 @@
 
 mod curves;
 mod error;
+mod flags;
 mod input;
 mod layer;
 mod options;
@@ -43,6 +44,7 @@ mod text;
 
 pub use curves::{Curves, Regret};
 pub use error::{Error, Result};
+pub use flags::Flags;
 pub use layer::{Layer, Specialist};
 pub use options::Options;
 pub use overlap::{Agreement, Overlap};

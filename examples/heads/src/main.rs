@@ -4,24 +4,33 @@
 //! cargo run --release -p heads -- --input layer04.safetensors layer13.safetensors --picture heads.png
 //! ```
 
-mod args;
-
-use args::Args;
 use clap::Parser;
-use heads::Report;
+use heads::{Flags, Report};
 use kit::{
-    canvas,
     input::{self, Qk, Typed},
     progress::Progress,
 };
 use proxyattn::AsView;
 use std::error::Error;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A failure ends the program with its message, on one line.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Measures how alike the heads of a model look at its context, and says how many proxy heads that allows.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "heads", max_term_width = 110)]
+struct Args {
+    /// Layers: safetensors with `q` [1, heads, tokens, dim] and `k` (as many heads or fewer), bf16 or f16, rotary
+    /// embedding applied
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    input: Vec<PathBuf>,
+
+    #[command(flatten)]
+    flags: Flags,
+}
 
 fn main() -> ExitCode {
     let print = |output: String| Ok(std::io::stdout().write_all(output.as_bytes())?);
@@ -36,21 +45,11 @@ fn main() -> ExitCode {
 
 /// Does what the arguments say and returns what is to be printed on stdout.
 fn run(args: &Args) -> Result<String> {
-    let mut report = Report::new(args.options())?.watched(Progress::visible());
+    let mut report = Report::new(args.flags.options())?.watched(Progress::visible());
     for path in &args.input {
         add(&mut report, path).map_err(|error| format!("--input {}: {error}", path.display()))?;
     }
-    let mut output = report.text()?;
-    if let Some(path) = &args.json {
-        save(&report, path).map_err(|error| format!("--json {}: {error}", path.display()))?;
-        output += &format!("  {:<10}{}\n", "json", path.display());
-    }
-    if let Some(path) = &args.picture {
-        canvas::save(&report.picture()?, path)
-            .map_err(|error| format!("--picture {}: {error}", path.display()))?;
-        output += &format!("  {:<10}{}\n", "picture", path.display());
-    }
-    Ok(output)
+    args.flags.finish(&report)
 }
 
 fn add(report: &mut Report, path: &Path) -> Result<()> {
@@ -60,11 +59,4 @@ fn add(report: &mut Report, path: &Path) -> Result<()> {
         Typed::F16(Qk { q, k }) => report.add_layer(&name, q.as_view(), k.as_view())?,
     };
     Ok(())
-}
-
-fn save(report: &Report, path: &Path) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    Ok(std::fs::write(path, format!("{}\n", report.json()?))?)
 }

@@ -115,7 +115,8 @@ fn questions_are_scored_at_the_end_of_the_context() {
     let right = Question { question, answer, items };
     let mut wrong = right.clone();
     wrong.answer[3] = (wrong.answer[3] + 1) % 64;
-    let context = Context { task: "single", index: 0, tokens: context, questions: vec![right.clone(), wrong, right] };
+    let context =
+        Context { task: "single", index: 0, tokens: context, questions: vec![right.clone(), wrong, right] };
     let asked = ask(&mut runner, &context, &full, Deadline(None), &mut ()).unwrap();
     assert_eq!(asked.scores, [1.0, 0.5, 1.0]);
     let over = Deadline(Some(std::time::Instant::now()));

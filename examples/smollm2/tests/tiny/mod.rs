@@ -68,15 +68,19 @@ pub(crate) fn best(logits: &[f64]) -> (u32, f64) {
 /// The logits after each token.
 pub(crate) fn plain(w: &Weights, tokens: &[u32]) -> Vec<Vec<f64>> {
     let c = &w.config;
-    let mut x: Vec<Vec<f64>> =
-        tokens.iter().map(|&token| w.embedding.row(token as usize).iter().map(|&x| x.into()).collect()).collect();
+    let mut x: Vec<Vec<f64>> = tokens
+        .iter()
+        .map(|&token| w.embedding.row(token as usize).iter().map(|&x| x.into()).collect())
+        .collect();
     for layer in &w.layers {
         let normed: Vec<_> = x.iter().map(|x| norm(x, &layer.attention_norm, c.rms_eps)).collect();
         let heads = |matrix: &Matrix, turns: bool| -> Vec<Vec<Vec<f64>>> {
             let of = |(position, x): (usize, &Vec<f64>)| {
                 let y = linear(matrix, x);
                 let heads = y.chunks(c.head_dim);
-                heads.map(|head| if turns { rotate(head, position, c.rope_theta) } else { head.to_vec() }).collect()
+                heads
+                    .map(|head| if turns { rotate(head, position, c.rope_theta) } else { head.to_vec() })
+                    .collect()
             };
             normed.iter().enumerate().map(of).collect()
         };
@@ -99,8 +103,11 @@ pub(crate) fn plain(w: &Weights, tokens: &[u32]) -> Vec<Vec<f64>> {
             add(x, &linear(&layer.o, &attended));
             let normed = norm(x, &layer.mlp_norm, c.rms_eps);
             let up = linear(&layer.up, &normed);
-            let inner: Vec<f64> =
-                linear(&layer.gate, &normed).iter().zip(up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect();
+            let inner: Vec<f64> = linear(&layer.gate, &normed)
+                .iter()
+                .zip(up)
+                .map(|(g, u)| g / (1.0 + (-g).exp()) * u)
+                .collect();
             add(x, &linear(&layer.down, &inner));
         }
     }
