@@ -17,7 +17,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(4..))]
     tokens: u32,
 
-    /// How they attend: `full`, `default`, or the arguments of #[proxy_attention(…)]
+    /// How they attend: `full`, `default`, or the arguments of the attribute
     #[arg(long, value_name = "METHOD", default_value = "full")]
     method: String,
 
