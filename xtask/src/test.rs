@@ -3,6 +3,9 @@
 use crate::run::{Outcome, cargo, exists, step};
 use crate::{candle, kernels};
 
+/// Members with `publish = false`: their dependencies are paths without versions, which cargo does not package.
+const UNPUBLISHED: [&str; 5] = ["heads", "proxyattn-kit", "proxyattn-peers", "smollm2", "xtask"];
+
 /// Formatting, lints, tests, kernels and documentation. rustfmt and clippy are components that a minimal toolchain
 /// lacks: without them their step is left out, and the last line says so.
 pub(crate) fn all() -> Outcome {
@@ -37,5 +40,9 @@ pub(crate) fn all() -> Outcome {
 
 /// Packages every publishable member, and builds each from its package.
 pub(crate) fn package() -> Outcome {
-    step(&mut cargo(&["package", "--workspace", "--exclude", "xtask", "--allow-dirty"]))
+    let mut package = cargo(&["package", "--workspace", "--allow-dirty"]);
+    for member in UNPUBLISHED {
+        package.args(["--exclude", member]);
+    }
+    step(&mut package)
 }
