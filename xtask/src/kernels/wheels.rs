@@ -3,7 +3,7 @@
 
 use crate::run::{Outcome, make_executable, target};
 use crate::wheel::{Progress, unpacked};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The NVRTC that cubins are held to: the reference machine's, so that what is checked is what runs there.
 pub(super) const NVRTC: &str = "13.0.88";

@@ -3,9 +3,9 @@
 use crate::Matrix;
 use gemm::Parallelism;
 
-/// What becomes of the output that is there.
+/// What becomes of what is in the output.
 #[derive(Clone, Copy)]
-pub(super) enum Into {
+pub(super) enum Output {
     /// It is replaced.
     Set,
     /// The result is added to it.
@@ -17,13 +17,13 @@ pub(super) enum Into {
 ///
 /// # Panics
 /// If `x` is no whole number of tokens, or `out` not as many.
-pub(super) fn apply(matrix: &Matrix, x: &[f32], out: &mut [f32], into: Into) {
+pub(super) fn apply(matrix: &Matrix, x: &[f32], out: &mut [f32], then: Output) {
     let (rows, columns) = (matrix.rows, matrix.columns);
     let tokens = x.len() / columns;
     assert_eq!(x.len(), tokens * columns, "x is [tokens, {columns}]");
     assert_eq!(out.len(), tokens * rows, "out is [tokens, {rows}]");
     assert_eq!(matrix.data.len(), rows * columns, "the matrix is [{rows}, {columns}]");
-    let add = matches!(into, Into::Add);
+    let add = matches!(then, Output::Add);
     // SAFETY: the three operands have the extents that the asserts hold them to, and `out` is borrowed alone. As columns
     // of tokens: out [rows, tokens] = W [rows, columns] · x [columns, tokens].
     unsafe {

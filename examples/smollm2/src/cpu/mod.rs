@@ -13,10 +13,11 @@ use crate::{
     Config, Detail, Error, Inputs, Layer, Method, Observer, Result, Runner, Step, Times, Visits, Weights,
 };
 use core::ops::Range;
+use core::time::Duration;
 use half::bf16;
-use linear::{Into, apply};
+use linear::{Output, apply};
 use pointwise::{Rotations, argmax, rms_norm, round, silu_times};
-use proxyattn::{AnyAttention, AsView, Device, Selection, Tensor, View};
+use proxyattn::{AnyAttention, AsView, Device, Selection, Tensor, Trace, View};
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::time::Instant;
@@ -77,8 +78,8 @@ impl Cpu {
             let normed = norms(x, &w.attention_norm, c);
             let tokens = x.len() / c.hidden;
             let (mut q, mut k) = (vec![0.0; tokens * width], vec![0.0; tokens * kv_width]);
-            apply(&w.q, &normed, &mut q, Into::Set);
-            apply(&w.k, &normed, &mut k, Into::Set);
+            apply(&w.q, &normed, &mut q, Output::Set);
+            apply(&w.k, &normed, &mut k, Output::Set);
             for t in 0..tokens {
                 let position = *cached + i * size + t;
                 rotations.turn(position, &q[t * width..][..width], &mut q_out[t * width..][..width]);
@@ -89,35 +90,20 @@ impl Cpu {
                 );
             }
             let mut v = k;
-            apply(&w.v, &normed, &mut v, Into::Set);
+            apply(&w.v, &normed, &mut v, Output::Set);
             round(&v, v_out);
         });
         q
     }
 
-    /// Attention of the queries over the cache, and what it visited.
-    fn attend(
-        &self,
-        layer: usize,
-        q: &[bf16],
-        kernel: &AnyAttention<bf16>,
-        observer: &mut dyn Observer,
-    ) -> Result<Tensor<bf16>> {
+    /// What a layer's attention runs on, as `[q, k, v]`: queries of the newest tokens, which are in the cache already.
+    fn views<'a>(&'a self, layer: usize, q: &'a [bf16]) -> Result<[View<'a, bf16>; 3]> {
         let c = &self.weights.config;
         let tokens = q.len() / c.q_width();
-        let (k, v) = (&self.layers[layer].k, &self.layers[layer].v);
         let cache = [1, self.cached + tokens, c.kv_heads, c.head_dim];
+        let Cache { k, v } = &self.layers[layer];
         let q = View::bshd(q, [1, tokens, c.heads, c.head_dim])?;
-        let (k, v) = (View::bshd(k, cache)?, View::bshd(v, cache)?);
-        let trace = kernel.prefill_traced(&q, &k, &v, &())?;
-        let detail = observer.detail(layer);
-        if detail >= Detail::Visits {
-            observer.visits(layer, visits(&trace.selection));
-        }
-        if detail >= Detail::Inputs {
-            observer.inputs(layer, &Inputs { q, k, v, selection: &trace.selection });
-        }
-        Ok(trace.output)
+        Ok([q, View::bshd(k, cache)?, View::bshd(v, cache)?])
     }
 
     /// The most likely tokens after some of `x [tokens, hidden]`.
@@ -125,7 +111,7 @@ impl Cpu {
         let Weights { config: c, embedding, norm, .. } = &*self.weights;
         let chunks = x.par_chunks(LEAST * c.hidden).flat_map_iter(|x| {
             let mut logits = vec![0.0; x.len() / c.hidden * c.vocab];
-            apply(embedding, &norms(x, norm, c), &mut logits, Into::Set);
+            apply(embedding, &norms(x, norm, c), &mut logits, Output::Set);
             logits.chunks_exact(c.vocab).map(argmax).collect::<Vec<_>>()
         });
         chunks.collect()
@@ -157,14 +143,31 @@ fn finish(w: &Layer, c: &Config, attention: &Tensor<bf16>, x: &mut [f32]) {
             let row = attention.row(0, head, i * size + token);
             out.iter_mut().zip(row).for_each(|(out, x)| *out = x.to_f32());
         }
-        apply(&w.o, &heads, x, Into::Add);
+        apply(&w.o, &heads, x, Output::Add);
         let normed = norms(x, &w.mlp_norm, c);
         let (mut gate, mut up) = (vec![0.0; tokens * c.intermediate], vec![0.0; tokens * c.intermediate]);
-        apply(&w.gate, &normed, &mut gate, Into::Set);
-        apply(&w.up, &normed, &mut up, Into::Set);
+        apply(&w.gate, &normed, &mut gate, Output::Set);
+        apply(&w.up, &normed, &mut up, Output::Set);
         silu_times(&mut gate, &up);
-        apply(&w.down, &gate, x, Into::Add);
+        apply(&w.down, &gate, x, Output::Add);
     });
+}
+
+/// The time since then, which is now.
+fn lap(begun: &mut Instant) -> Duration {
+    let now = Instant::now();
+    now - core::mem::replace(begun, now)
+}
+
+/// Tells an observer as much of a layer as it wants to know.
+fn tell(observer: &mut dyn Observer, layer: usize, inputs: &Inputs<'_>) {
+    let detail = observer.detail(layer);
+    if detail >= Detail::Visits {
+        observer.visits(layer, visits(inputs.selection));
+    }
+    if detail >= Detail::Inputs {
+        observer.inputs(layer, inputs);
+    }
 }
 
 fn visits(selection: &Selection) -> Visits {
@@ -210,8 +213,7 @@ impl Runner for Cpu {
         observer: &mut dyn Observer,
     ) -> Result<Step> {
         check_step(self, tokens, method, &asked)?;
-        let begun = Instant::now();
-        let mut times = Times::default();
+        let (mut times, mut begun) = (Times::default(), Instant::now());
         let kernel = AnyAttention::load(&method.spec, &Device::Cpu)?;
         let weights = Arc::clone(&self.weights);
         let c = &weights.config;
@@ -219,15 +221,19 @@ impl Runner for Cpu {
             tokens.iter().flat_map(|&token| weights.embedding.row(token as usize)).copied().collect();
         for (i, layer) in weights.layers.iter().enumerate() {
             let q = self.project(i, &x);
-            let attending = Instant::now();
-            let attention = self.attend(i, &q, &kernel, observer)?;
-            times.attention += attending.elapsed();
-            finish(layer, c, &attention, &mut x);
+            times.rest += lap(&mut begun);
+            let [q, k, v] = self.views(i, &q)?;
+            let Trace { output, selection, .. } = kernel.prefill_traced(&q, &k, &v, &())?;
+            times.attention += lap(&mut begun);
+            tell(observer, i, &Inputs { q, k, v, selection: &selection });
+            begun = Instant::now(); // an observer's time is its own
+            finish(layer, c, &output, &mut x);
+            times.rest += lap(&mut begun);
             observer.done(i);
         }
         let next = self.most_likely(&x[asked.start * c.hidden..asked.end * c.hidden]);
         self.cached += tokens.len();
-        times.rest = begun.elapsed() - times.attention;
+        times.rest += lap(&mut begun);
         Ok(Step { next, times })
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "4096")]
     pub(crate) lengths: Vec<usize>,
 
-    /// How contexts are read, parted by `;`: `full`, `default`, or the arguments of the attribute
+    /// How contexts are read, parted by `;`: `full`, `default`, or the arguments of `#[proxy_attention(…)]`
     #[arg(long, value_name = "LIST", default_value = "full;default")]
     pub(crate) configs: String,
 

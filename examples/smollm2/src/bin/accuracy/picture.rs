@@ -8,7 +8,7 @@ use kit::font;
 const SIZE: [u32; 2] = [560, 360];
 const MARGIN: u32 = 40;
 const AXIS: u32 = 64;
-const HEADER: u32 = 96;
+const HEADER: u32 = 124;
 const FOOTER: u32 = 56;
 /// The line of a method in the legend.
 const LINE: u32 = 24;

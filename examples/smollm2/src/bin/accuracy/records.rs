@@ -60,3 +60,37 @@ pub(crate) fn write(path: &Path, records: &[Record]) -> Result<()> {
         .and_then(|()| std::fs::rename(&partial, path))
         .map_err(|error| Error::file(path, error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_holds_what_was_written_and_says_when_it_does_not() {
+        let path = std::env::temp_dir().join(format!("accuracy-records-{}.json", std::process::id()));
+        assert_eq!(read(&path).unwrap(), []);
+        let record = Record {
+            method: "budget = ratio(0.1)".into(),
+            length: 8192,
+            task: "vt".into(),
+            context: 1,
+            questions: 3,
+            scores: vec![1.0, 1.0 / 3.0],
+            visited: 7,
+            visible: 9,
+            recall: Vec::new(),
+            attention: 0.1,
+            rest: 0.2,
+            device: "cpu".into(),
+        };
+        assert!(!record.is_complete() && record.same("budget = ratio(0.1)", 8192, "vt", 1));
+        let records = [record.clone(), Record { recall: vec![0.75], ..record }];
+        write(&path, &records).unwrap();
+        let kept = read(&path).unwrap();
+        std::fs::write(&path, "[{}]").unwrap();
+        let damaged = read(&path).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(kept, records);
+        assert!(damaged.contains("missing field `method`"), "{damaged}");
+    }
+}

@@ -141,3 +141,51 @@ fn seconds(seconds: f64) -> String {
         s => format!("{s:.1} s"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(method: &str, task: &str, scores: &[f64], visited: u64) -> Record {
+        Record {
+            method: method.into(),
+            length: 4096,
+            task: task.into(),
+            context: 0,
+            questions: 2,
+            scores: scores.to_vec(),
+            visited,
+            visible: 100,
+            recall: if method == "full" { Vec::new() } else { vec![0.5, 0.9] },
+            attention: 1.0,
+            rest: 0.25,
+            device: "cpu".into(),
+        }
+    }
+
+    #[test]
+    fn tasks_weigh_alike_and_what_is_missing_is_said() {
+        let records = [
+            record("full", "single", &[1.0, 1.0], 100),
+            record("full", "copy", &[0.5, 1.0], 100),
+            record("default", "single", &[1.0, 0.5], 20),
+            record("default", "copy", &[0.5, 0.5], 30),
+            record("groups = 1", "single", &[1.0], 10),
+        ];
+        let summaries = Summary::all(&records);
+        let means: Vec<_> = summaries.iter().map(|summary| summary.mean).collect();
+        assert_eq!(means, [0.875, 0.625, 1.0]);
+        assert_eq!(summaries[1].density, 0.25);
+        assert_eq!(summaries[1].worst(), Some(("copy", 0.5)));
+        let text = tables(&summaries);
+        assert!(text.contains("4096 tokens, cpu"), "{text}");
+        assert!(text.contains("| `default` | 0.750 | – |"), "{text}");
+        assert!(
+            text.contains("**0.625** | 0.714 | copy 0.500 | 0.250 | 0.700 (≥ 0.500) | 1.0 s + 250.0 ms |"),
+            "{text}"
+        );
+        // Other tasks than full attention was asked: no ratio.
+        assert!(text.contains("**1.000** | – | single 1.000 |"), "{text}");
+        assert!(text.contains("`groups = 1`: 1 of 2 questions asked"), "{text}");
+    }
+}

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", requires = "file")]
     pub(crate) tokens: Option<NonZero<usize>>,
 
-    /// How the prompt is read: `full`, `default`, or the arguments of the attribute; several, parted by `;`, in turn
+    /// How the prompt is read: `full`, `default`, or the arguments of `#[proxy_attention(…)]`; several, parted by `;`, in turn
     #[arg(long, value_name = "LIST", default_value = "default")]
     pub(crate) methods: String,
 

@@ -1,11 +1,11 @@
 //! The CPU runner against a plain loop, on a small random model.
 
-mod tiny;
-
+use crate::tiny;
 use half::bf16;
 use smollm2::eval::{Context, Deadline, Question, Recall, ask};
 use smollm2::{Cpu, Detail, Error, Inputs, Method, Observer, Runner, Visits, generate};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 fn runner(capacity: usize) -> Cpu {
     Cpu::new(Arc::new(tiny::weights()), capacity).unwrap()
@@ -71,14 +71,37 @@ impl Observer for KeyCopies {
         Detail::Inputs
     }
 
-    fn inputs(&mut self, layer: usize, inputs: &Inputs<'_>) {
+    fn inputs(&mut self, _: usize, inputs: &Inputs<'_>) {
         assert_eq!(inputs.v.shape(), inputs.k.shape());
         let [_, heads, tokens, _] = inputs.k.shape();
         let rows = (0..heads).flat_map(|head| (0..tokens).map(move |token| (head, token)));
         let keys = rows.flat_map(|(head, token)| inputs.k.row(0, head, token)).copied();
         self.0.push(keys.collect());
-        let _ = layer;
     }
+}
+
+/// Takes its time.
+struct Slow;
+
+impl Observer for Slow {
+    fn detail(&self, _: usize) -> Detail {
+        Detail::Visits
+    }
+
+    fn visits(&mut self, _: usize, _: Visits) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_time_of_an_observer_is_not_the_steps() {
+    let mut runner = runner(8);
+    let config = *runner.config();
+    let begun = Instant::now();
+    let step = runner.step(&[1, 2], &Method::full(&config), 0..0, &mut Slow).unwrap();
+    let slept = Duration::from_millis(20) * config.layers as u32;
+    assert!(step.times.total() + slept <= begun.elapsed());
+    assert!(step.times.attention > Duration::ZERO && step.times.rest > Duration::ZERO);
 }
 
 #[test]

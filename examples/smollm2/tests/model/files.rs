@@ -1,10 +1,7 @@
 //! Models from files: what GGUF and adapters hold, against values computed by hand.
 
-mod gguf;
-#[allow(dead_code)] // the runner's tests need more of it
-mod tiny;
-
-use gguf::File;
+use crate::gguf::File;
+use crate::tiny;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use smollm2::{Error, Gguf, Tokenizer, merge};
