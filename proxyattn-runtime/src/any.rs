@@ -3,7 +3,7 @@
 use crate::attention::Inputs;
 use crate::cuda::{self, Kernels};
 use crate::tune::Tune;
-use crate::{AsView, Device, Element, Error, Observer, Plan, Problem, Result, Tensor, Trace, cpu};
+use crate::{AsView, Device, Element, Error, Observer, Plan, Problem, Result, Tensor, Trace, ViewMut, cpu};
 use core::marker::PhantomData;
 use proxyattn_codegen::Spec;
 use std::sync::Arc;
@@ -50,6 +50,26 @@ impl<T: Element> AnyAttention<T> {
     /// As [`Plan::new`].
     pub fn plan(&self, problem: &Problem) -> Result<Plan> {
         Plan::new(&self.spec, problem)
+    }
+
+    /// As [`Attention::prefill_into`](crate::Attention::prefill_into).
+    ///
+    /// # Errors
+    /// As [`Attention::prefill`](crate::Attention::prefill).
+    pub fn prefill_into(
+        &self,
+        q: &impl AsView<T>,
+        k: &impl AsView<T>,
+        v: &impl AsView<T>,
+        mut out: ViewMut<'_, T>,
+    ) -> Result<()> {
+        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
+        let plan = Plan::new(&self.spec, &inputs.problem(self.spec.head_dim as usize)?)?;
+        inputs.check_output(&out)?;
+        match &self.kernels {
+            None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
+            Some(kernels) => cuda::prefill(kernels, &plan, &inputs, &mut out),
+        }
     }
 
     /// As [`Attention::prefill_traced`](crate::Attention::prefill_traced).

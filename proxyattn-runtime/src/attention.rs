@@ -177,13 +177,7 @@ impl<K: AttentionKernel> Attention<K> {
     ) -> Result<()> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
-        if out.shape() != inputs.q.shape() {
-            return Err(Error::Shape {
-                arg: "out",
-                expected: format!("the shape of q, {:?}", inputs.q.shape()),
-                got: format!("{:?}", out.shape()),
-            });
-        }
+        inputs.check_output(&out)?;
         match &self.kernels {
             None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
             Some(kernels) => cuda::prefill(kernels, &plan, &inputs, &mut out),
@@ -298,6 +292,18 @@ pub(crate) struct Inputs<'a, T> {
 }
 
 impl<T> Inputs<'_, T> {
+    /// Refuses an output of another shape than that of the queries.
+    pub(crate) fn check_output(&self, out: &ViewMut<'_, T>) -> Result<()> {
+        if out.shape() == self.q.shape() {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            arg: "out",
+            expected: format!("the shape of q, {:?}", self.q.shape()),
+            got: format!("{:?}", out.shape()),
+        })
+    }
+
     /// The problem that the shapes describe, if they describe one.
     pub(crate) fn problem(&self, head_dim: usize) -> Result<Problem> {
         let [batch, heads, q_len, _] = self.q.shape();

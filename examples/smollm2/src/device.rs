@@ -1,5 +1,6 @@
 //! Which files the model comes from, and where it runs.
 
+use crate::gpu::Gpu;
 use crate::{Cpu, Error, Gguf, Result, Runner, Tokenizer, Weights, merge};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,13 +39,18 @@ pub fn load(
     Ok((weights, tokenizer))
 }
 
-/// A runner on `cpu`, with room for `capacity` tokens.
+/// A runner with room for `capacity` tokens on `cpu`, on `cuda`, the first GPU, or on `cuda:N`.
 ///
 /// # Errors
 /// [`Error::Argument`] for another device, and what the runner refuses.
 pub fn runner(device: &str, weights: Arc<Weights>, capacity: usize) -> Result<Box<dyn Runner>> {
+    let refused = || Error::argument("device", "cpu, cuda or cuda:N", device);
     match device {
         "cpu" => Ok(Box::new(Cpu::new(weights, capacity)?)),
-        other => Err(Error::argument("device", "cpu", other)),
+        "cuda" => Ok(Box::new(Gpu::new(&weights, capacity, 0)?)),
+        other => {
+            let ordinal = other.strip_prefix("cuda:").and_then(|ordinal| ordinal.parse().ok());
+            Ok(Box::new(Gpu::new(&weights, capacity, ordinal.ok_or_else(refused)?)?))
+        }
     }
 }

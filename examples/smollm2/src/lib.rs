@@ -10,6 +10,7 @@
 #![deny(missing_docs)]
 
 mod adapters;
+mod compare;
 mod config;
 mod cpu;
 mod device;
@@ -17,6 +18,7 @@ mod error;
 pub mod eval;
 mod generate;
 mod gguf;
+pub mod gpu;
 mod method;
 mod observe;
 mod progress;
@@ -25,6 +27,7 @@ mod tokenizer;
 mod weights;
 
 pub use adapters::merge;
+pub use compare::{Comparison, compare};
 pub use config::Config;
 pub use cpu::Cpu;
 pub use device::{default_model, load, runner};

@@ -54,6 +54,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
+    /// A picture of accuracy against density
+    #[arg(long, value_name = "PNG")]
+    pub(crate) picture: Option<PathBuf>,
+
     /// Run nothing: only show what --json holds
     #[arg(long, requires = "json")]
     pub(crate) show: bool,

@@ -39,6 +39,11 @@ impl Summary {
         keys.iter().map(of).collect()
     }
 
+    /// Whether this is what the others are compared with.
+    pub(crate) fn is_full(&self) -> bool {
+        self.method == "full"
+    }
+
     fn of(method: &str, length: usize, records: &[&Record]) -> Self {
         let tasks = TASKS.map(|task| {
             let scores =
@@ -86,7 +91,7 @@ fn median(mut times: Vec<(f64, f64)>) -> (f64, f64) {
 pub(crate) fn tables(summaries: &[Summary]) -> String {
     let mut out = String::new();
     for of_length in summaries.chunk_by(|a, b| a.length == b.length) {
-        let full = of_length.iter().find(|summary| summary.method == "full");
+        let full = of_length.iter().find(|summary| summary.is_full());
         let length = of_length[0].length;
         out += &format!(
             "\n{length} tokens, {}\n\n| | {} | **mean** | of full | worst | density | recall | attention + rest |\n",
