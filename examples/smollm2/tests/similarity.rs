@@ -2,6 +2,7 @@
 
 #[path = "../src/bin/similarity/listener.rs"]
 mod listener;
+#[allow(dead_code)] // the plain loops are for the tests of the runner
 mod tiny;
 
 use heads::{Layer, Options, Report};
