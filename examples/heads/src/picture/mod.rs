@@ -25,7 +25,11 @@ const APART: u32 = 84;
 /// Between layers.
 const BETWEEN: u32 = 28;
 
-const WIDTH: u32 = MARGIN + APART / 2 + SIDE + APART + CURVES[0] + APART + BARS[0] + MARGIN;
+/// A band with what lies between it and the next.
+const BAND: [u32; 2] =
+    [MARGIN + APART / 2 + SIDE + APART + CURVES[0] + APART + BARS[0], TITLE + SIDE + AXIS + BETWEEN];
+/// Up to so many layers stand in one column, and up to the second in two.
+const FEW: [usize; 2] = [4, 12];
 
 /// The orders of a curve: best, own, proxy of the KV head, one proxy.
 const BEST: Colour = DIM;
@@ -36,10 +40,12 @@ const SHARED: Colour = [226, 92, 124];
 impl Report {
     /// The size of [`picture`](Self::picture) for some layers, as width and height in pixels.
     pub fn picture_size(layers: usize) -> [u32; 2] {
-        [WIDTH, MARGIN + HEADER + layers as u32 * (TITLE + SIDE + AXIS + BETWEEN)]
+        let columns = columns(layers);
+        let [width, height] = [columns, layers.div_ceil(columns)].map(|count| count as u32);
+        [width * BAND[0] + MARGIN, MARGIN + HEADER + height * BAND[1]]
     }
 
-    /// A band for each layer: overlap of the top far tokens, head by head; attention mass inside lists of each length,
+    /// A band for each layer, down the columns: overlap of the top far tokens, head by head; attention mass inside lists of each length,
     /// in four orders, averaged over heads; regret of each head with one proxy, and with one per KV head.
     ///
     /// # Errors
@@ -60,23 +66,24 @@ impl Report {
         let middle = "in the middle: attention inside a list, over its share of the blocks, for four orders of the list";
         font::write(&mut canvas, [MARGIN, MARGIN + 62], 2, DIM, middle);
         for (i, layer) in self.layers().iter().enumerate() {
-            let y = MARGIN + HEADER + i as u32 * (TITLE + SIDE + AXIS + BETWEEN);
-            self.band(&mut canvas, y, layer);
+            let lines = self.layers().len().div_ceil(columns(self.layers().len()));
+            let [column, line] = [i / lines, i % lines].map(|place| place as u32);
+            self.band(&mut canvas, [column * BAND[0] + MARGIN, MARGIN + HEADER + line * BAND[1]], layer);
         }
         Ok(canvas.into_image())
     }
 
-    fn band(&self, canvas: &mut Canvas, y: u32, layer: &Layer) {
+    fn band(&self, canvas: &mut Canvas, [x, y]: [u32; 2], layer: &Layer) {
         let groups = match (layer.within, layer.groups == layer.kv_heads) {
             (false, _) => "no number of proxies is within the bound".into(),
             (true, true) => "needs one proxy per KV head".into(),
             (true, false) => format!("groups = {}", layer.groups),
         };
-        let end = font::write_from(canvas, [MARGIN, y], 2, BRIGHT, &format!("{} · ", layer.name));
+        let end = font::write_from(canvas, [x, y], 2, BRIGHT, &format!("{} · ", layer.name));
         font::write(canvas, [end, y], 2, if layer.within { KV_HEAD } else { SHARED }, &groups);
 
         let (above, top) = (y + TITLE - 28, y + TITLE);
-        let x = MARGIN + APART / 2;
+        let x = x + APART / 2;
         font::write(
             canvas,
             [x, above],
@@ -106,4 +113,8 @@ impl Report {
         font::write(canvas, [x, above], 2, PLAIN, "mean regret of each head");
         bars::draw(canvas, [x, top], BARS, [(&one.heads, SHARED), (&finest.heads, KV_HEAD)]);
     }
+}
+
+fn columns(layers: usize) -> usize {
+    1 + FEW.iter().filter(|&&few| layers > few).count()
 }

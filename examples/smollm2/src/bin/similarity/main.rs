@@ -6,10 +6,13 @@
 //! cargo run --release -p smollm2 --bin similarity -- --data DIR --tokens 8192 --task multikey --json heads.json
 //! ```
 
+mod listener;
+
 use clap::Parser;
 use heads::{Flags, Report};
+use listener::Listener;
 use smollm2::eval::EvalSet;
-use smollm2::{Detail, Inputs, Method, Observer, Tokenizer, bar, load, runner};
+use smollm2::{Method, Tokenizer, bar, load, runner};
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
@@ -125,31 +128,5 @@ fn context(args: &Args, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
             args.task, args.tokens, args.context
         )
         .into()),
-    }
-}
-
-/// Measures each layer while the model waits.
-struct Listener<'a> {
-    /// All, where there are none.
-    wanted: &'a [usize],
-    report: Report,
-    /// What went wrong first; no layer is looked at after that.
-    failed: Option<heads::Error>,
-    progress: indicatif::ProgressBar,
-}
-
-impl Observer for Listener<'_> {
-    fn detail(&self, layer: usize) -> Detail {
-        let wanted = self.wanted.is_empty() || self.wanted.contains(&layer);
-        if wanted && self.failed.is_none() { Detail::Inputs } else { Detail::Nothing }
-    }
-
-    fn inputs(&mut self, layer: usize, inputs: &Inputs<'_>) {
-        let added = self.report.add_layer(&format!("layer {layer}"), inputs.q, inputs.k);
-        self.failed = added.err();
-    }
-
-    fn done(&mut self, _: usize) {
-        self.progress.inc(1);
     }
 }
