@@ -116,9 +116,10 @@ impl Gpu {
             let logits = buffers.logits.slice(wide(&(0..rows.len()), self.config.vocab));
             let next = &mut buffers.next.slice_mut(0..rows.len());
             self.kernels.argmax(&logits, next)?;
-            likely.extend(self.stream.clone_dtoh(next).map_err(failed("cuMemcpyDtoHAsync"))?);
+            let next = self.stream.clone_dtoh(next).map_err(failed("cuMemcpyDtoHAsync"))?;
+            self.stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
+            likely.extend(next);
         }
-        self.stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
         if likely.iter().any(|&token| token as usize >= self.config.vocab) {
             return Err(Error::Device(
                 "the logits of a token are not numbers: the model's weights, or what runs on the GPU, are broken".into(),

@@ -7,7 +7,8 @@
 //!
 //! The residual stream `x` is f32: both sums of a layer are made by the matrix product that ends in them. Everything runs
 //! on the default stream, the only one, so that cudarc has nothing to order. cuBLAS and NVRTC are opened at run time; what
-//! is missing is an error that says what to install.
+//! is missing is an error that says what to install. `PROXYATTN_CUBLAS` names a cuBLAS library, or its directory, where the
+//! search does not find one.
 
 mod clock;
 mod cublas;
