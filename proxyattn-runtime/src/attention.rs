@@ -1,9 +1,11 @@
 //! A loaded kernel, and how it is called.
 
 use crate::cuda::{self, Kernels, RawArgs};
-use crate::tune::{Progress, Tune, TuneReport, Tuned};
+use crate::ready::{on_gpu, ready};
+use crate::tune::{Choice, Progress, Remeasured, Tune, TuneReport, Tuned};
 use crate::{
-    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Stage, Tensor, Trace, View, ViewMut, cpu,
+    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, Stage, StageTimes, Tensor,
+    Trace, View, ViewMut, cpu,
 };
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -61,24 +63,7 @@ impl<K: AttentionKernel> Attention<K> {
     /// on a GPU also what [`Jit::cubin`](crate::jit::Jit::cubin) returns, [`Error::Unavailable`] for a kernel whose
     /// `arch` leaves the GPU out, and [`Error::Cuda`] if the driver refuses the cubin.
     pub fn load_tuned(device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
-        let violations = K::SPEC.violations();
-        if !violations.is_empty() {
-            return Err(Error::Spec { kernel: K::NAME, violations });
-        }
-        if K::SPEC.dtype != K::Elem::DTYPE {
-            return Err(Error::Shape {
-                arg: "dtype",
-                expected: format!("{} as `{}::SPEC` declares", K::SPEC.dtype, K::NAME),
-                got: format!("an element type of {}", K::Elem::DTYPE),
-            });
-        }
-        let kernels = match device {
-            Device::Cpu => None,
-            Device::Cuda(cuda) => Some(Kernels::shared(K::NAME, &K::SPEC, K::CANDIDATES, cuda, tune)?),
-        };
-        if let (Some(kernels), Tune::Now(limit)) = (&kernels, tune) {
-            kernels.tune(problems, limit, true, &mut |_| ())?;
-        }
+        let kernels = ready::<K::Elem>(K::NAME, &K::SPEC, K::CANDIDATES, device, tune, problems)?;
         Ok(Self { device: device.clone(), kernels, kernel: PhantomData })
     }
 
@@ -99,12 +84,33 @@ impl<K: AttentionKernel> Attention<K> {
         limit: Duration,
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<TuneReport> {
-        self.on_gpu("tune")?.tune(problems, limit, false, progress)
+        on_gpu(&self.kernels, "tune")?.tune(problems, limit, false, progress)
+    }
+
+    /// Puts what these problems run by records to the test again: the recorded tiles and the default ones, launched in
+    /// turns on inputs as [`tune`](Self::tune) makes them. Units without a record, and those whose record names the default
+    /// tiles, are not among the results. Seconds at most, and the whole GPU.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] on the CPU, [`Error::Shape`] and [`Error::Overflow`] for problems that the kernel cannot
+    /// run, [`Error::Cuda`].
+    pub fn remeasure(
+        &self,
+        problems: &[Problem],
+        progress: &mut dyn FnMut(&Progress<'_>),
+    ) -> Result<Vec<Remeasured>> {
+        on_gpu(&self.kernels, "remeasure")?.remeasure(problems, progress)
     }
 
     /// Which records the kernel runs by; none on the CPU.
     pub fn tuned(&self) -> Tuned {
         self.kernels.as_ref().map(|kernels| kernels.told()).unwrap_or_default()
+    }
+
+    /// The records that decide the tiles of a plan's kernels, those of the nearest buckets; none on the CPU, and for a plan
+    /// that runs with the default tiles for want of records.
+    pub fn choices(&self, plan: &Plan) -> Vec<Choice> {
+        self.kernels.as_ref().map(|kernels| kernels.choices_of(plan)).unwrap_or_default()
     }
 
     /// Makes ready for these problems: every kernel that they launch has been launched once, on a short context of its
@@ -118,14 +124,6 @@ impl<K: AttentionKernel> Attention<K> {
             Some(kernels) => kernels.warmup(problems),
             None => problems.iter().try_for_each(|problem| self.plan(problem).map(drop)),
         }
-    }
-
-    fn on_gpu(&self, what: &str) -> Result<&Kernels> {
-        self.kernels.as_deref().ok_or_else(|| Error::Unavailable {
-            what: what.into(),
-            why: "the kernel was loaded on the CPU".into(),
-            help: "load it on Device::cuda(ordinal)".into(),
-        })
     }
 
     /// Where the kernel runs.
@@ -177,13 +175,7 @@ impl<K: AttentionKernel> Attention<K> {
     ) -> Result<()> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
-        if out.shape() != inputs.q.shape() {
-            return Err(Error::Shape {
-                arg: "out",
-                expected: format!("the shape of q, {:?}", inputs.q.shape()),
-                got: format!("{:?}", out.shape()),
-            });
-        }
+        inputs.check_output(&out)?;
         match &self.kernels {
             None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
             Some(kernels) => cuda::prefill(kernels, &plan, &inputs, &mut out),
@@ -205,12 +197,39 @@ impl<K: AttentionKernel> Attention<K> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
         let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
-        let out = &mut output.view_mut();
-        let (selection, times) = match &self.kernels {
-            None => cpu::prefill(&plan, &inputs, out, observer)?,
-            Some(kernels) => cuda::prefill_traced(kernels, &plan, &inputs, out, observer)?,
-        };
+        let (selection, times) = self.traced(&plan, &inputs, output.view_mut(), observer)?;
         Ok(Trace { output, selection, times })
+    }
+
+    /// [`prefill_traced`](Self::prefill_traced) into a buffer of the caller's, of any strides.
+    ///
+    /// # Errors
+    /// As [`prefill_into`](Self::prefill_into).
+    pub fn prefill_traced_into(
+        &self,
+        q: &impl AsView<K::Elem>,
+        k: &impl AsView<K::Elem>,
+        v: &impl AsView<K::Elem>,
+        out: ViewMut<'_, K::Elem>,
+        observer: &dyn Observer,
+    ) -> Result<(Selection, StageTimes)> {
+        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
+        let plan = self.plan_for(&inputs)?;
+        inputs.check_output(&out)?;
+        self.traced(&plan, &inputs, out, observer)
+    }
+
+    fn traced(
+        &self,
+        plan: &Plan,
+        inputs: &Inputs<'_, K::Elem>,
+        mut out: ViewMut<'_, K::Elem>,
+        observer: &dyn Observer,
+    ) -> Result<(Selection, StageTimes)> {
+        match &self.kernels {
+            None => cpu::prefill(plan, inputs, &mut out, observer),
+            Some(kernels) => cuda::prefill_traced(kernels, plan, inputs, &mut out, observer),
+        }
     }
 
     /// Bytes of device memory that [`launch_raw`](Self::launch_raw) needs for a plan; 0 on the CPU.
@@ -263,7 +282,7 @@ impl<K: AttentionKernel> Attention<K> {
         stream: CUstream,
         stages: &[Stage],
     ) -> Result<()> {
-        let kernels = self.on_gpu("launch_raw")?;
+        let kernels = on_gpu(&self.kernels, "launch_raw")?;
         // SAFETY: the caller promises what `launch_raw` of the kernels asks for.
         unsafe { kernels.launch_raw(plan, args, stream, stages) }
     }
@@ -298,6 +317,18 @@ pub(crate) struct Inputs<'a, T> {
 }
 
 impl<T> Inputs<'_, T> {
+    /// Refuses an output of another shape than that of the queries.
+    pub(crate) fn check_output(&self, out: &ViewMut<'_, T>) -> Result<()> {
+        if out.shape() == self.q.shape() {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            arg: "out",
+            expected: format!("the shape of q, {:?}", self.q.shape()),
+            got: format!("{:?}", out.shape()),
+        })
+    }
+
     /// The problem that the shapes describe, if they describe one.
     pub(crate) fn problem(&self, head_dim: usize) -> Result<Problem> {
         let [batch, heads, q_len, _] = self.q.shape();
