@@ -121,6 +121,9 @@ fn child_process() {
         Ok("open") => child::open(),
         Ok("run") => child::run(Then::Stop),
         Ok("tune") => child::tune(),
+        Ok("tune-value") => child::tune_value(0.9),
+        Ok("tune-other") => child::tune_value(0.8),
+        Ok("find") => child::find(),
         Ok("retry") => child::run(Then::Retry),
         _ => {}
     }
@@ -253,6 +256,31 @@ fn what_won_is_what_is_launched() {
         assert!(found == 3 || text.contains("\nwinner attend 0.5 "), "{text}");
         assert_eq!(lines(&text, "tuned", "threads ").last(), Some(&"256"), "{text}");
         assert_eq!(lines(&text, "default", "threads ").last(), Some(&"128"), "{text}");
+    }
+}
+
+/// What was tuned for a configuration as a value counts for the attribute that gives it, and for nothing else.
+#[test]
+fn records_of_a_value_are_those_of_the_attribute() {
+    for gpu in GPUS {
+        let cache = scratch(&format!("tune-value-{gpu}"));
+        let _ = std::fs::remove_dir_all(&cache);
+        // On the portable GPU another choice is faster, and is measured again; on the other one the default tiles win.
+        let variables =
+            [("STUB_CAPABILITY", gpu), ("STUB_FAST", "256"), ("PROXYATTN_CACHE_DIR", path(&cache))];
+        let other = told("tune-other", whole(), &variables);
+        assert!(other.contains("\nfound 0\n") && other.contains("\ndone\n"), "{other}");
+        let before = told("find", whole(), &variables);
+        assert!(
+            before.contains("\nfound 0\n"),
+            "records of another share of the mass are not used: {before}"
+        );
+        let value = told("tune-value", whole(), &variables);
+        assert!(value.contains("\nfound 0\n") && value.contains("\ndone\n"), "{value}");
+        assert_eq!(value.contains("\nagain attend 1.0 0.5\n"), gpu == "8.0", "{value}");
+        let after = told("find", whole(), &variables);
+        assert!(after.contains("\nfound 3\n"), "{after}");
+        assert!(after.contains("\nfewer 0\n"), "other candidates are another contest: {after}");
     }
 }
 

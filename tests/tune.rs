@@ -4,5 +4,7 @@
 mod candidates;
 #[path = "tune/records.rs"]
 mod records;
+#[path = "tune/shipped.rs"]
+mod shipped;
 #[path = "tune/store.rs"]
 mod store;

@@ -32,9 +32,11 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Compile the kernels of a configuration ahead of time, for machines without NVRTC
     Compile(CompileArgs),
+    /// Measure on the GPU which tiles a configuration runs fastest with, and keep the winners for every program
+    Tune(TuneArgs),
     /// Time the stages of a configuration beside dense attention
     Bench(BenchArgs),
-    /// Look after the cubins that are stored
+    /// Look after the cubins and the tuning records that are stored
     Cache(CacheArgs),
     /// Print the completions for a shell
     Completions {
@@ -81,6 +83,13 @@ pub(crate) struct ShapeArgs {
     /// Query tokens, the last of the context [default: all]
     #[arg(long)]
     pub(crate) q_tokens: Option<usize>,
+    #[command(flatten)]
+    pub(crate) heads: HeadsArgs,
+}
+
+/// What a problem has beside its tokens.
+#[derive(Debug, Group)]
+pub(crate) struct HeadsArgs {
     /// Query heads [default: the configuration's, or 32]
     #[arg(long)]
     pub(crate) heads: Option<usize>,
@@ -102,6 +111,29 @@ pub(crate) struct CompileArgs {
     /// The directory that the cubins go to; what is there stays
     #[arg(long)]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct TuneArgs {
+    #[arg(help = ATTRIBUTE, default_value = "", hide_default_value = true)]
+    pub(crate) attribute: String,
+    /// Tokens of the contexts to measure on, with commas; lengths between them take the nearest one's tiles
+    #[arg(long, value_delimiter = ',', default_value = "8192,32768,65536,131072")]
+    pub(crate) tokens: Vec<usize>,
+    #[command(flatten)]
+    pub(crate) heads: HeadsArgs,
+    /// Seconds after which no new measurement begins
+    #[arg(long, default_value = "120", conflicts_with = "check")]
+    pub(crate) limit: u64,
+    /// Tune nothing: launch the recorded tiles and the default ones in turns, and fail if a record's are slower by more than 2%
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Write this machine's records of the configuration into a file, a line of JSON each, as they ship with the crate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Group)]
@@ -144,15 +176,15 @@ pub(crate) struct CacheArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// List the cubins, the least recently used first
+    /// List the cubins, the least recently used first, and whose tuning records there are
     Ls,
-    /// Check every cubin against its checksum
+    /// Check every cubin and every tuning record against its checksum
     Verify {
-        /// Delete the damaged ones: they are compiled again when they are needed
+        /// Delete the damaged ones: cubins are compiled again when they are needed, records made again by `tune`
         #[arg(long)]
         remove: bool,
     },
-    /// Delete what was not used for long, and what is too much
+    /// Delete cubins that were not used for long or are too much, and tuning records that later ones replaced
     Gc {
         /// The size that may stay, such as 256MiB [default: PROXYATTN_CACHE_MIB, or 512MiB]
         #[arg(long, value_parser = size)]
@@ -161,7 +193,7 @@ pub(crate) enum CacheCommand {
         #[arg(long, value_parser = age)]
         max_age: Option<Duration>,
     },
-    /// Delete everything that the cache stored
+    /// Delete everything that is stored, tuning records too
     Clear {
         /// Do not ask
         #[arg(long)]

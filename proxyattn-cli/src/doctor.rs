@@ -1,11 +1,12 @@
 //! `proxyattn doctor`: what this machine can do, and what to do where it cannot.
 
-use crate::cache::summary;
+use crate::cache::{Records, summary};
 use crate::failure::{DONE, MISSING, Outcome, Report};
 use crate::style::{GOOD, TITLE, WARN, painted};
-use crate::text::{bytes, fitted};
+use crate::text::{bytes, count, fitted};
 use proxyattn_runtime::jit::{Aot, CACHE_BYTES, CacheDir, Env, Nvrtc, Search};
-use proxyattn_runtime::{Device, DriverInfo};
+use proxyattn_runtime::tune::{Record, shipped};
+use proxyattn_runtime::{Device, DriverInfo, Tune};
 use std::fs::OpenOptions;
 use std::path::Path;
 
@@ -70,6 +71,7 @@ pub(crate) fn run() -> Outcome {
             Err(_) => "PROXYATTN_JIT is neither `allow` nor `deny`",
         },
     );
+    line("tuning", &tuning(&env, driver.as_ref().ok()));
     line("cpu", &Device::cpu().to_string());
     let code = match not_ready(driver.as_ref().ok(), &nvrtc, &env) {
         None => {
@@ -147,6 +149,35 @@ fn cache(env: &Env) -> String {
                 )
             }
         },
+    }
+}
+
+/// Whether kernels may run with tiles that were measured, and how many records there are.
+fn tuning(env: &Env, driver: Option<&DriverInfo>) -> String {
+    match Tune::from_env() {
+        Ok(Tune::Off) => return "off (PROXYATTN_TUNE=off): kernels run with their default tiles".into(),
+        Err(error) => return error.to_string(),
+        Ok(_) => {}
+    }
+    let found = env.cache_dir().map_or_else(|| Ok(Vec::new()), |dir| Records::of(&dir).map(|r| r.found));
+    let own = match found {
+        Ok(found) => found.into_iter().flat_map(|(_, found)| found.records),
+        Err(failure) => return failure.message,
+    };
+    let all: Vec<Record> = own.collect();
+    let stored = count(all.len(), "record");
+    let Some(gpu) = driver.and_then(|info| info.gpus.first()) else {
+        return format!("{stored} stored; each counts on a GPU like the one that it was made on");
+    };
+    let of_gpu = |record: &&Record| {
+        let machine = &record.scope.machine;
+        (&gpu.name, gpu.multiprocessors) == (&machine.gpu, machine.multiprocessors)
+    };
+    let (own, shipped) = (all.iter().filter(of_gpu).count(), shipped().records.iter().filter(of_gpu).count());
+    let told = format!("{stored} stored, {own} of them for {}, and {shipped} shipped for it", gpu.name);
+    match own + shipped {
+        0 => told + ": kernels run with their default tiles until `proxyattn tune` measures others",
+        _ => told,
     }
 }
 

@@ -12,8 +12,8 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// What it needs is not on this machine: a GPU, its driver, NVRTC, or a kernel that may not be compiled.
 pub(crate) const MISSING: u8 = 3;
-/// It looked, and found something damaged.
-pub(crate) const DAMAGED: u8 = 4;
+/// It looked, and what is stored is not as it should be.
+pub(crate) const UNSOUND: u8 = 4;
 
 /// The codes, for `--help`.
 pub(crate) const EXIT_CODES: &str = "\
@@ -23,7 +23,8 @@ Exit codes:
   2  an argument, a configuration or an environment variable makes no sense
   3  something is missing on this machine: a GPU, its driver, NVRTC, or a kernel that may not be compiled;
      `doctor`: kernels run on the CPU alone
-  4  `cache verify`: a damaged file";
+  4  what is stored is not as it should be: a damaged file (`cache verify`), or tiles that are slower than the
+     default ones (`tune --check`)";
 
 /// What a command prints.
 pub(crate) struct Report {
@@ -48,6 +49,15 @@ pub(crate) struct Failure {
 pub(crate) type Outcome<T = Report> = Result<T, Failure>;
 
 impl Failure {
+    /// A GPU that cannot be used. What the library advises is for programs; `advice` is for whoever runs the command.
+    pub(crate) fn no_gpu(error: Error, advice: &str) -> Self {
+        let told = match &error {
+            Error::Unavailable { what, why, .. } => format!("{what} is not available: {why}"),
+            other => other.to_string(),
+        };
+        Self { message: format!("{told}; {advice}"), ..Self::from(error) }
+    }
+
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: USAGE }
     }

@@ -1,13 +1,14 @@
 //! `proxyattn inspect`: what a configuration does for a shape.
 
-use crate::args::{InspectArgs, ShapeArgs};
+use crate::args::{HeadsArgs, InspectArgs, ShapeArgs};
 use crate::attribute;
 use crate::compile::cubins;
 use crate::expand::family;
 use crate::failure::{Failure, MISSING, Outcome};
 use crate::style::{FAINT, WARN, painted};
 use crate::text::{Table, bytes, fitted, heading};
-use proxyattn_codegen::cuda::{Buffer, Entry, Module, Shape, emit};
+use crate::tune::DEFAULT;
+use proxyattn_codegen::cuda::{self, Buffer, Entry, Module, Shape, emit, retiled, tunable};
 use proxyattn_codegen::{Arch, Spec};
 use proxyattn_runtime::jit::{Cubin, Target};
 use proxyattn_runtime::{Plan, Problem};
@@ -18,13 +19,19 @@ use std::sync::Arc;
 const ALIGNMENT: u64 = 256;
 
 impl ShapeArgs {
-    /// The problem for a configuration, which may pin its heads.
+    /// The problem for a configuration.
     pub(crate) fn problem(&self, spec: &Spec) -> Problem {
+        self.heads.problem(spec, self.q_tokens.unwrap_or(self.tokens), self.tokens)
+    }
+}
+
+impl HeadsArgs {
+    /// The problem of so many tokens for a configuration, which may pin its heads.
+    pub(crate) fn problem(&self, spec: &Spec, q_len: usize, kv_len: usize) -> Problem {
         let pinned = |count: Option<u32>| count.map(|count| count as usize);
         let heads = self.heads.or(pinned(spec.heads)).unwrap_or(32);
         let kv_heads = self.kv_heads.or(pinned(spec.kv_heads)).unwrap_or_else(|| (heads / 4).max(1));
-        let q_len = self.q_tokens.unwrap_or(self.tokens);
-        Problem { batch: self.batch, heads, kv_heads, q_len, kv_len: self.tokens }
+        Problem { batch: self.batch, heads, kv_heads, q_len, kv_len }
     }
 }
 
@@ -60,6 +67,8 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
             out += &format!("  {:<9}{line}\n", if index == 0 { unit.name } else { "" });
         }
     }
+    out += &heading("tiles that `tune` chooses between");
+    out += &candidates(&module, &plan, arch);
     Ok(out.into())
 }
 
@@ -136,6 +145,31 @@ fn kernels(module: &Module, plan: &Plan, multiprocessors: u64, cubins: Option<&[
             row.push(told(usage.map(|usage| usage.spill_stores + usage.spill_loads)));
         }
         table.row(row);
+    }
+    table.print()
+}
+
+/// What there is to choose for each unit that runs, after the default tiles.
+fn candidates(module: &Module, plan: &Plan, arch: Arch) -> String {
+    let (spec, shape) = (plan.spec(), shape(plan.problem()));
+    let mut table = Table::new(&["unit", "threads", "shared", "constants"], &[3]);
+    for unit in tunable(spec, arch) {
+        if !running(module, plan).any(|entry| entry.unit == unit) {
+            continue;
+        }
+        for constants in [Vec::new()].into_iter().chain(cuda::candidates(spec, arch, unit)) {
+            let Some(tiles) = module.tiles.with(&constants) else { continue };
+            let entries = retiled(spec, arch, unit, &tiles);
+            let most = |of: &dyn Fn(&Entry) -> u64| entries.iter().map(of).max().unwrap_or(0);
+            let name = if constants.is_empty() { unit } else { "" };
+            let each: Vec<_> = constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            table.row([
+                name.to_owned(),
+                most(&|entry| entry.threads.into()).to_string(),
+                bytes(most(&|entry| entry.shared_bytes(&shape))),
+                if constants.is_empty() { DEFAULT.into() } else { each.join(" ") },
+            ]);
+        }
     }
     table.print()
 }

@@ -5,8 +5,9 @@
 //!            attribute.rs ─▶ expand   the CUDA text of a configuration
 //!                            inspect  its plan, kernels and buffers for a shape
 //!                            compile  its cubins, ahead of time
+//!                            tune     its fastest tiles on the GPU at hand
 //!                            bench    its stages beside dense attention
-//!            cache                    the cubins that are stored
+//!            cache                    the cubins and the tuning records that are stored
 //! ```
 //!
 //! A command returns what is to be printed, or a [`Failure`](failure::Failure) with its exit code.
@@ -24,6 +25,7 @@ mod inspect;
 mod progress;
 mod style;
 mod text;
+mod tune;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
@@ -49,6 +51,7 @@ fn run(command: Command) -> Outcome {
         Command::Expand(args) => expand::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Compile(args) => compile::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Completions { shell } => {

@@ -24,6 +24,11 @@ impl Progress {
         self.0.set_position(0);
     }
 
+    /// So many are done.
+    pub(crate) fn at(&self, units: usize) {
+        self.0.set_position(units as u64);
+    }
+
     pub(crate) fn advance(&self, units: usize) {
         self.0.inc(units as u64);
     }

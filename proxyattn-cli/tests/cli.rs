@@ -19,6 +19,8 @@ mod expand;
 mod inspect;
 #[path = "cli/machine.rs"]
 mod machine;
+#[path = "cli/tune.rs"]
+mod tune;
 
 use machine::{Machine, snapshot};
 
@@ -27,6 +29,7 @@ fn help_says_what_there_is_and_the_exit_codes() {
     let machine = Machine::new("help");
     snapshot("help", &machine.run(&["--help"]));
     snapshot("help_compile", &machine.run(&["compile", "--help"]));
+    snapshot("help_tune", &machine.run(&["tune", "--help"]));
     snapshot("nothing", &machine.run(&[]));
     assert_eq!(machine.run(&["--version"]).stdout, concat!("proxyattn ", env!("CARGO_PKG_VERSION"), "\n"));
 }
@@ -41,6 +44,9 @@ fn arguments_that_make_no_sense_are_exit_code_2() {
         &["compile", "", "--out", "x"],
         &["cache", "gc", "--max-size", "5MB"],
         &["bench", "--runs", "0"],
+        &["tune", "--tokens", "8192,x"],
+        &["tune", "--tokens", "0"],
+        &["tune", "--check", "--limit", "5"],
         &["inspect", "--tokens", "0"],
         &["inspect", "groups = 3", "--no-compile"],
         &["bench", "heads = 16", "--heads", "32"],
@@ -57,7 +63,7 @@ fn completions_know_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let run = machine.run(&["completions", shell]);
         assert_eq!(run.code, 0, "{}", run.stderr);
-        for command in ["doctor", "expand", "inspect", "compile", "bench", "cache", "completions"] {
+        for command in ["doctor", "expand", "inspect", "compile", "tune", "bench", "cache", "completions"] {
             assert!(run.stdout.contains(command), "{shell} lacks {command}");
         }
     }

@@ -2,9 +2,11 @@
 
 use crate::attention::Inputs;
 use crate::cuda::{self, Kernels};
-use crate::tune::Tune;
-use crate::{AsView, Device, Element, Error, Observer, Plan, Problem, Result, Tensor, Trace, cpu};
+use crate::ready::{on_gpu, ready};
+use crate::tune::{Choice, Progress, Record, Remeasured, Source, Tune, TuneReport, Tuned, candidates_of};
+use crate::{AsView, Device, Element, Observer, Plan, Problem, Result, Tensor, Trace, cpu};
 use core::marker::PhantomData;
+use core::time::Duration;
 use proxyattn_codegen::Spec;
 use std::sync::Arc;
 
@@ -21,27 +23,78 @@ pub struct AnyAttention<T> {
 }
 
 impl<T: Element> AnyAttention<T> {
-    /// Makes the kernel ready on `device`.
+    /// Makes the kernel ready on `device`, with the tiles that were measured.
     ///
     /// # Errors
     /// As [`Attention::load`](crate::Attention::load).
     pub fn load(spec: &Spec, device: &Device) -> Result<Self> {
-        let violations = spec.violations();
-        if !violations.is_empty() {
-            return Err(Error::Spec { kernel: NAME, violations });
-        }
-        if spec.dtype != T::DTYPE {
-            return Err(Error::Shape {
-                arg: "dtype",
-                expected: format!("{} as the configuration says", spec.dtype),
-                got: format!("an element type of {}", T::DTYPE),
-            });
-        }
-        let kernels = match device {
-            Device::Cpu => None,
-            Device::Cuda(cuda) => Some(Kernels::shared(NAME, spec, &[], cuda, Tune::Off)?),
-        };
+        Self::load_tuned(spec, device, Tune::from_env()?, &[])
+    }
+
+    /// [`load`](Self::load) with tiles as `tune` says. The candidates are those of the attribute ([`candidates_of`]), so
+    /// that records of a configuration are the same whoever made them.
+    ///
+    /// # Errors
+    /// As [`Attention::load_tuned`](crate::Attention::load_tuned).
+    pub fn load_tuned(spec: &Spec, device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
+        let candidates = if spec.is_valid() { candidates_of(spec) } else { &[] };
+        let kernels = ready::<T>(NAME, spec, candidates, device, tune, problems)?;
         Ok(Self { device: device.clone(), spec: *spec, kernels, elem: PhantomData })
+    }
+
+    /// As [`Attention::tune`](crate::Attention::tune).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn tune(
+        &self,
+        problems: &[Problem],
+        limit: Duration,
+        progress: &mut dyn FnMut(&Progress<'_>),
+    ) -> Result<TuneReport> {
+        on_gpu(&self.kernels, "tune")?.tune(problems, limit, false, progress)
+    }
+
+    /// As [`Attention::remeasure`](crate::Attention::remeasure).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn remeasure(
+        &self,
+        problems: &[Problem],
+        progress: &mut dyn FnMut(&Progress<'_>),
+    ) -> Result<Vec<Remeasured>> {
+        on_gpu(&self.kernels, "remeasure")?.remeasure(problems, progress)
+    }
+
+    /// Which records the kernel runs by; none on the CPU.
+    pub fn tuned(&self) -> Tuned {
+        self.kernels.as_ref().map(|kernels| kernels.told()).unwrap_or_default()
+    }
+
+    /// As [`Attention::choices`](crate::Attention::choices).
+    pub fn choices(&self, plan: &Plan) -> Vec<Choice> {
+        self.kernels.as_ref().map(|kernels| kernels.choices_of(plan)).unwrap_or_default()
+    }
+
+    /// The records in force for this configuration on this machine, whole; a shipped one only where none was made here.
+    /// None on the CPU.
+    ///
+    /// # Errors
+    /// [`Error::Environment`](crate::Error::Environment) for a cache that is set up wrongly.
+    pub fn records(&self) -> Result<Vec<(Record, Source)>> {
+        self.kernels.as_ref().map_or_else(|| Ok(Vec::new()), |kernels| kernels.in_force())
+    }
+
+    /// As [`Attention::warmup`](crate::Attention::warmup).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn warmup(&self, problems: &[Problem]) -> Result<()> {
+        match &self.kernels {
+            Some(kernels) => kernels.warmup(problems),
+            None => problems.iter().try_for_each(|problem| self.plan(problem).map(drop)),
+        }
     }
 
     /// What the kernel would do for a shape.

@@ -1,7 +1,8 @@
 //! A loaded kernel, and how it is called.
 
 use crate::cuda::{self, Kernels, RawArgs};
-use crate::tune::{Progress, Tune, TuneReport, Tuned};
+use crate::ready::{on_gpu, ready};
+use crate::tune::{Choice, Progress, Remeasured, Tune, TuneReport, Tuned};
 use crate::{
     AsView, Device, Element, Error, Observer, Plan, Problem, Result, Stage, Tensor, Trace, View, ViewMut, cpu,
 };
@@ -61,24 +62,7 @@ impl<K: AttentionKernel> Attention<K> {
     /// on a GPU also what [`Jit::cubin`](crate::jit::Jit::cubin) returns, [`Error::Unavailable`] for a kernel whose
     /// `arch` leaves the GPU out, and [`Error::Cuda`] if the driver refuses the cubin.
     pub fn load_tuned(device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
-        let violations = K::SPEC.violations();
-        if !violations.is_empty() {
-            return Err(Error::Spec { kernel: K::NAME, violations });
-        }
-        if K::SPEC.dtype != K::Elem::DTYPE {
-            return Err(Error::Shape {
-                arg: "dtype",
-                expected: format!("{} as `{}::SPEC` declares", K::SPEC.dtype, K::NAME),
-                got: format!("an element type of {}", K::Elem::DTYPE),
-            });
-        }
-        let kernels = match device {
-            Device::Cpu => None,
-            Device::Cuda(cuda) => Some(Kernels::shared(K::NAME, &K::SPEC, K::CANDIDATES, cuda, tune)?),
-        };
-        if let (Some(kernels), Tune::Now(limit)) = (&kernels, tune) {
-            kernels.tune(problems, limit, true, &mut |_| ())?;
-        }
+        let kernels = ready::<K::Elem>(K::NAME, &K::SPEC, K::CANDIDATES, device, tune, problems)?;
         Ok(Self { device: device.clone(), kernels, kernel: PhantomData })
     }
 
@@ -99,12 +83,33 @@ impl<K: AttentionKernel> Attention<K> {
         limit: Duration,
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<TuneReport> {
-        self.on_gpu("tune")?.tune(problems, limit, false, progress)
+        on_gpu(&self.kernels, "tune")?.tune(problems, limit, false, progress)
+    }
+
+    /// Puts what these problems run by records to the test again: the recorded tiles and the default ones, launched in
+    /// turns on inputs as [`tune`](Self::tune) makes them. Units without a record, and those whose record names the default
+    /// tiles, are not among the results. Seconds at most, and the whole GPU.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] on the CPU, [`Error::Shape`] and [`Error::Overflow`] for problems that the kernel cannot
+    /// run, [`Error::Cuda`].
+    pub fn remeasure(
+        &self,
+        problems: &[Problem],
+        progress: &mut dyn FnMut(&Progress<'_>),
+    ) -> Result<Vec<Remeasured>> {
+        on_gpu(&self.kernels, "remeasure")?.remeasure(problems, progress)
     }
 
     /// Which records the kernel runs by; none on the CPU.
     pub fn tuned(&self) -> Tuned {
         self.kernels.as_ref().map(|kernels| kernels.told()).unwrap_or_default()
+    }
+
+    /// The records that decide the tiles of a plan's kernels, those of the nearest buckets; none on the CPU, and for a plan
+    /// that runs with the default tiles for want of records.
+    pub fn choices(&self, plan: &Plan) -> Vec<Choice> {
+        self.kernels.as_ref().map(|kernels| kernels.choices_of(plan)).unwrap_or_default()
     }
 
     /// Makes ready for these problems: every kernel that they launch has been launched once, on a short context of its
@@ -118,14 +123,6 @@ impl<K: AttentionKernel> Attention<K> {
             Some(kernels) => kernels.warmup(problems),
             None => problems.iter().try_for_each(|problem| self.plan(problem).map(drop)),
         }
-    }
-
-    fn on_gpu(&self, what: &str) -> Result<&Kernels> {
-        self.kernels.as_deref().ok_or_else(|| Error::Unavailable {
-            what: what.into(),
-            why: "the kernel was loaded on the CPU".into(),
-            help: "load it on Device::cuda(ordinal)".into(),
-        })
     }
 
     /// Where the kernel runs.
@@ -263,7 +260,7 @@ impl<K: AttentionKernel> Attention<K> {
         stream: CUstream,
         stages: &[Stage],
     ) -> Result<()> {
-        let kernels = self.on_gpu("launch_raw")?;
+        let kernels = on_gpu(&self.kernels, "launch_raw")?;
         // SAFETY: the caller promises what `launch_raw` of the kernels asks for.
         unsafe { kernels.launch_raw(plan, args, stream, stages) }
     }

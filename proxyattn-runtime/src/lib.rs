@@ -25,6 +25,7 @@ pub mod jit;
 mod linker;
 mod observe;
 mod plan;
+mod ready;
 mod selection;
 mod tensor;
 pub mod tune;

@@ -1,9 +1,11 @@
 //! What runs under the stub driver, in a process of its own: everything that an owner of a GPU does, step by step.
 
+use proxyattn::codegen::cuda::Candidates;
+use proxyattn::codegen::{Budget, Rows, Spec};
 use proxyattn::tune::{Outcome, Progress};
 use proxyattn::{
-    Attention, AttentionKernel, Device, Error, Problem, RawArgs, RawTensor, Result, Stage, Tensor, Tune,
-    proxy_attention,
+    AnyAttention, Attention, AttentionKernel, Device, Error, Problem, RawArgs, RawTensor, Result, Stage,
+    Tensor, Tune, proxy_attention,
 };
 use std::time::Duration;
 
@@ -38,21 +40,80 @@ pub(crate) fn open() {
     assert!(Device::why_not_cuda().is_some());
 }
 
-/// A sparse and a dense problem, tuned, if no record of them is found.
+/// A sparse and a dense problem.
+fn problems() -> [Problem; 2] {
+    [TOKENS, TOKENS / 4].map(|tokens| Problem {
+        batch: 1,
+        heads: HEADS,
+        kv_heads: KV_HEADS,
+        q_len: tokens,
+        kv_len: tokens,
+    })
+}
+
+/// The configuration of `Sparse` with this share of the mass, as a value: tuned, and put to the test again.
+pub(crate) fn tune_value(gamma: f64) {
+    let device = Device::cuda(0).expect("the stub's device");
+    let budget = Budget::Dynamic { gamma, min_tokens: 512, rows: Rows::Ratio };
+    let spec = Spec { head_dim: 64, budget, ..Spec::DEFAULT };
+    let attention = AnyAttention::<half::bf16>::load(&spec, &device).expect("it loads");
+    println!("found {}", attention.tuned().choices.len());
+    let nothing = attention.remeasure(&problems(), &mut |_| ()).expect("it measures");
+    assert!(nothing.is_empty() || !attention.tuned().choices.is_empty(), "{nothing:?}");
+    let report = attention.tune(&problems(), Duration::from_secs(60), &mut |_| ()).expect("it measures");
+    assert!(report.tuned.iter().all(|record| record.attribute == spec.attribute()), "{report:?}");
+    assert_eq!(attention.records().expect("a cache").len(), report.tuned.len());
+    for again in attention.remeasure(&problems(), &mut |_| ()).expect("it measures") {
+        println!("again {} {:?} {:?}", again.choice.unit, again.default_ms, again.tuned_ms);
+        let plan = attention.plan(&again.problem).expect("a plan");
+        assert!(attention.choices(&plan).contains(&again.choice));
+    }
+    println!("done");
+}
+
+/// The configuration of `Sparse` with one table of candidates less for each family.
+struct Fewer;
+
+impl AttentionKernel for Fewer {
+    const NAME: &'static str = "Fewer";
+    const SPEC: Spec = Sparse::SPEC;
+    type Elem = half::bf16;
+    const CANDIDATES: &'static [Candidates] = {
+        let all = Sparse::CANDIDATES.split_last().expect("those of the newer family come last").1;
+        all.split_first().expect("those of the older one first").1
+    };
+}
+
+/// How many records of a value are found by the attribute, and by it with other candidates.
+pub(crate) fn find() {
+    let device = Device::cuda(0).expect("the stub's device");
+    let sparse = Attention::<Sparse>::load(&device).expect("it loads");
+    println!("found {}", sparse.tuned().choices.len());
+    let fewer = Attention::<Fewer>::load(&device).expect("it loads");
+    println!("fewer {}", fewer.tuned().choices.len());
+    println!("done");
+}
+
+/// The problems tuned, if no record of them is found.
 pub(crate) fn tune() {
     let device = Device::cuda(0).expect("the stub's device");
     let attention = Attention::<Sparse>::load_tuned(&device, Tune::Cached, &[]).expect("it loads");
-    let problem =
-        |tokens| Problem { batch: 1, heads: HEADS, kv_heads: KV_HEADS, q_len: tokens, kv_len: tokens };
-    let problems = [problem(TOKENS), problem(TOKENS / 4)];
+    let problems = problems();
     let found = attention.tuned();
     println!("found {}", found.choices.len());
     found.refused.iter().for_each(|why| println!("refused {why}"));
     attention.warmup(&problems).expect("it warms up");
     if found.choices.is_empty() {
-        let mut rounds = 0;
-        let mut count =
-            |progress: &Progress<'_>| rounds += usize::from(matches!(progress, Progress::Round { .. }));
+        let (mut rounds, mut to_compile) = (0, 0);
+        let mut count = |progress: &Progress<'_>| match *progress {
+            Progress::Unit { candidates, .. } => to_compile = candidates,
+            Progress::Compiled { .. } => to_compile -= 1,
+            Progress::Ready { .. } => {
+                assert_eq!(to_compile, 0, "told one by one, and all before the first is used")
+            }
+            Progress::Round { .. } => rounds += 1,
+            _ => {}
+        };
         let report = attention.tune(&problems, Duration::from_secs(60), &mut count).expect("it measures");
         let units: Vec<_> = report.tuned.iter().map(|record| record.unit.as_str()).collect();
         println!("measured {}", units.join(", "));

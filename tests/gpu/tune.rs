@@ -1,7 +1,7 @@
 //! The tuner on a GPU: winners give the default's output, are not slower, and are found when the kernel is loaded again.
 
 use super::*;
-use proxyattn::tune::{Outcome, Progress, Source, TuneReport};
+use proxyattn::tune::{Outcome, Progress, Remeasured, Source, TuneReport};
 use proxyattn::{Problem, Tune, proxy_attention};
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,11 @@ fn a_tuned_kernel_is_the_same_and_no_slower() {
         let choice = found.choices.iter().find(|c| c.unit == record.unit && c.bucket == record.bucket);
         let choice = choice.expect("a record in use");
         assert_eq!((&choice.constants, choice.source), (&record.winner, Source::Measured));
+    }
+    for again in tuned.remeasure(&problems, &mut |_| ()).expect("it measures") {
+        let Remeasured { choice, problem, .. } = &again;
+        println!("{} of {} tokens again: {:.3}", choice.unit, problem.kv_len, again.ratio());
+        assert!(again.ratio() <= 1.0 + SLOWER, "{again:?}");
     }
     for tokens in LENGTHS {
         let case = Case { problem: problem(tokens), seed: 11 };

@@ -1,7 +1,10 @@
 //! What may be chosen: every candidate fits, and is the default's text but for the values of open constants.
 
-use proxyattn::codegen::cuda::{Module, Tiles, Unit, candidates, emit, emit_tiled, retiled, tunable};
+use proxyattn::codegen::cuda::{
+    Candidates, Module, Tiles, Unit, candidates, emit, emit_tiled, retiled, tunable,
+};
 use proxyattn::codegen::{Arch, Block, Budget, Spec, Stride};
+use proxyattn::tune::{Scope, candidates_of};
 use proxyattn::{AttentionKernel, proxy_attention};
 
 /// Every head dimension, block and way in which a block's samples lie in a tile, causal and not, with and without known
@@ -136,5 +139,28 @@ fn an_expansion_holds_the_candidates_of_its_families() {
         assert_eq!(table.arch, Arch::Sm90a);
         let choices: Vec<_> = table.choices.iter().map(|choice| choice.to_vec()).collect();
         assert_eq!(choices, candidates(&spec, table.arch, table.unit));
+    }
+}
+
+/// A record counts for a configuration and its candidates, whoever made it: a program through the attribute, or a tool that
+/// was given the configuration as a value.
+#[test]
+fn a_value_and_an_attribute_have_one_scope() {
+    let value = Spec { head_dim: 64, arch: OneFamily::SPEC.arch, ..Spec::DEFAULT };
+    assert_eq!(candidates_of(&value), OneFamily::CANDIDATES);
+    let scope = |spec: &Spec, candidates: &[Candidates]| {
+        let machine = crate::records::scope().machine;
+        Scope::of(machine, spec, Arch::Sm90a, &emit(spec, Arch::Sm90a), candidates)
+    };
+    let ours = scope(&OneFamily::SPEC, OneFamily::CANDIDATES);
+    assert_eq!(scope(&value, candidates_of(&value)), ours);
+    let others = [
+        scope(&Spec { budget: Budget::Ratio { share: 0.1 }, ..value }, OneFamily::CANDIDATES),
+        scope(&Spec { scale: Some(0.5), ..value }, OneFamily::CANDIDATES),
+        scope(&value, &OneFamily::CANDIDATES[1..]),
+        scope(&value, &[]),
+    ];
+    for other in others {
+        assert_ne!(other, ours);
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn record(tokens: u64) -> Record {
     };
     Record {
         scope: scope(),
+        attribute: "budget = ratio(0.1)".into(),
         arch: "sm_90a".into(),
         unit: "attend".into(),
         bucket: Bucket { tokens, density: 10 },

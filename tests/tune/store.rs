@@ -157,6 +157,31 @@ fn a_record_of_another_scope_is_not_used() {
     assert_ne!(store.path(&"6".repeat(64)), store.path(&scope().spec));
 }
 
+#[test]
+fn what_was_replaced_or_damaged_can_be_swept_out() {
+    let scratch = Scratch::new("tidy");
+    assert_eq!(scratch.store().specs().expect("no directory is no error"), Vec::<String>::new());
+    let (store, path) = written(&scratch, &[1024, 2048]);
+    let mut elsewhere = record(1024);
+    elsewhere.scope.machine.driver.push('1');
+    let newer = Record { winner_ms: 1.0, ..record(1024) };
+    store.append(&scope().spec, &[elsewhere.clone(), newer.clone()]).expect("the same file");
+    let mut text = fs::read_to_string(&path).expect("the file");
+    text.push_str("torn\n");
+    fs::write(&path, text).expect("an edit");
+
+    let [spec] = &store.specs().expect("a directory")[..] else { panic!("one configuration") };
+    assert!(scope().spec.starts_with(spec.as_str()));
+    assert_eq!(store.tidy(spec, false).expect("a file"), 1, "the torn line");
+    assert_eq!(store.read(spec).records.len(), 4);
+    assert_eq!(store.tidy(spec, true).expect("a file"), 1, "the first record of 1024 tokens");
+    assert_eq!(store.read(spec).records, [record(2048), elsewhere, newer]);
+    assert_eq!(store.tidy(spec, true).expect("a file"), 0);
+    store.remove(spec).expect("a file");
+    store.remove(spec).expect("that it is gone is no error");
+    assert_eq!(store.read(spec), Default::default());
+}
+
 const WRITERS: u64 = 4;
 const RECORDS: u64 = 6;
 

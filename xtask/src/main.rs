@@ -5,6 +5,7 @@ mod buildtime;
 mod kernels;
 mod run;
 mod test;
+mod transcripts;
 
 use run::Outcome;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ cargo xtask kernels [--check] [--candidates]
                                  compiles the kernels of many configurations, with NVIDIA's compiler from its
                                  Python wheel, and prints registers, spills, shared memory and code size;
                                  --candidates also those with every tiles that a tuner may choose (minutes)
+cargo xtask transcripts          runs every subcommand of `proxyattn` without a GPU, and writes docs/cli.md
 cargo xtask build-time           clean builds of the macro's crates against syn + quote + proc-macro2
 cargo xtask bench-cpu [OPTIONS]  CPU prefill beside PyTorch, which is installed into target/ first;
                                  OPTIONS are those of `cargo bench --bench prefill -- …`";
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Some("test") => test::all(),
         Some("package") => test::package(),
         Some("kernels") => kernels::run(&rest),
+        Some("transcripts") => transcripts::write(),
         Some("build-time") => buildtime::measure(),
         Some("bench-cpu") => bench::cpu(&rest),
         Some("help" | "--help" | "-h") => {

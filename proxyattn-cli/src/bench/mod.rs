@@ -21,8 +21,8 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
         Where::Auto => Device::auto(),
         Where::Cpu => Device::cpu(),
         Where::Cuda => Device::cuda(0).map_err(|error| {
-            let failure = Failure::from(error);
-            Failure { message: format!("{}; or run with --device cpu", failure.message), ..failure }
+            let advice = "`--device cpu` times the CPU, and `proxyattn doctor` says what a GPU takes";
+            Failure::no_gpu(error, advice)
         })?,
     };
     let runs = args.runs.get();
@@ -48,7 +48,16 @@ fn measure<T: Element>(plan: &Plan, device: &Device, runs: usize) -> Result<Meas
         Some(kernel) => median(kernel, &inputs, runs, &progress)?.0,
         None => times,
     };
-    Ok(Measured { plan: *plan, device: device.clone(), runs, density: selection.density(), times, dense })
+    let tiles = kernel.choices(plan);
+    Ok(Measured {
+        plan: *plan,
+        device: device.clone(),
+        tiles,
+        runs,
+        density: selection.density(),
+        times,
+        dense,
+    })
 }
 
 /// One run to warm up, then the one of median time.

@@ -3,6 +3,8 @@
 use super::dense_pairs;
 use crate::style::{FAINT, painted};
 use crate::text::{Table, ms};
+use crate::tune::{DEFAULT, constants_of, record_of};
+use proxyattn_runtime::tune::Choice;
 use proxyattn_runtime::{Device, Plan, Stage, StageTimes};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -11,6 +13,8 @@ use std::time::Duration;
 pub(super) struct Measured {
     pub(super) plan: Plan,
     pub(super) device: Device,
+    /// The records that decided the tiles.
+    pub(super) tiles: Vec<Choice>,
     pub(super) runs: usize,
     /// Visited tiles over visible ones.
     pub(super) density: f64,
@@ -74,16 +78,36 @@ pub(super) fn text(measured: &Measured) -> String {
         false => format!("the last {} of {} tokens", problem.q_len, problem.kv_len),
     };
     format!(
-        "{}\n{} × {tokens}, {} heads on {} KV heads; {}\n\n{}\n  density {:.3}, {:.2}× dense\n",
+        "{}\n{} × {tokens}, {} heads on {} KV heads; {}\n{}\n{}\n  density {:.3}, {:.2}× dense\n",
         measured.device,
         problem.batch,
         problem.heads,
         problem.kv_heads,
         painted(FAINT, format!("median of {} after one to warm up; generated inputs", measured.runs)),
+        tiles(measured),
         table.print(),
         measured.density,
         measured.speedup()
     )
+}
+
+/// Which tiles it ran with; the CPU has none to choose.
+fn tiles(measured: &Measured) -> String {
+    if measured.device == Device::Cpu {
+        return String::new();
+    }
+    let told = |choice: &Choice| {
+        format!(
+            "tiles of {}: {} (record of {})\n",
+            choice.unit,
+            constants_of(&choice.constants),
+            record_of(choice)
+        )
+    };
+    match &measured.tiles[..] {
+        [] => format!("tiles: {DEFAULT}; `proxyattn tune` measures others\n"),
+        some => some.iter().map(told).collect(),
+    }
 }
 
 /// For programs.
@@ -102,6 +126,7 @@ pub(super) fn json(measured: &Measured) -> Value {
         "head_dim": spec.head_dim,
         "dtype": spec.dtype.as_str(),
         "runs": measured.runs,
+        "tiles": measured.tiles,
         "dense_plan": measured.plan.is_dense(),
         "density": measured.density,
         "stages_ms": stages,

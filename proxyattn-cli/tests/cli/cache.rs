@@ -78,6 +78,54 @@ fn it_shrinks_to_an_age_and_a_size() {
     assert!(!files[1].path.exists() && files[2].path.exists());
 }
 
+/// Records lie beside the cubins, and are looked after like them.
+#[test]
+fn records_are_listed_checked_swept_and_cleared() {
+    let machine = Machine::new("cache-records").gpu("9.0").nvrtc();
+    let tune = |attribute: &str| {
+        let shape = ["--tokens", "704", "--heads", "4", "--kv-heads", "2"];
+        let run = machine.run(&[&["tune", attribute][..], &shape].concat());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+    };
+    tune("head_dim = 64");
+    tune("head_dim = 64");
+    tune("head_dim = 64, groups = 1");
+    let cubins = machine.run(&["cache", "gc", "--max-size", "0B"]);
+    assert!(
+        cubins.stdout.contains(" and 2 tuning records; left: 0 cubins, 0 B, 4 tuning records"),
+        "{}",
+        cubins.stdout
+    );
+    snapshot("cache_ls_records", &machine.run(&["cache", "ls"]));
+    snapshot("doctor_records", &machine.run(&["doctor"]));
+
+    let dir = machine.path("home/.cache/proxyattn/tune");
+    let files = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect();
+    files.sort();
+    let text = fs::read_to_string(&files[0]).unwrap();
+    fs::write(&files[0], text.replacen("\"unit\":\"attend\"", "\"unit\":\"dense\"", 1)).unwrap();
+    let listed = machine.run(&["cache", "ls"]).stdout;
+    assert!(listed.contains("1 damaged line: `proxyattn cache verify` tells more"), "{listed}");
+    let run = machine.run(&["cache", "verify"]);
+    assert_eq!(run.code, 4);
+    assert!(run.stdout.contains("line 2: its checksum is "), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("\n1 of 4 tuning records is damaged; `proxyattn cache verify --remove`"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(machine.run(&["cache", "verify", "--remove"]).code, 4);
+    let run = machine.run(&["cache", "verify"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "sound: 0 cubins, 3 tuning records\n"));
+
+    let run = machine.run(&["cache", "clear"]);
+    assert_eq!(run.code, 2, "there is something to ask for: {}", run.stderr);
+    let run = machine.run(&["cache", "clear", "--yes"]);
+    assert_eq!(run.stdout, "deleted 0 files (0 B) and 3 tuning records; left: 0 cubins, 0 B\n");
+    assert!(files.iter().all(|file| !file.exists()));
+}
+
 #[test]
 fn clearing_asks() {
     let (machine, files) = filled("cache-clear");

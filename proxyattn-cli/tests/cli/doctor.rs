@@ -71,11 +71,15 @@ fn what_the_environment_says_is_told() {
     machine.set("PROXYATTN_CACHE_DIR", "/proc/nowhere");
     machine.set("PROXYATTN_CACHE_MIB", "64");
     machine.set("PROXYATTN_JIT", "deny");
+    machine.set("PROXYATTN_TUNE", "off");
     let run = machine.run(&["doctor"]);
     assert_eq!(run.code, 3);
-    for part in
-        ["PROXYATTN_DEVICE is cpu; unset it to use a GPU", "up to 64.0 MiB", "denied (PROXYATTN_JIT=deny)"]
-    {
+    for part in [
+        "PROXYATTN_DEVICE is cpu; unset it to use a GPU",
+        "up to 64.0 MiB",
+        "denied (PROXYATTN_JIT=deny)",
+        "off (PROXYATTN_TUNE=off): kernels run with their default tiles",
+    ] {
         assert!(run.stdout.contains(part), "{part} is not in: {}", run.stdout);
     }
 }

@@ -92,10 +92,12 @@ impl Drop for Machine {
 
 /// What the stub driver tells of itself does not come from the program.
 fn without_stub(text: &str) -> String {
+    // Each is a line with an empty one before it; a launch has a second line.
+    const TOLD: [(&str, usize); 3] = [("\ncalls ", 2), ("\nmemset ", 2), ("\nlaunch ", 3)];
     let mut out = text.to_owned();
-    while let Some(at) = ["\ncalls ", "\nlaunch ", "\nmemset "].iter().filter_map(|word| out.find(word)).min()
-    {
-        let end = out[at + 1..].find('\n').map_or(out.len(), |end| at + 1 + end + 1);
+    let first = |out: &str| TOLD.iter().filter_map(|(word, ends)| Some((out.find(word)?, *ends))).min();
+    while let Some((at, ends)) = first(&out) {
+        let end = out[at..].match_indices('\n').nth(ends - 1).map_or(out.len(), |(end, _)| at + end + 1);
         out.replace_range(at..end, "");
     }
     out
@@ -113,6 +115,7 @@ pub(crate) fn snapshot(name: &str, run: &Run) {
         (r", release [0-9.]+", ""),
         (r"nvrtc (\d+\.\d+)(, \d+ bytes of [0-9.]+)+", "nvrtc $1, [build]"),
         (r"[0-9a-f]{2}/[0-9a-f]{64}\.cubin", "[key].cubin"),
+        (r"[0-9a-f]{32}\.jsonl", "[configuration].jsonl"),
         (r"(?m)^  [0-9a-f]{12}  ", "  [key]  "),
     ];
     insta::with_settings!({ filters => filters, omit_expression => true, prepend_module_to_snapshot => false }, {

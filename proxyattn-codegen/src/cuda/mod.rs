@@ -20,7 +20,7 @@ mod template;
 mod tiles;
 
 pub use abi::{Entry, Param, SharedBytes, Ty};
-pub use candidates::{Candidates, Constants, candidates, retiled, tunable};
+pub use candidates::{Candidates, Constants, Table, candidates, retiled, tables, tunable};
 pub use hopper::HopperTiles;
 pub use shape::{Buffer, Shape};
 pub use tiles::Tiles;

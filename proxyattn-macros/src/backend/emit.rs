@@ -7,7 +7,7 @@ use super::docs;
 use super::item::Item;
 use proc_macro2::{Ident, Literal, TokenStream};
 use proxyattn_attribute::Model;
-use proxyattn_codegen::cuda::{candidates, tunable};
+use proxyattn_codegen::cuda::{Table, tables};
 use proxyattn_codegen::{Budget, Dtype, Spec};
 use quote::{format_ident, quote};
 
@@ -78,10 +78,8 @@ fn private(model: &Model) -> TokenStream {
 
 /// The table of tiles that a tuner may choose between, as a constant: what a build may run is in its expansion.
 fn candidates_of(spec: &Spec, private: &TokenStream) -> TokenStream {
-    let units =
-        spec.arch.iter().flat_map(|arch| tunable(spec, arch).into_iter().map(move |unit| (arch, unit)));
-    let tables = units.map(|(arch, unit)| {
-        let choices = candidates(spec, arch, unit).into_iter().map(|constants| {
+    let tables = tables(spec).into_iter().map(|Table { arch, unit, choices }| {
+        let choices = choices.into_iter().map(|constants| {
             let (names, values): (Vec<_>, Vec<_>) =
                 constants.into_iter().map(|(name, value)| (name, Literal::u32_unsuffixed(value))).unzip();
             quote!(&[#((#names, #values)),*])

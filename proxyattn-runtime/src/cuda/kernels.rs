@@ -4,13 +4,13 @@ use super::CudaDevice;
 use super::calls::{Call, position};
 use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
-use crate::tune::{Tune, Tuned};
+use crate::tune::{Choice, Tune, Tuned};
 use crate::{Error, Plan, Problem, Result};
 use core::ops::Range;
 use proxyattn_codegen::cuda::{Candidates, Module, Shape, Unit, emit};
 use proxyattn_codegen::{Arch, Spec};
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak, mpsc};
 use std::thread::ScopedJoinHandle;
 
 /// The kernels of one configuration on one device.
@@ -99,7 +99,7 @@ impl Kernels {
             workspace: Mutex::default(),
         };
         let units: Vec<_> = kernels.module.units.iter().collect();
-        let loaded = side_by_side(&units, |unit: &&Unit| kernels.load_unit(unit, &[]));
+        let loaded = side_by_side(&units, |unit: &&Unit| kernels.load_unit(unit, &[]), &mut |_| ());
         let mut loaded: Vec<Arc<Call>> = loaded.into_iter().collect::<Result<Vec<_>>>()?.concat();
         let place = |call: &Arc<Call>| kernels.module.entries.iter().position(|e| e.name == call.entry.name);
         loaded.sort_by_key(place);
@@ -124,6 +124,11 @@ impl Kernels {
     /// Which records are in use.
     pub(crate) fn told(&self) -> Tuned {
         self.pipelines.read().unwrap_or_else(PoisonError::into_inner).told.clone()
+    }
+
+    /// Which records decide the tiles of a plan's kernels.
+    pub(crate) fn choices_of(&self, plan: &Plan) -> Vec<Choice> {
+        self.pipelines.read().unwrap_or_else(PoisonError::into_inner).choices(plan)
     }
 
     /// The kernels that a plan runs, in order: `dense` alone, or everything else. Which tiles they have makes no
@@ -214,11 +219,25 @@ pub(super) fn shape(problem: &Problem) -> Shape {
 }
 
 /// Does each piece of work on a thread of its own: units are compiled side by side, since most of a first load is a few
-/// attention kernels.
-pub(super) fn side_by_side<T: Sync, R: Send>(work: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// attention kernels. `done` hears, on this thread, how many are.
+pub(super) fn side_by_side<T: Sync, R: Send>(
+    work: &[T],
+    run: impl Fn(&T) -> R + Sync,
+    done: &mut dyn FnMut(usize),
+) -> Vec<R> {
     std::thread::scope(|scope| {
-        let run = &run;
-        let threads: Vec<_> = work.iter().map(|piece| scope.spawn(move || run(piece))).collect();
+        let (run, (tell, ended)) = (&run, mpsc::channel());
+        let start = |piece| {
+            let tell = tell.clone();
+            scope.spawn(move || {
+                let result = run(piece);
+                let _ = tell.send(()); // somebody listens until all have ended
+                result
+            })
+        };
+        let threads: Vec<_> = work.iter().map(start).collect();
+        drop(tell);
+        ended.iter().enumerate().for_each(|(before, ())| done(before + 1));
         let join = |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|e| resume_unwind(e));
         threads.into_iter().map(join).collect()
     })

@@ -2,13 +2,13 @@
 
 use super::calls::Call;
 use crate::Plan;
-use crate::tune::{Bucket, Tuned};
+use crate::tune::{Bucket, Choice, Tuned};
 use core::ops::Deref;
 use std::sync::Arc;
 
 /// A unit's kernels with the tiles of a record.
 pub(super) struct Variant {
-    pub(super) bucket: Bucket,
+    pub(super) choice: Choice,
     pub(super) calls: Vec<Arc<Call>>,
 }
 
@@ -22,31 +22,50 @@ pub(super) struct Pipelines {
 
 struct Pipeline {
     calls: Vec<Arc<Call>>,
+    /// The records behind them, by their place among all.
+    choices: Vec<usize>,
     /// Heads to a KV head have to be a multiple of each of these, or warps would be idle that are not with the default
     /// tiles.
     packs: Vec<u32>,
 }
 
 impl Pipelines {
-    /// The default kernels, with each unit that has variants replaced by that of the nearest bucket.
-    pub(super) fn new(default: &[Arc<Call>], variants: &[Variant], told: Tuned) -> Self {
-        let nearest = |bucket: Bucket, call: &Arc<Call>| {
-            let of_unit = variants.iter().filter(|v| v.calls[0].entry.unit == call.entry.unit);
+    /// The default kernels, with each unit that has variants replaced by that of the nearest bucket; and what was refused.
+    pub(super) fn new(default: &[Arc<Call>], variants: Vec<Variant>, refused: Vec<String>) -> Self {
+        let nearest = |bucket: Bucket, unit: &str| {
+            let of_unit = variants.iter().enumerate().filter(|(_, variant)| variant.choice.unit == unit);
             // Density is a matter of lists, which `attend` alone has.
-            let lists = call.entry.unit == "attend";
-            let nearest = of_unit.min_by_key(|v| (v.bucket.distance(bucket, lists), v.bucket.tokens))?;
-            nearest.calls.iter().find(|other| other.entry.name == call.entry.name).cloned()
+            let lists = unit == "attend";
+            let distance = |of: Bucket| (of.distance(bucket, lists), of.tokens);
+            of_unit.min_by_key(|(_, variant)| distance(variant.choice.bucket)).map(|(i, _)| i)
         };
         let pipeline = |bucket| {
+            let mut choices = Vec::new();
+            let mut tuned = |call: &Arc<Call>| {
+                let i = nearest(bucket, call.entry.unit)?;
+                if !choices.contains(&i) {
+                    choices.push(i);
+                }
+                variants[i].calls.iter().find(|other| other.entry.name == call.entry.name).cloned()
+            };
             let calls: Vec<_> =
-                default.iter().map(|call| nearest(bucket, call).unwrap_or_else(|| call.clone())).collect();
+                default.iter().map(|call| tuned(call).unwrap_or_else(|| call.clone())).collect();
             let pairs =
                 calls.iter().zip(default).map(|(call, default)| (call.entry.pack(), default.entry.pack()));
             let packs = pairs.filter(|(pack, default)| pack > default).map(|(pack, _)| pack).collect();
-            Pipeline { calls, packs }
+            Pipeline { calls, choices, packs }
         };
         let buckets = if variants.is_empty() { Vec::new() } else { Bucket::all().map(pipeline).collect() };
-        Self { buckets, told }
+        let choices = variants.into_iter().map(|variant| variant.choice).collect();
+        Self { buckets, told: Tuned { choices, refused } }
+    }
+
+    /// The records that a plan's kernels run by.
+    pub(super) fn choices(&self, plan: &Plan) -> Vec<Choice> {
+        let of =
+            |pipeline: &Pipeline| pipeline.choices.iter().map(|&i| self.told.choices[i].clone()).collect();
+        let all: Vec<Choice> = self.of(plan).map(of).unwrap_or_default();
+        all.into_iter().filter(|choice| (choice.unit == "dense") == plan.is_dense()).collect()
     }
 
     fn of(&self, plan: &Plan) -> Option<&Pipeline> {

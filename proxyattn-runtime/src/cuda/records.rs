@@ -5,11 +5,8 @@ use super::kernels::side_by_side;
 use super::pipelines::{Pipelines, Variant};
 use crate::Result;
 use crate::jit::Jit;
-use crate::tune::{
-    Choice, Constant, Found, Machine, Record, Scope, Source, Store, Tuned, constants, shipped,
-};
+use crate::tune::{Choice, Constant, Found, Machine, Record, Scope, Source, Store, constants, shipped};
 use proxyattn_codegen::cuda::Constants;
-use std::fmt::Write;
 
 /// Records that count here, each with whose it is, and what is refused.
 pub(super) struct Recorded {
@@ -34,24 +31,16 @@ impl Kernels {
             driver: self.device.driver().to_owned(),
             nvrtc: Jit::global()?.compiler(&program, target)?,
         };
-        let mut spec = format!("{:?}\n{}\n", self.spec, self.arch);
-        for unit in &self.module.units {
-            spec.push_str(&unit.source());
-        }
-        let mut candidates = String::new();
-        for table in self.candidates.iter().filter(|table| table.arch == self.arch) {
-            let _ = writeln!(candidates, "{} {:?}", table.unit, table.choices);
-        }
-        let hash = |text: &str| blake3::hash(text.as_bytes()).to_hex().to_string();
-        Ok(Scope { machine, spec: hash(&spec), candidates: hash(&candidates) })
+        Ok(Scope::of(machine, &self.spec, self.arch, &self.module, self.candidates))
     }
 
     /// The records that count here: this machine's and, for buckets that it lacks, shipped ones. `newer` wins over both.
+    /// None without a compiler, which other tiles would need.
     pub(super) fn recorded(&self, newer: &[Record]) -> Result<Recorded> {
-        if self.candidates.iter().all(|table| table.arch != self.arch) {
+        let tunable = self.candidates.iter().any(|table| table.arch == self.arch);
+        let Some(scope) = tunable.then(|| self.scope().ok()).flatten() else {
             return Ok(Recorded { records: Vec::new(), refused: Vec::new() });
-        }
-        let scope = self.scope()?;
+        };
         let mut own = match Jit::global()?.cache_dir() {
             Some(root) => Store::new(root).read(&scope.spec),
             None => Found::default(),
@@ -60,23 +49,19 @@ impl Kernels {
         for refused in &own.refused {
             tracing::warn!("tuning record: {refused}");
         }
-        let shipped = shipped();
-        let mut records: Vec<(Record, Source)> =
-            own.for_scope(&scope, false).into_iter().map(|r| (r.clone(), Source::Measured)).collect();
-        for record in shipped.for_scope(&scope, true) {
-            let known =
-                |(own, _): &(Record, Source)| (&own.unit, own.bucket) == (&record.unit, record.bucket);
-            if !records.iter().any(known) {
-                records.push((record.clone(), Source::Shipped));
-            }
-        }
+        let records = own.or_shipped(&shipped(), &scope);
         Ok(Recorded { records, refused: own.refused })
+    }
+
+    /// Every record that counts here, whole.
+    pub(crate) fn in_force(&self) -> Result<Vec<(Record, Source)>> {
+        self.recorded(&[]).map(|recorded| recorded.records)
     }
 
     /// Loads what the records name, and launches it from now on. A record whose kernels cannot be loaded is told, and its
     /// bucket does without.
     pub(super) fn adopt(&self, recorded: &Recorded) {
-        let mut told = Tuned { refused: recorded.refused.clone(), ..Tuned::default() };
+        let mut refused = recorded.refused.clone();
         // The kernels of each unit and choice once, however many buckets run them.
         let mut wanted: Vec<(&str, &[Constant])> = Vec::new();
         for (record, _) in &recorded.records {
@@ -84,7 +69,7 @@ impl Kernels {
                 wanted.push((&record.unit, &record.winner));
             }
         }
-        let loaded = side_by_side(&wanted, |&(unit, winner)| {
+        let load = |&(unit, winner): &(&str, &[Constant])| {
             let known = self.choices(unit).iter().find(|choice| constants(choice) == winner);
             let choice: &Constants = match known {
                 Some(choice) => choice,
@@ -97,27 +82,28 @@ impl Kernels {
                 return Ok(self.default.iter().filter(|call| call.entry.unit == unit).cloned().collect());
             }
             self.load_unit(text, choice).map_err(|error| error.to_string())
-        });
+        };
+        let loaded = side_by_side(&wanted, load, &mut |_| ());
         let mut variants = Vec::new();
         for (record, source) in &recorded.records {
             let place = wanted.iter().position(|wanted| *wanted == (&*record.unit, &*record.winner));
             match &loaded[place.unwrap_or_else(|| unreachable!("it was just put there"))] {
                 Ok(calls) => {
-                    variants.push(Variant { bucket: record.bucket, calls: calls.clone() });
-                    told.choices.push(Choice {
+                    let choice = Choice {
                         unit: record.unit.clone(),
                         bucket: record.bucket,
                         constants: record.winner.clone(),
                         source: *source,
-                    });
+                    };
+                    variants.push(Variant { choice, calls: calls.clone() });
                 }
                 Err(why) => {
                     let what = format!("`{}` for {}: {why}; it is not used", record.unit, record.bucket);
                     tracing::warn!("tuning record of `{}`: {what}", self.name);
-                    told.refused.push(what);
+                    refused.push(what);
                 }
             }
         }
-        self.replace(Pipelines::new(&self.default, &variants, told));
+        self.replace(Pipelines::new(&self.default, variants, refused));
     }
 }

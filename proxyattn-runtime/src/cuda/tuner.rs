@@ -6,8 +6,8 @@ use super::kernels::side_by_side;
 use super::{Kernels, failed};
 use crate::jit::Jit;
 use crate::tune::{
-    Bucket, Constant, Lane, Measurement, Outcome, Progress, Record, Scope, Store, TuneReport, constants,
-    contest,
+    Bucket, Constant, Lane, Measurement, Outcome, Progress, Record, Remeasured, Scope, Store, TuneReport,
+    constants, contest, duel,
 };
 use crate::{Error, Plan, Problem, Result};
 use proxyattn_codegen::cuda::{Constants, Unit};
@@ -85,6 +85,37 @@ impl Kernels {
         Ok(TuneReport { machine, tuned, skipped, refused, stored_in, store_trouble, seconds })
     }
 
+    /// Launches what these problems run by records, and what they would run without, in turns. Records that name the
+    /// default tiles are left out: both would be the same kernels.
+    pub(crate) fn remeasure(
+        &self,
+        problems: &[Problem],
+        progress: &mut dyn FnMut(&Progress<'_>),
+    ) -> Result<Vec<Remeasured>> {
+        let mut measured = Vec::new();
+        for problem in problems {
+            let plan = Plan::new(&self.spec, problem)?;
+            let picked = self.pick(&plan);
+            let choices: Vec<_> =
+                self.choices_of(&plan).into_iter().filter(|choice| !choice.constants.is_empty()).collect();
+            if choices.is_empty() {
+                continue;
+            }
+            let mut bench = Bench::new(self, &plan)?;
+            bench.prepare()?;
+            for choice in choices {
+                progress(&Progress::Again { unit: &choice.unit, bucket: Bucket::of(&plan) });
+                let of_unit = |calls: &[Arc<Call>]| -> Vec<Arc<Call>> {
+                    calls.iter().filter(|call| call.entry.unit == choice.unit).cloned().collect()
+                };
+                let lanes = [of_unit(&self.default), of_unit(&picked)];
+                let [default_ms, tuned_ms] = duel(|lane| bench.time(&lanes[lane]))?;
+                measured.push(Remeasured { choice, problem: *problem, default_ms, tuned_ms });
+            }
+        }
+        Ok(measured)
+    }
+
     /// One unit's contest; `None` if there was no time for a round.
     fn measure(
         &self,
@@ -98,7 +129,9 @@ impl Kernels {
         let choices = self.choices(unit.name);
         progress(&Progress::Unit { unit: unit.name, bucket, candidates: choices.len() + 1 });
         let all: Vec<&Constants> = [&[][..]].into_iter().chain(choices.iter().copied()).collect();
-        let candidates = side_by_side(&all, |choice| self.candidate(unit, choice, &problem));
+        let candidates = side_by_side(&all, |choice| self.candidate(unit, choice, &problem), &mut |done| {
+            progress(&Progress::Compiled { done })
+        });
 
         // Without leave to compile nothing would be measured, and the record would say that nothing is faster.
         let mut failed = candidates.iter().filter_map(|candidate| candidate.calls.as_ref().err());
@@ -117,12 +150,12 @@ impl Kernels {
         for candidate in &candidates {
             let mut lane = Lane::default();
             match &candidate.calls {
-                Err(error) => lane.outcome = Some(Outcome::Failed { why: error.to_string() }),
+                Err(error) => lane.outcome = Some(Outcome::Failed { why: reason(error) }),
                 Ok(_) if candidate.constants.is_empty() => {}
                 Ok(_) if late() => return Ok(None),
                 Ok(calls) => match bench.output(&own(calls)) {
                     Ok(got) => lane.outcome = self.judge(bench, unit, &expected, &got),
-                    Err(error) => lane.outcome = Some(Outcome::Failed { why: error.to_string() }),
+                    Err(error) => lane.outcome = Some(Outcome::Failed { why: reason(&error) }),
                 },
             }
             let failed = match &lane.outcome {
@@ -160,6 +193,7 @@ impl Kernels {
         };
         Ok(Some(Record {
             scope: scope.clone(),
+            attribute: self.spec.attribute(),
             arch: self.arch.to_string(),
             unit: unit.name.to_owned(),
             bucket,
@@ -238,6 +272,14 @@ impl Kernels {
         let mut held = self.workspace.lock().unwrap_or_else(PoisonError::into_inner);
         held.reserve(self.device.stream(), bytes)?;
         self.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))
+    }
+}
+
+/// Why a candidate is out; which one it is stands beside it.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Unavailable { why, .. } => why.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -13,10 +13,12 @@
 //!   shipped record, which somebody has reviewed, may come from another driver and another NVRTC.
 //! * Records are lines of JSON in `tune/` of the cache directory, each with a checksum. What is torn or edited is
 //!   refused, told, and measured again.
+//! * Other tiles are other kernels: where neither NVRTC nor leave to compile is, the default ones run.
 //! * Launches are chosen by [`Bucket`]: the length of the context, and how much of it is visited. A bucket without a
 //!   record takes the nearest one's tiles.
 
 mod bucket;
+mod interned;
 mod record;
 mod report;
 mod rounds;
@@ -24,13 +26,14 @@ mod shipped;
 mod store;
 
 pub use bucket::Bucket;
+pub use interned::candidates_of;
 pub use record::{Constant, Machine, Measurement, Outcome, Record, Scope};
-pub use report::{Choice, Progress, Source, TuneReport, Tuned};
+pub use report::{Choice, Progress, Remeasured, Source, TuneReport, Tuned};
+pub use shipped::shipped;
 pub use store::{Found, Store};
 
 pub(crate) use record::constants;
-pub(crate) use rounds::{Lane, contest};
-pub(crate) use shipped::shipped;
+pub(crate) use rounds::{Lane, contest, duel};
 
 use crate::Result;
 use crate::jit::Env;

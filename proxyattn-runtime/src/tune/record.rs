@@ -6,7 +6,10 @@
 
 use super::Bucket;
 use crate::Problem;
+use proxyattn_codegen::cuda::{Candidates, Module};
+use proxyattn_codegen::{Arch, Spec};
 use serde::{Deserialize, Serialize};
+use std::fmt::Write;
 
 /// The GPU and the software that kernels were measured on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,21 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// The scope of a configuration's kernels for one family: `module` is their text, with the default tiles, and of
+    /// `candidates` those for `arch` count.
+    pub fn of(machine: Machine, spec: &Spec, arch: Arch, module: &Module, candidates: &[Candidates]) -> Self {
+        let mut text = format!("{spec:?}\n{arch}\n");
+        for unit in &module.units {
+            text.push_str(&unit.source());
+        }
+        let mut choices = String::new();
+        for table in candidates.iter().filter(|table| table.arch == arch) {
+            let _ = writeln!(choices, "{} {:?}", table.unit, table.choices);
+        }
+        let hash = |text: &str| blake3::hash(text.as_bytes()).to_hex().to_string();
+        Self { machine, spec: hash(&text), candidates: hash(&choices) }
+    }
+
     /// What keeps a record of this scope from being used in another; `None` if nothing does. A reviewed record may come
     /// from another driver and NVRTC.
     pub fn differs(&self, other: &Scope, reviewed: bool) -> Option<String> {
@@ -119,6 +137,9 @@ pub struct Measurement {
 pub struct Record {
     /// What it counts for.
     pub scope: Scope,
+    /// The configuration, as the arguments of the attribute that give it
+    /// ([`Spec::attribute`](proxyattn_codegen::Spec::attribute)). For people: `scope` decides.
+    pub attribute: String,
     /// The family of kernels: `sm_80` or `sm_90a`.
     pub arch: String,
     /// The translation unit.
@@ -142,11 +163,11 @@ const BETWEEN: &str = "\",\"record\":";
 const DIGITS: usize = 64;
 
 impl Record {
-    /// The line of a file, with its end.
+    /// The line of a file, with its end: what a [`Store`](super::Store) holds, and what ships with the crate.
     ///
     /// # Errors
     /// A time that is no number, which JSON cannot hold.
-    pub(super) fn line(&self) -> Result<String, String> {
+    pub fn line(&self) -> Result<String, String> {
         let finite = |ms: &f32| ms.is_finite();
         let times = self.measurements.iter().flat_map(|measurement| measurement.rounds.iter().flatten());
         if !times.chain([&self.default_ms, &self.winner_ms]).all(finite) {

@@ -1,6 +1,7 @@
 //! What is told of tuning, while it runs, afterwards, and when a kernel is loaded.
 
 use super::{Bucket, Constant, Machine, Record};
+use crate::Problem;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -37,7 +38,12 @@ pub enum Progress<'a> {
         /// How many there are, the default tiles included.
         candidates: usize,
     },
-    /// A candidate was compiled, loaded and checked; or it was not.
+    /// So many candidates are compiled and loaded, or cannot be.
+    Compiled {
+        /// How many.
+        done: usize,
+    },
+    /// A candidate gave the default tiles' output, and takes part; or it does not.
     Ready {
         /// Its constants; none for the default tiles.
         constants: &'a [Constant],
@@ -56,6 +62,13 @@ pub enum Progress<'a> {
         best_ms: f32,
         /// The default tiles' median in milliseconds.
         default_ms: f32,
+    },
+    /// A unit's recorded tiles are launched in turns with the default ones.
+    Again {
+        /// The translation unit.
+        unit: &'a str,
+        /// The problems that it is measured for.
+        bucket: Bucket,
     },
     /// A unit is done.
     Done {
@@ -86,6 +99,27 @@ pub struct Choice {
     pub constants: Vec<Constant>,
     /// Whose record it is.
     pub source: Source,
+}
+
+/// A unit whose record was put to the test again: its tiles and the default ones, launched in turns.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Remeasured {
+    /// What was measured; its bucket is the record's, which is the nearest one to the problem.
+    pub choice: Choice,
+    /// The problem.
+    pub problem: Problem,
+    /// Median of the default tiles, in milliseconds.
+    pub default_ms: f32,
+    /// Median of the recorded ones.
+    pub tuned_ms: f32,
+}
+
+impl Remeasured {
+    /// Time with the recorded tiles over time with the default ones: below 1 they are faster.
+    pub fn ratio(&self) -> f64 {
+        f64::from(self.tuned_ms) / f64::from(self.default_ms)
+    }
 }
 
 /// Who made a record.

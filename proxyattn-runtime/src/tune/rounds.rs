@@ -5,6 +5,9 @@ use super::Outcome;
 
 /// Launches of each survivor, round by round; further rounds have as many as the last.
 const LAUNCHES: [usize; 3] = [3, 7, 15];
+/// Launches of each lane of a [`duel`], and those before that do not count.
+const DUEL: usize = 24;
+const UNCOUNTED: usize = 2;
 /// By what share a winner has to beat the default tiles. Medians of [`LAUNCHES`] repeat within half a percent.
 const MARGIN: f32 = 0.01;
 
@@ -77,6 +80,21 @@ where
         }
     }
     Ok(finish(lanes, standing))
+}
+
+/// Medians of two lanes that are launched in turns, each as often first as second; what comes before clocks have settled
+/// does not count.
+pub(crate) fn duel<E>(mut time: impl FnMut(usize) -> Result<f32, E>) -> Result<[f32; 2], E> {
+    let mut times = [Vec::new(), Vec::new()];
+    for turn in 0..UNCOUNTED + DUEL {
+        for lane in if turn % 2 == 0 { [0, 1] } else { [1, 0] } {
+            let ms = time(lane)?;
+            if turn >= UNCOUNTED {
+                times[lane].push(ms);
+            }
+        }
+    }
+    Ok(times.map(|times| median(&times)))
 }
 
 /// Settles the contest on the last round that was completed.
@@ -186,6 +204,22 @@ mod tests {
         let (won, lanes, launches) = run(&[10.0, 8.0, 12.0], 3);
         assert_eq!((won, launches), (None, 3));
         assert!(lanes.iter().all(|lane| lane.outcome.is_none()));
+    }
+
+    #[test]
+    fn a_duel_is_fair_to_both() {
+        let (mut first, mut count) = ([0, 0], [0, 0]);
+        let medians = duel(|lane| {
+            first[lane] += usize::from(count[0] == count[1]);
+            count[lane] += 1;
+            // The first launches are slow, and every third is disturbed.
+            let disturbed = if count[lane] <= UNCOUNTED || count[lane] % 3 == 0 { 10.0 } else { 0.0 };
+            Ok::<_, String>([2.0, 3.0][lane] + disturbed)
+        });
+        assert_eq!(medians, Ok([2.0, 3.0]));
+        assert_eq!(count, [UNCOUNTED + DUEL; 2]);
+        assert_eq!(first, [(UNCOUNTED + DUEL) / 2; 2]);
+        assert_eq!(duel(|lane| if lane == 1 { Err("gone") } else { Ok(1.0) }), Err("gone"));
     }
 
     #[test]

@@ -4,13 +4,15 @@
 //! A file is replaced whole. Writers wait for each other where they can, and without the lock the worst that happens is
 //! that one's records are measured again.
 
-use super::{Record, Scope};
+use super::{Record, Scope, Source};
 use crate::jit::{Access, acquire, publish};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Digits of a configuration's hash in a file's name.
+const DIGITS: usize = 32;
 /// How long a writer waits for another.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,7 +40,7 @@ impl Store {
 
     /// The file of a configuration, by [`Scope::spec`].
     pub fn path(&self, spec: &str) -> PathBuf {
-        self.dir.join(format!("{spec:.32}.jsonl"))
+        self.dir.join(format!("{spec:.DIGITS$}.jsonl"))
     }
 
     /// Every record of a configuration. A file that cannot be read counts as refused.
@@ -48,7 +50,7 @@ impl Store {
         match fs::read(&path) {
             // A line that is no text is no record either, and the others are none of its business.
             Ok(bytes) => {
-                read_lines(&path.display().to_string(), &String::from_utf8_lossy(&bytes), &mut found);
+                found.read(&path.display().to_string(), &String::from_utf8_lossy(&bytes));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => found.refused.push(format!("`{}`: {error}", path.display())),
@@ -61,8 +63,66 @@ impl Store {
     /// # Errors
     /// What the file system says, or a record that no line can hold.
     pub fn append(&self, spec: &str, records: &[Record]) -> io::Result<PathBuf> {
-        let path = self.path(spec);
         crate::jit::create(&self.dir, Access::Owner)?;
+        self.rewrite(spec, |known| known.extend_from_slice(records))
+    }
+
+    /// Every configuration of which there are records, as [`path`](Self::path) and [`read`](Self::read) take it; none
+    /// where nothing was tuned.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn specs(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut specs = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            let digits = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
+            let digits = digits.filter(|d| d.len() == DIGITS && d.bytes().all(|b| b.is_ascii_hexdigit()));
+            specs.extend(digits.map(str::to_owned));
+        }
+        specs.sort();
+        Ok(specs)
+    }
+
+    /// Drops the lines of a configuration that are refused and, if `replaced`, the records that a later one of the same
+    /// scope, unit and bucket has replaced. Says how many lines went.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn tidy(&self, spec: &str, replaced: bool) -> io::Result<usize> {
+        let found = self.read(spec);
+        let gone = found.refused.len() + if replaced { found.replaced().count() } else { 0 };
+        if gone == 0 {
+            return Ok(0);
+        }
+        self.rewrite(spec, |records| {
+            let found = Found { records: std::mem::take(records), refused: Vec::new() };
+            let old: Vec<&Record> = found.replaced().filter(|_| replaced).collect();
+            let kept =
+                found.records.iter().filter(|record| !old.iter().any(|old| std::ptr::eq(*old, *record)));
+            *records = kept.cloned().collect();
+        })?;
+        Ok(gone)
+    }
+
+    /// Deletes the records of a configuration. That there are none is no error.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn remove(&self, spec: &str) -> io::Result<()> {
+        match fs::remove_file(self.path(spec)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Replaces a file by its records after `change`.
+    fn rewrite(&self, spec: &str, change: impl FnOnce(&mut Vec<Record>)) -> io::Result<PathBuf> {
+        let path = self.path(spec);
         let lock = acquire(&self.dir.join("lock"), PATIENCE);
         if !matches!(lock, Ok(Some(_))) {
             tracing::warn!(
@@ -70,29 +130,38 @@ impl Store {
                 path.display()
             );
         }
-        let mut text = String::new();
-        for record in self.read(spec).records.iter().chain(records) {
-            text.push_str(&record.line().map_err(io::Error::other)?);
-        }
+        let mut records = self.read(spec).records;
+        change(&mut records);
+        let lines: Result<String, String> = records.iter().map(Record::line).collect();
+        let text = lines.map_err(io::Error::other)?;
         publish(&path, text.as_bytes(), Access::Owner)?;
         Ok(path)
     }
 }
 
-/// Adds the records among the lines of `text`, a file of that name.
-pub(super) fn read_lines(name: &str, text: &str, found: &mut Found) {
-    for (i, line) in text.lines().enumerate() {
-        match Record::read(line) {
-            Ok(record) => found.records.push(record),
-            Err(why) => found.refused.push(format!(
-                "`{name}` line {}: {why}; the record is not used, and measuring writes it anew",
-                i + 1
-            )),
+impl Found {
+    /// Adds the records among the lines of `text`, a file of that name.
+    pub fn read(&mut self, name: &str, text: &str) {
+        for (i, line) in text.lines().enumerate() {
+            match Record::read(line) {
+                Ok(record) => self.records.push(record),
+                Err(why) => self.refused.push(format!(
+                    "`{name}` line {}: {why}; the record is not used, and measuring writes it anew",
+                    i + 1
+                )),
+            }
         }
     }
-}
 
-impl Found {
+    /// Records that a later one has replaced: of the same scope, unit and bucket.
+    pub fn replaced(&self) -> impl Iterator<Item = &Record> {
+        let same = |a: &Record, b: &Record| (&a.scope, &a.unit, a.bucket) == (&b.scope, &b.unit, b.bucket);
+        let replaced = move |(i, record): &(usize, &Record)| {
+            self.records[i + 1..].iter().any(|later| same(later, record))
+        };
+        self.records.iter().enumerate().filter(replaced).map(|(_, record)| record)
+    }
+
     /// The records that count in `scope`, the last of each unit and bucket alone. What was made for the same
     /// configuration elsewhere is none of this machine's.
     pub fn for_scope(&self, scope: &Scope, reviewed: bool) -> Vec<&Record> {
@@ -102,5 +171,17 @@ impl Found {
             chosen.push(record);
         }
         chosen
+    }
+
+    /// The records that count in `scope`: these and, for units and buckets that they lack, reviewed ones.
+    pub(crate) fn or_shipped(&self, shipped: &Found, scope: &Scope) -> Vec<(Record, Source)> {
+        let own = self.for_scope(scope, false);
+        let known =
+            |record: &&Record| !own.iter().any(|o| (&o.unit, o.bucket) == (&record.unit, record.bucket));
+        let reviewed: Vec<_> = shipped.for_scope(scope, true).into_iter().filter(known).collect();
+        let sources = [(own.as_slice(), Source::Measured), (reviewed.as_slice(), Source::Shipped)];
+        let pairs =
+            sources.into_iter().flat_map(|(records, source)| records.iter().map(move |r| (*r, source)));
+        pairs.map(|(record, source)| (record.clone(), source)).collect()
     }
 }

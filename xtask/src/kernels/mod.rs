@@ -10,7 +10,7 @@ use configurations::CONFIGURATIONS;
 use proxyattn_codegen::{Arch, cuda};
 use proxyattn_runtime::jit::{Compiler, Cubin, Env, Nvrtc, Program, Target};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the kernels of a family are compiled for: the first and the last architecture that it has to serve, Hopper
 /// among them, since it is where the portable family is measured.
@@ -114,6 +114,11 @@ fn newest(faults: &mut Vec<String>) -> Outcome {
     let (major, minor) = nvrtc.version();
     println!("\nNVRTC {major}.{minor}, the newest, took every text.");
     Ok(())
+}
+
+/// The directory of the NVRTC that cubins are held to; fetched where it is not there yet.
+pub(crate) fn nvrtc() -> Outcome<PathBuf> {
+    wheels::nvrtc(false)
 }
 
 fn open(library: &Path) -> Outcome<Nvrtc> {

@@ -1,7 +1,11 @@
-//! `proxyattn cache`: the cubins that are stored.
+//! `proxyattn cache`: the cubins and the tuning records that are stored.
+
+mod records;
+
+pub(crate) use records::Records;
 
 use crate::args::{CacheArgs, CacheCommand};
-use crate::failure::{DAMAGED, FAILED, Failure, Outcome, Report};
+use crate::failure::{FAILED, Failure, Outcome, Report, UNSOUND};
 use crate::style::{ERROR, GOOD, painted};
 use crate::text::{Table, age, bytes, count};
 use proxyattn_runtime::jit::{CACHE_BYTES, CacheDir, CacheFile, CacheFileKind, Env};
@@ -14,16 +18,17 @@ pub(crate) fn run(args: &CacheArgs) -> Outcome {
     let Some(dir) = CacheDir::open(&path)? else {
         return Ok(format!("{}: nothing is stored yet\n", path.display()).into());
     };
+    let records = Records::of(dir.path())?;
     match &args.command {
-        CacheCommand::Ls => list(&dir),
-        CacheCommand::Verify { remove } => verify(&dir, *remove),
+        CacheCommand::Ls => list(&dir, &records),
+        CacheCommand::Verify { remove } => verify(&dir, &records, *remove),
         CacheCommand::Gc { max_size, max_age } => {
             let size = max_size
                 .map_or_else(|| Env::process().cache_bytes().map(|size| size.unwrap_or(CACHE_BYTES)), Ok)?;
             let gone = dir.shrink(size, max_age.unwrap_or(Duration::MAX))?;
-            Ok(gone_and_left(&dir, &gone)?.into())
+            Ok(gone_and_left(&dir, &gone, records.tidy()?)?.into())
         }
-        CacheCommand::Clear { yes } => clear(&dir, *yes),
+        CacheCommand::Clear { yes } => clear(&dir, &records, *yes),
     }
 }
 
@@ -33,6 +38,10 @@ fn of_environment() -> Outcome<PathBuf> {
             "no cache directory is known: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset; set one, or give --dir",
         )
     })
+}
+
+fn failed(what: &str) -> impl Fn(std::io::Error) -> Failure {
+    move |error| Failure { message: format!("{what}: {error}"), code: FAILED }
 }
 
 fn cubins(files: &[CacheFile]) -> impl Iterator<Item = &CacheFile> {
@@ -57,7 +66,7 @@ pub(crate) fn summary(files: &[CacheFile]) -> String {
     format!("{}, {}", parts.join(", "), bytes(total))
 }
 
-fn list(dir: &CacheDir) -> Outcome {
+fn list(dir: &CacheDir, records: &Records) -> Outcome {
     let files = dir.files()?;
     let mut table = Table::new(&["key", "target", "kernels", "size", "used"], &[1, 2]);
     for file in cubins(&files) {
@@ -73,10 +82,11 @@ fn list(dir: &CacheDir) -> Outcome {
         table.row([stem.chars().take(12).collect(), target, kernels, bytes(file.bytes), used]);
     }
     let rows = if cubins(&files).next().is_some() { table.print() + "\n" } else { String::new() };
-    Ok(format!("{rows}{}: {}\n", dir.path().display(), summary(&files)).into())
+    let (tuned, count) = (records.list(), records.summary());
+    Ok(format!("{rows}{tuned}{}: {}{count}\n", dir.path().display(), summary(&files)).into())
 }
 
-fn verify(dir: &CacheDir, remove: bool) -> Outcome {
+fn verify(dir: &CacheDir, records: &Records, remove: bool) -> Outcome {
     let files = dir.files()?;
     let mut out = String::new();
     let (mut sound, mut damaged) = (0, 0);
@@ -91,36 +101,46 @@ fn verify(dir: &CacheDir, remove: bool) -> Outcome {
             dir.remove(file)?;
         }
     }
-    if damaged == 0 {
-        out += &format!("{} {}\n", painted(GOOD, "sound:"), count(sound, "cubin"));
+    let (told, lines) = records.verify(remove)?;
+    out += &told;
+    if damaged + lines == 0 {
+        out += &format!("{} {}{}\n", painted(GOOD, "sound:"), count(sound, "cubin"), records.summary());
         return Ok(out.into());
     }
-    out += &format!("{} of {} are damaged", damaged, count(sound + damaged, "cubin"));
-    out += match remove {
-        true => ", and were deleted; they are compiled again when they are needed\n",
-        false => {
-            "; `proxyattn cache verify --remove` deletes them, and they are compiled again when they are needed\n"
-        }
-    };
-    Ok(Report { text: out, code: DAMAGED })
+    let each = [
+        (damaged, sound, "cubin", "cubins are compiled again when they are needed"),
+        (lines, records.count(), "tuning record", "`proxyattn tune` makes records anew"),
+    ];
+    for (damaged, sound, what, again) in each.into_iter().filter(|(damaged, ..)| *damaged > 0) {
+        let (is, was) = if damaged == 1 { ("is", "was") } else { ("are", "were") };
+        let gone = match remove {
+            true => format!(", and {was} deleted"),
+            false => "; `proxyattn cache verify --remove` deletes what is damaged".to_owned(),
+        };
+        out += &format!("{damaged} of {} {is} damaged{gone}: {again}\n", count(sound + damaged, what));
+    }
+    Ok(Report { text: out, code: UNSOUND })
 }
 
-fn gone_and_left(dir: &CacheDir, gone: &[CacheFile]) -> Outcome<String> {
+fn gone_and_left(dir: &CacheDir, gone: &[CacheFile], records: usize) -> Outcome<String> {
     let freed = gone.iter().map(|file| file.bytes).sum();
-    let left = summary(&dir.files()?);
-    Ok(format!("deleted {} ({}); left: {left}\n", count(gone.len(), "file"), bytes(freed)))
+    let and = if records > 0 { format!(" and {}", count(records, "tuning record")) } else { String::new() };
+    let left = format!("{}{}", summary(&dir.files()?), Records::of(dir.path())?.summary());
+    Ok(format!("deleted {} ({}){and}; left: {left}\n", count(gone.len(), "file"), bytes(freed)))
 }
 
-fn clear(dir: &CacheDir, yes: bool) -> Outcome {
+fn clear(dir: &CacheDir, records: &Records, yes: bool) -> Outcome {
     let files = dir.files()?;
-    if !yes && !files.is_empty() && !confirmed(dir, &files)? {
+    let held = format!("{}{}", summary(&files), records.summary());
+    let empty = files.is_empty() && records.found.is_empty();
+    if !(yes || empty || confirmed(dir, &held)?) {
         return Err(Failure { message: "nothing was deleted".into(), code: FAILED });
     }
     let gone = dir.shrink(0, Duration::MAX)?;
-    Ok(gone_and_left(dir, &gone)?.into())
+    Ok(gone_and_left(dir, &gone, records.clear()?)?.into())
 }
 
-fn confirmed(dir: &CacheDir, files: &[CacheFile]) -> Outcome<bool> {
+fn confirmed(dir: &CacheDir, held: &str) -> Outcome<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage(
             "`cache clear` asks before it deletes, and nobody can answer here; add --yes",
@@ -128,7 +148,7 @@ fn confirmed(dir: &CacheDir, files: &[CacheFile]) -> Outcome<bool> {
     }
     let unanswered = |error: std::io::Error| Failure { message: format!("{error}; add --yes"), code: FAILED };
     let mut stderr = std::io::stderr();
-    write!(stderr, "{}: delete {}? [y/N] ", dir.path().display(), summary(files)).map_err(unanswered)?;
+    write!(stderr, "{}: delete {held}? [y/N] ", dir.path().display()).map_err(unanswered)?;
     stderr.flush().map_err(unanswered)?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(unanswered)?;

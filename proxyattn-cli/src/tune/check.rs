@@ -1,0 +1,107 @@
+//! `tune --check`: recorded tiles and the default ones, launched in turns.
+
+use super::Watch;
+use super::report::{constants_of, shown};
+use crate::failure::{DONE, FAILED, Failure, Outcome, Report, UNSOUND};
+use crate::style::{ERROR, FAINT, GOOD, painted};
+use crate::text::Table;
+use proxyattn_codegen::Spec;
+use proxyattn_runtime::tune::{Choice, Remeasured, Source};
+use proxyattn_runtime::{AnyAttention, Device, Element, Problem};
+use serde_json::json;
+
+/// By what share recorded tiles may be slower.
+const SLOWER: f64 = 0.02;
+
+pub(super) fn run<T: Element>(
+    kernel: &AnyAttention<T>,
+    spec: &Spec,
+    problems: &[Problem],
+    device: &Device,
+    as_json: bool,
+) -> Outcome {
+    let mut choices: Vec<(&Problem, Choice)> = Vec::new();
+    for problem in problems {
+        let of = kernel.choices(&kernel.plan(problem)?);
+        if of.is_empty() {
+            let why = kernel.tuned().refused.into_iter().map(|why| format!("\n  {why}")).collect::<String>();
+            let message = format!(
+                "no record decides the tiles for {} tokens: run `proxyattn tune '{}'` without --check first{why}",
+                problem.kv_len,
+                spec.attribute()
+            );
+            return Err(Failure { message, code: FAILED });
+        }
+        choices.extend(of.into_iter().map(|choice| (problem, choice)));
+    }
+    let mut watch = Watch::new();
+    let measured = kernel.remeasure(problems, &mut |progress| watch.hear(progress))?;
+    drop(watch);
+    let slower = measured.iter().filter(|again| again.ratio() > 1.0 + SLOWER).count();
+    let text = match as_json {
+        true => json(spec, device, &measured, slower),
+        false => text(spec, device, &choices, &measured, slower),
+    };
+    Ok(Report { text, code: if slower == 0 { DONE } else { UNSOUND } })
+}
+
+fn text(
+    spec: &Spec,
+    device: &Device,
+    choices: &[(&Problem, Choice)],
+    measured: &[Remeasured],
+    slower: usize,
+) -> String {
+    let head = ["unit", "tokens", "record", "default ms", "tuned ms", "ratio", "constants"];
+    let mut table = Table::new(&head, &[2, 6]);
+    for (problem, choice) in choices {
+        let again = measured.iter().find(|again| again.problem == **problem && again.choice == *choice);
+        let number = |of: &dyn Fn(&Remeasured) -> String| again.map_or("–".into(), of);
+        table.row([
+            choice.unit.clone(),
+            problem.kv_len.to_string(),
+            record_of(choice),
+            number(&|again| format!("{:.4}", again.default_ms)),
+            number(&|again| format!("{:.4}", again.tuned_ms)),
+            number(&|again| format!("{:.3}", again.ratio())),
+            constants_of(&choice.constants),
+        ]);
+    }
+    let verdict = match slower {
+        0 => format!("{} none of the recorded tiles are", painted(GOOD, "sound:")),
+        1 => format!("{} the tiles of 1 record are", painted(ERROR, "slower:")),
+        n => format!("{} the tiles of {n} records are", painted(ERROR, "slower:")),
+    };
+    let help = match slower {
+        0 => String::new(),
+        _ => format!("; `proxyattn tune '{}'` measures anew", spec.attribute()),
+    };
+    format!(
+        "{device}\n{}\n\n{}\n{verdict} slower than the default ones by more than {:.0}%{help}\n",
+        painted(FAINT, format!("{}; medians of launches in turns", shown(spec))),
+        table.print(),
+        100.0 * SLOWER
+    )
+}
+
+/// Whose it is, and what it was measured for.
+pub(crate) fn record_of(choice: &Choice) -> String {
+    let whose = if choice.source == Source::Shipped { ", shipped" } else { "" };
+    format!("{}{whose}", choice.bucket)
+}
+
+fn json(spec: &Spec, device: &Device, measured: &[Remeasured], slower: usize) -> String {
+    let each = measured.iter().map(|again| {
+        let mut value = json!(again);
+        value["ratio"] = again.ratio().into();
+        value
+    });
+    let value = json!({
+        "configuration": spec.attribute(),
+        "device": device.to_string(),
+        "allowed": 1.0 + SLOWER,
+        "slower": slower,
+        "remeasured": each.collect::<Vec<_>>(),
+    });
+    format!("{value}\n")
+}

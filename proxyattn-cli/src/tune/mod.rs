@@ -1,0 +1,125 @@
+//! `proxyattn tune`: which tiles a configuration runs fastest with on the GPU at hand, measured once and kept.
+
+mod check;
+mod report;
+
+pub(crate) use check::record_of;
+pub(crate) use report::{DEFAULT, constants_of};
+
+use crate::args::TuneArgs;
+use crate::attribute;
+use crate::failure::{DONE, FAILED, Failure, Outcome, Report};
+use crate::progress::Progress;
+use half::{bf16, f16};
+use proxyattn_codegen::{Dtype, Spec};
+use proxyattn_runtime::tune::{self, Bucket, Record, Source};
+use proxyattn_runtime::{AnyAttention, Device, Element, Plan, Problem, Tune};
+use std::path::Path;
+use std::time::Duration;
+
+pub(crate) fn run(args: &TuneArgs) -> Outcome {
+    let spec = attribute::parse(&args.attribute)?;
+    let problems = problems(args, &spec)?;
+    let device = Device::cuda(0).map_err(|error| {
+        Failure::no_gpu(error, "tiles are measured on a GPU alone, and `proxyattn doctor` says what it takes")
+    })?;
+    match spec.dtype {
+        Dtype::F16 => on::<f16>(args, &spec, &problems, &device),
+        _ => on::<bf16>(args, &spec, &problems, &device),
+    }
+}
+
+/// One problem for each of the lengths, of which no two speak for the same.
+fn problems(args: &TuneArgs, spec: &Spec) -> Outcome<Vec<Problem>> {
+    let mut places: Vec<(Bucket, bool)> = Vec::new();
+    let mut problems: Vec<Problem> = Vec::new();
+    for &tokens in &args.tokens {
+        let problem = args.heads.problem(spec, tokens, tokens);
+        let plan = Plan::new(spec, &problem)?;
+        let place = (Bucket::of(&plan), plan.is_dense());
+        if let Some(known) = places.iter().position(|known| *known == place) {
+            return Err(Failure::usage(format!(
+                "--tokens: {} and {tokens} both speak for {}; give one of them",
+                args.tokens[known], place.0
+            )));
+        }
+        places.push(place);
+        problems.push(problem);
+    }
+    Ok(problems)
+}
+
+fn on<T: Element>(args: &TuneArgs, spec: &Spec, problems: &[Problem], device: &Device) -> Outcome {
+    // Records count here whatever PROXYATTN_TUNE does to programs.
+    let kernel = AnyAttention::<T>::load_tuned(spec, device, Tune::Cached, &[])?;
+    let mut report = if args.check {
+        check::run(&kernel, spec, problems, device, args.json)?
+    } else {
+        let mut watch = Watch::new();
+        let tuned =
+            kernel.tune(problems, Duration::from_secs(args.limit), &mut |progress| watch.hear(progress))?;
+        drop(watch);
+        let text = if args.json { report::json(spec, &tuned) } else { report::text(spec, &tuned) };
+        Report { text, code: report::code(&tuned) }
+    };
+    if let Some(file) = &args.export {
+        let told = match report.code {
+            DONE => {
+                let count = export(&kernel.records()?, file)?;
+                format!("exported {} to {}\n", report::records(count), file.display())
+            }
+            _ => format!("nothing was exported to {}\n", file.display()),
+        };
+        report.text += if args.json { "" } else { &told };
+    }
+    Ok(report)
+}
+
+/// Writes this machine's records as they ship with the crate. Says how many.
+fn export(records: &[(Record, Source)], file: &Path) -> Outcome<usize> {
+    let failed =
+        |why: String| Failure { message: format!("--export: `{}`: {why}", file.display()), code: FAILED };
+    let own = records.iter().filter(|(_, source)| *source == Source::Measured);
+    let lines: Vec<String> =
+        own.map(|(record, _)| record.line()).collect::<Result<_, _>>().map_err(failed)?;
+    if lines.is_empty() {
+        return Err(failed("this machine has no record of the configuration; tune it first".into()));
+    }
+    std::fs::write(file, lines.concat()).map_err(|error| failed(error.to_string()))?;
+    Ok(lines.len())
+}
+
+/// A bar for what the tuner tells.
+struct Watch {
+    bar: Progress,
+    unit: String,
+    candidates: usize,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self { bar: Progress::new("loading", 1), unit: String::new(), candidates: 0 }
+    }
+
+    fn hear(&mut self, progress: &tune::Progress<'_>) {
+        match *progress {
+            tune::Progress::Unit { unit, bucket, candidates } => {
+                (self.unit, self.candidates) = (format!("{unit}, {bucket}"), candidates);
+                self.bar.begin(format!("{}: compiling", self.unit), candidates);
+            }
+            tune::Progress::Compiled { done } if done == self.candidates => {
+                self.bar.begin(format!("{}: checking", self.unit), done);
+            }
+            tune::Progress::Compiled { done } => self.bar.at(done),
+            tune::Progress::Ready { .. } => self.bar.advance(1),
+            tune::Progress::Round { round, left, .. } => {
+                self.bar
+                    .begin(format!("{}: {left} left after round {}", self.unit, round + 1), self.candidates);
+                self.bar.at(self.candidates.saturating_sub(left));
+            }
+            tune::Progress::Again { unit, bucket } => self.bar.begin(format!("{unit}, {bucket}"), 1),
+            tune::Progress::Done { .. } => self.bar.at(self.candidates),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What tuning came to, as a table and as JSON.
+
+use crate::failure::{DONE, FAILED};
+use crate::style::{FAINT, GOOD, WARN, painted};
+use crate::text::{Table, count, fitted};
+use proxyattn_codegen::Spec;
+use proxyattn_runtime::tune::{Bucket, Constant, Outcome, Record, TuneReport};
+use serde_json::{Value, json};
+
+/// What a table calls tiles that no constant changes.
+pub(crate) const DEFAULT: &str = "the default tiles";
+
+/// Nothing measured, or nothing kept, is not what was asked for.
+pub(super) fn code(report: &TuneReport) -> u8 {
+    let lost = report.store_trouble.is_some() || (report.tuned.is_empty() && !report.skipped.is_empty());
+    if lost { FAILED } else { DONE }
+}
+
+/// For people.
+pub(super) fn text(spec: &Spec, report: &TuneReport) -> String {
+    let machine = &report.machine;
+    let mut out = format!(
+        "{}, {} multiprocessors, driver {}\n{}\n",
+        machine.gpu,
+        machine.multiprocessors,
+        machine.driver,
+        painted(FAINT, fitted(&format!("{}; {}", shown(spec), machine.nvrtc), 0)),
+    );
+    if !report.tuned.is_empty() {
+        out += &format!("\n{}", table(&report.tuned));
+    }
+    let failures = failures(&report.tuned);
+    if !failures.is_empty() {
+        out += "\ntook no part:\n";
+    }
+    for (unit, why, candidates) in &failures {
+        let which = match &candidates[..] {
+            [one] => constants_of(one),
+            all => count(all.len(), "candidate"),
+        };
+        out += &format!("  {unit}, {which}: {}\n", fitted(why.lines().next().unwrap_or_default(), 4));
+    }
+    if !report.skipped.is_empty() {
+        out += &format!(
+            "\n{} {}; --limit gives it more time\n",
+            painted(WARN, "no time was left for"),
+            listed(&report.skipped)
+        );
+    }
+    for refused in &report.refused {
+        out += &format!("\n{} {}\n", painted(WARN, "refused:"), fitted(refused, 2));
+    }
+    out += &format!("\nmade {} in {:.0} s\n", records(report.tuned.len()), report.seconds);
+    out += &match (&report.stored_in, &report.store_trouble) {
+        (Some(file), _) => {
+            format!("{} {}, where programs find them\n", painted(GOOD, "stored in"), file.display())
+        }
+        (None, Some(why)) => format!("{} {}\n", painted(WARN, "not stored:"), fitted(why, 2)),
+        (None, None) => String::new(),
+    };
+    out
+}
+
+fn table(tuned: &[Record]) -> String {
+    let mut table =
+        Table::new(&["unit", "tokens", "visited", "default ms", "winner ms", "gain", "constants"], &[6]);
+    for record in tuned {
+        table.row([
+            record.unit.clone(),
+            record.bucket.tokens.to_string(),
+            format!("{}%", record.bucket.density),
+            format!("{:.4}", record.default_ms),
+            format!("{:.4}", record.winner_ms),
+            format!("{:.3}×", record.default_ms / record.winner_ms),
+            constants_of(&record.winner),
+        ]);
+    }
+    table.print()
+}
+
+/// A unit, why candidates of it took no part, and which.
+type Failures<'a> = Vec<(&'a str, &'a str, Vec<&'a [Constant]>)>;
+
+/// Each candidate once, however many lengths it failed for.
+fn failures(tuned: &[Record]) -> Failures<'_> {
+    let mut all: Failures<'_> = Vec::new();
+    for (record, measurement) in tuned
+        .iter()
+        .flat_map(|record| record.measurements.iter().map(move |measurement| (record, measurement)))
+    {
+        let (Outcome::Failed { why } | Outcome::Wrong { why }) = &measurement.outcome else { continue };
+        let place =
+            all.iter().position(|(unit, known, _)| (unit, known) == (&record.unit.as_str(), &why.as_str()));
+        let place = place.unwrap_or_else(|| {
+            all.push((&record.unit, why, Vec::new()));
+            all.len() - 1
+        });
+        let candidates = &mut all[place].2;
+        if !candidates.contains(&measurement.constants.as_slice()) {
+            candidates.push(&measurement.constants);
+        }
+    }
+    all
+}
+
+fn listed(skipped: &[(String, Bucket)]) -> String {
+    let each: Vec<_> = skipped.iter().map(|(unit, bucket)| format!("{unit} of {bucket}")).collect();
+    each.join(", ")
+}
+
+/// `STAGES=3 WARPGROUPS=2`.
+pub(crate) fn constants_of(constants: &[Constant]) -> String {
+    match constants {
+        [] => DEFAULT.into(),
+        some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// The configuration, as it was given.
+pub(super) fn shown(spec: &Spec) -> String {
+    let keys = spec.attribute();
+    if keys.is_empty() { "the default configuration".into() } else { keys }
+}
+
+/// `1 record`, `2 records`.
+pub(super) fn records(n: usize) -> String {
+    count(n, "record")
+}
+
+/// For programs: the whole of it, with every time that was taken.
+pub(super) fn json(spec: &Spec, report: &TuneReport) -> String {
+    let mut value = json!(report);
+    if let Value::Object(fields) = &mut value {
+        fields.insert("configuration".into(), spec.attribute().into());
+    }
+    format!("{value}\n")
+}

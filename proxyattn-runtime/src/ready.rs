@@ -1,0 +1,46 @@
+//! The kernels of a configuration, made ready: what [`Attention`](crate::Attention) and
+//! [`AnyAttention`](crate::AnyAttention) load.
+
+use crate::cuda::Kernels;
+use crate::tune::Tune;
+use crate::{Device, Element, Error, Problem, Result};
+use proxyattn_codegen::Spec;
+use proxyattn_codegen::cuda::Candidates;
+use std::sync::Arc;
+
+/// The kernels of a configuration on a GPU, checked, and tuned if that is asked for; none on the CPU.
+pub(crate) fn ready<T: Element>(
+    name: &'static str,
+    spec: &Spec,
+    candidates: &'static [Candidates],
+    device: &Device,
+    tune: Tune,
+    problems: &[Problem],
+) -> Result<Option<Arc<Kernels>>> {
+    let violations = spec.violations();
+    if !violations.is_empty() {
+        return Err(Error::Spec { kernel: name, violations });
+    }
+    if spec.dtype != T::DTYPE {
+        return Err(Error::Shape {
+            arg: "dtype",
+            expected: format!("{} as the configuration of `{name}` says", spec.dtype),
+            got: format!("an element type of {}", T::DTYPE),
+        });
+    }
+    let Device::Cuda(cuda) = device else { return Ok(None) };
+    let kernels = Kernels::shared(name, spec, candidates, cuda, tune)?;
+    if let Tune::Now(limit) = tune {
+        kernels.tune(problems, limit, true, &mut |_| ())?;
+    }
+    Ok(Some(kernels))
+}
+
+/// The kernels, for what the CPU cannot do.
+pub(crate) fn on_gpu<'a>(kernels: &'a Option<Arc<Kernels>>, what: &str) -> Result<&'a Kernels> {
+    kernels.as_deref().ok_or_else(|| Error::Unavailable {
+        what: what.into(),
+        why: "the kernel was loaded on the CPU".into(),
+        help: "load it on Device::cuda(ordinal)".into(),
+    })
+}
