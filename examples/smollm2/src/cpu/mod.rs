@@ -214,6 +214,7 @@ impl Runner for Cpu {
     ) -> Result<Step> {
         check_step(self, tokens, method, &asked)?;
         let (mut times, mut begun) = (Times::default(), Instant::now());
+        // The method is what runs, however short a question is.
         let kernel = AnyAttention::load(&method.spec, &Device::Cpu)?.with_dense_below(0);
         let weights = Arc::clone(&self.weights);
         let c = &weights.config;

@@ -114,6 +114,7 @@ impl Gpu {
             return Ok(attention.clone());
         }
         let device = Device::Cuda(self.device.clone());
+        // The method is what runs, however short a question is.
         let attention = Arc::new(AnyAttention::load(&method.spec, &device)?.with_dense_below(0));
         self.attention.push((*method, attention.clone()));
         Ok(attention)
