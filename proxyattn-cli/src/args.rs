@@ -125,6 +125,9 @@ pub(crate) struct TuneArgs {
     pub(crate) tokens: Vec<usize>,
     #[command(flatten)]
     pub(crate) heads: HeadsArgs,
+    /// Tokens below which the tiles of dense attention are measured, since selecting does not pay; 0 for never [default: what the GPU and the budget say]
+    #[arg(long)]
+    pub(crate) dense_below: Option<usize>,
     /// Seconds after which no new measurement begins
     #[arg(long, default_value = "120", conflicts_with = "check")]
     pub(crate) limit: u64,
