@@ -6,18 +6,12 @@ mod app;
 mod args;
 #[path = "../examples/prefill/compare.rs"]
 mod compare;
-#[path = "../examples/prefill/input.rs"]
-mod input;
 #[path = "../examples/prefill/kernels.rs"]
 mod kernels;
-#[path = "../examples/prefill/mass.rs"]
-mod mass;
 #[path = "../examples/prefill/measure.rs"]
 mod measure;
 #[path = "../examples/prefill/picture/mod.rs"]
 mod picture;
-#[path = "../examples/prefill/progress.rs"]
-mod progress;
 #[path = "../examples/prefill/report.rs"]
 mod report;
 #[path = "../examples/prefill/synthetic.rs"]
@@ -25,10 +19,12 @@ mod synthetic;
 
 use clap::Parser;
 use half::bf16;
-use input::{Input, Qkv};
 use kernels::{Budget, Kernels};
-use mass::BlockMass;
-use progress::Progress;
+use kit::{
+    input::{self, Input, Qkv},
+    mass::BlockMass,
+    progress::Progress,
+};
 use proxyattn::{AsView, Device, Geometry};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::Value;
@@ -44,7 +40,8 @@ fn geometry(input: &Qkv<bf16>) -> Geometry {
 
 fn mass(input: &Qkv<bf16>) -> (Geometry, BlockMass) {
     let geometry = geometry(input);
-    let mass = BlockMass::compute(input, &geometry, 0.125, &Progress::hidden());
+    let (q, k, rows) = (input.q.as_view(), input.k.as_view(), (0..geometry.rows()).collect());
+    let mass = BlockMass::compute(&q, &k, &geometry, rows, 0.125, &Progress::hidden());
     (geometry, mass)
 }
 

@@ -2,10 +2,13 @@
 
 use super::{
     args::{Args, BUNDLED},
-    input::{self, Input},
-    measure::{Outcome, measure},
+    measure::measure,
     picture, report,
     synthetic::{self, Needle, Synthetic},
+};
+use kit::{
+    canvas,
+    input::{self, Input},
 };
 use proxyattn::Device;
 use std::{error::Error, path::Path};
@@ -23,7 +26,8 @@ pub(super) fn run(args: &Args) -> Result<String> {
     };
     let picture = (!args.no_picture).then_some(args.picture.as_path());
     if let Some(path) = picture {
-        save(&outcome, &name, path).map_err(|error| format!("--picture {}: {error}", path.display()))?;
+        canvas::save(&picture::draw(&outcome, &name), path)
+            .map_err(|error| format!("--picture {}: {error}", path.display()))?;
     }
     Ok(match (args.json, picture) {
         (true, _) => format!("{}\n", report::json(&outcome, &name)),
@@ -32,13 +36,6 @@ pub(super) fn run(args: &Args) -> Result<String> {
             format!("{}\n  {:<10}{}\n", report::text(&outcome, &name), "picture", path.display())
         }
     })
-}
-
-fn save(outcome: &Outcome, name: &str, path: &Path) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    Ok(picture::draw(outcome, name).save_with_format(path, image::ImageFormat::Png)?)
 }
 
 /// An input, and what is known about it.

@@ -1,7 +1,8 @@
 //! The command line.
 
-use super::{input::HEAD_DIMS, kernels::Budget};
+use super::kernels::Budget;
 use clap::{Parser, builder::PossibleValuesParser, builder::TypedValueParser};
+use kit::input::HEAD_DIMS;
 use std::path::PathBuf;
 
 /// The attention inputs that come with the repository.

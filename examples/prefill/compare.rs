@@ -1,6 +1,7 @@
 //! What the selection is worth: attention mass against the best possible blocks, output against dense.
 
-use super::{input::Qkv, mass::BlockMass, synthetic::Needle};
+use super::synthetic::Needle;
+use kit::{input::Qkv, mass::BlockMass};
 use proxyattn::{AsView, Element, Selection, Tensor};
 
 /// One head of one sequence.

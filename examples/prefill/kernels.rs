@@ -3,12 +3,11 @@
 
 use clap::ValueEnum;
 use half::{bf16, f16};
+use kit::input::Qkv;
 use proxyattn::codegen::Spec;
 use proxyattn::{
     Attention, AttentionKernel, Device, Element, Observer, Plan, Problem, Result, Trace, proxy_attention,
 };
-
-use super::input::Qkv;
 
 /// The budgets that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,7 +79,7 @@ trait Choose<const HEAD_DIM: usize>: Element {
 /// An element type that has kernels.
 #[allow(private_bounds)] // `Choose` says the same, once per head width
 pub(super) trait Kernels: Choose<64> + Choose<96> + Choose<128> + Choose<256> {
-    /// The kernel for one of [`HEAD_DIMS`](super::input::HEAD_DIMS) and a budget.
+    /// The kernel for one of [`HEAD_DIMS`](kit::input::HEAD_DIMS) and a budget.
     fn load(head_dim: usize, budget: Budget, device: &Device) -> Result<Box<dyn Kernel<Self>>> {
         match head_dim {
             64 => <Self as Choose<64>>::choose(budget, device),

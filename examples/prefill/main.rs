@@ -9,12 +9,9 @@
 mod app;
 mod args;
 mod compare;
-mod input;
 mod kernels;
-mod mass;
 mod measure;
 mod picture;
-mod progress;
 mod report;
 mod synthetic;
 

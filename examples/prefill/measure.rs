@@ -2,14 +2,16 @@
 
 use super::{
     compare::{self, HeadReport},
-    input::Qkv,
     kernels::{Budget, Kernel, Kernels},
-    mass::BlockMass,
-    progress::Progress,
     synthetic::Needle,
 };
+use kit::{
+    input::Qkv,
+    mass::{self, BlockMass},
+    progress::Progress,
+};
 use proxyattn::codegen::Spec;
-use proxyattn::{Device, Element, Problem, Result, Selection, StageTimes, Trace};
+use proxyattn::{AsView, Device, Element, Problem, Result, Selection, StageTimes, Trace};
 use std::time::Duration;
 
 /// Repetitions go on for about this long, and up to [`MAX_RUNS`] times.
@@ -20,6 +22,9 @@ const LONG: Duration = Duration::from_secs(20);
 /// Above this many tokens, or multiplications in dense attention, there is something to wait for.
 const LONG_TOKENS: usize = 8192;
 const LONG_WORK: f64 = 2e11;
+/// Up to this many query tokens the true mass of every row of blocks is computed, else of so many.
+const EXACT_TOKENS: usize = 8192;
+const SAMPLED_ROWS: usize = 128;
 
 /// Everything that the program reports.
 #[derive(Debug)]
@@ -62,7 +67,7 @@ impl Outcome {
 }
 
 /// Runs and compares.
-pub(super) fn measure<T: Kernels>(
+pub(super) fn measure<T: Kernels + Into<f32>>(
     input: &Qkv<T>,
     needles: &[Needle],
     budget: Budget,
@@ -79,7 +84,13 @@ pub(super) fn measure<T: Kernels>(
     let (ours, sparse_timing) = time(&*sparse, &placed, "sparse", &progress)?;
     let (exact, dense_timing) = time(&*dense, &placed, "dense", &progress)?;
     let outputs = [ours.output.to(&Device::Cpu)?, exact.output.to(&Device::Cpu)?];
-    let mass = BlockMass::compute(input, &plan.geometry(), plan.spec().softmax_scale(), &progress);
+    let geometry = plan.geometry();
+    let rows = match problem.q_len <= EXACT_TOKENS {
+        true => (0..geometry.rows()).collect(),
+        false => mass::spread(0..geometry.rows(), SAMPLED_ROWS),
+    };
+    let (q, k) = (input.q.as_view(), input.k.as_view());
+    let mass = BlockMass::compute(&q, &k, &geometry, rows, plan.spec().softmax_scale(), &progress);
     progress.clear();
 
     let heads = compare::heads(&ours.selection, &mass);

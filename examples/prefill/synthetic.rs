@@ -8,8 +8,8 @@
 //! It all happens in separate planes of the rotary embedding, as in trained models: fast planes carry recency,
 //! slow ones content, and the slowest one the sink.
 
-use super::input::Qkv;
 use half::bf16;
+use kit::input::Qkv;
 use proxyattn::Tensor;
 use rayon::prelude::*;
 

@@ -4,7 +4,7 @@ use crate::attention::Inputs;
 use crate::cuda::{self, Kernels};
 use crate::ready::{dense_below, on_gpu, ready};
 use crate::tune::{Choice, Progress, Record, Remeasured, Source, Tune, TuneReport, Tuned, candidates_of};
-use crate::{AsView, Device, Element, Observer, Plan, Problem, Result, Tensor, Trace, cpu};
+use crate::{AsView, Device, Element, Observer, Plan, Problem, Result, Tensor, Trace, ViewMut, cpu};
 use core::marker::PhantomData;
 use core::time::Duration;
 use proxyattn_codegen::Spec;
@@ -117,6 +117,26 @@ impl<T: Element> AnyAttention<T> {
 
     fn plans(&self, problems: &[Problem]) -> Result<Vec<Plan>> {
         problems.iter().map(|problem| self.plan(problem)).collect()
+    }
+
+    /// As [`Attention::prefill_into`](crate::Attention::prefill_into).
+    ///
+    /// # Errors
+    /// As [`Attention::prefill`](crate::Attention::prefill).
+    pub fn prefill_into(
+        &self,
+        q: &impl AsView<T>,
+        k: &impl AsView<T>,
+        v: &impl AsView<T>,
+        mut out: ViewMut<'_, T>,
+    ) -> Result<()> {
+        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
+        let plan = self.plan(&inputs.problem(self.spec.head_dim as usize)?)?;
+        inputs.check_output(&out)?;
+        match &self.kernels {
+            None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
+            Some(kernels) => cuda::prefill(kernels, &plan, &inputs, &mut out),
+        }
     }
 
     /// As [`Attention::prefill_traced`](crate::Attention::prefill_traced).

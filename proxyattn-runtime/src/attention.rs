@@ -4,7 +4,8 @@ use crate::cuda::{self, Kernels, RawArgs};
 use crate::ready::{dense_below, on_gpu, ready};
 use crate::tune::{Choice, Progress, Remeasured, Tune, TuneReport, Tuned};
 use crate::{
-    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Stage, Tensor, Trace, View, ViewMut, cpu,
+    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, Stage, StageTimes, Tensor,
+    Trace, View, ViewMut, cpu,
 };
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -189,13 +190,7 @@ impl<K: AttentionKernel> Attention<K> {
     ) -> Result<()> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
-        if out.shape() != inputs.q.shape() {
-            return Err(Error::Shape {
-                arg: "out",
-                expected: format!("the shape of q, {:?}", inputs.q.shape()),
-                got: format!("{:?}", out.shape()),
-            });
-        }
+        inputs.check_output(&out)?;
         match &self.kernels {
             None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
             Some(kernels) => cuda::prefill(kernels, &plan, &inputs, &mut out),
@@ -217,12 +212,39 @@ impl<K: AttentionKernel> Attention<K> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
         let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
-        let out = &mut output.view_mut();
-        let (selection, times) = match &self.kernels {
-            None => cpu::prefill(&plan, &inputs, out, observer)?,
-            Some(kernels) => cuda::prefill_traced(kernels, &plan, &inputs, out, observer)?,
-        };
+        let (selection, times) = self.traced(&plan, &inputs, output.view_mut(), observer)?;
         Ok(Trace { output, plan, selection, times })
+    }
+
+    /// [`prefill_traced`](Self::prefill_traced) into a buffer of the caller's, of any strides.
+    ///
+    /// # Errors
+    /// As [`prefill_into`](Self::prefill_into).
+    pub fn prefill_traced_into(
+        &self,
+        q: &impl AsView<K::Elem>,
+        k: &impl AsView<K::Elem>,
+        v: &impl AsView<K::Elem>,
+        out: ViewMut<'_, K::Elem>,
+        observer: &dyn Observer,
+    ) -> Result<(Selection, StageTimes)> {
+        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
+        let plan = self.plan_for(&inputs)?;
+        inputs.check_output(&out)?;
+        self.traced(&plan, &inputs, out, observer)
+    }
+
+    fn traced(
+        &self,
+        plan: &Plan,
+        inputs: &Inputs<'_, K::Elem>,
+        mut out: ViewMut<'_, K::Elem>,
+        observer: &dyn Observer,
+    ) -> Result<(Selection, StageTimes)> {
+        match &self.kernels {
+            None => cpu::prefill(plan, inputs, &mut out, observer),
+            Some(kernels) => cuda::prefill_traced(kernels, plan, inputs, &mut out, observer),
+        }
     }
 
     /// Bytes of device memory that [`launch_raw`](Self::launch_raw) needs for a plan; 0 on the CPU.
@@ -315,6 +337,18 @@ pub(crate) struct Inputs<'a, T> {
 }
 
 impl<T> Inputs<'_, T> {
+    /// Refuses an output of another shape than that of the queries.
+    pub(crate) fn check_output(&self, out: &ViewMut<'_, T>) -> Result<()> {
+        if out.shape() == self.q.shape() {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            arg: "out",
+            expected: format!("the shape of q, {:?}", self.q.shape()),
+            got: format!("{:?}", out.shape()),
+        })
+    }
+
     /// The problem that the shapes describe, if they describe one.
     pub(crate) fn problem(&self, head_dim: usize) -> Result<Problem> {
         let [batch, heads, q_len, _] = self.q.shape();

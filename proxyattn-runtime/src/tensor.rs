@@ -223,6 +223,11 @@ impl<'a, T> View<'a, T> {
         self.strides
     }
 
+    /// Whether the elements are in host memory, where [`View::row`] reads them.
+    pub fn is_on_host(&self) -> bool {
+        matches!(self.data, Data::Host(_))
+    }
+
     pub(crate) fn data(&self) -> Data<'a, T> {
         self.data
     }

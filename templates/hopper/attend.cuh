@@ -212,13 +212,15 @@ __device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) 
         part.tile += 1;
         work_wait(part.tile);
         const u32 most = uniform(ld_shared_u32(work_at(part.tile, WORK_PIECES)));
-        const u32 row = uniform(ld_shared_u32(work_at(part.tile, WORK_ROW)));
-        const u32 partner = uniform(ld_shared_u32(work_at(part.tile, WORK_OWN + (wg == 0 ? 1 : 0))));
         part.own = uniform(ld_shared_u32(work_at(part.tile, WORK_OWN + wg)));
         part.stages = (part.own + STAGE_PIECES - 1) / STAGE_PIECES;
-        part.turns = min(part.stages, (partner + STAGE_PIECES - 1) / STAGE_PIECES);
         part.all = (most + STAGE_PIECES - 1) / STAGE_PIECES;
+        if (PING_PONG) {
+            const u32 partner = uniform(ld_shared_u32(work_at(part.tile, WORK_OWN + (wg == 0 ? 1 : 0))));
+            part.turns = min(part.stages, (partner + STAGE_PIECES - 1) / STAGE_PIECES);
+        }
         part.end += part.all;
+        const u32 row = uniform(ld_shared_u32(work_at(part.tile, WORK_ROW)));
 //@if CAUSAL
         part.masked = diagonal_of(row, p.q_len, p.kv_len).blocks * BLOCK_PIECES;
 //@else
@@ -257,11 +259,11 @@ __device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) 
 //@end
     };
     auto store = [&](const Flash& flash, const float (&sum)[2], u32 tile) {
-        const u32 row = uniform(ld_shared_u32(work_at(tile, WORK_ROW)));
-        const u32 head = uniform(ld_shared_u32(work_at(tile, WORK_HEAD + wg)));
-        const u32 batch = uniform(ld_shared_u32(work_at(tile, WORK_BATCH)));
-        const i32 first = (i32)(row * BLOCK_Q + wg % HEAD_WGS * WG_ROWS);
-        if (first < p.q_len) flash_store(flash, sum, &p.out_map, wg, query_slot(tile, wg), first, head, batch);
+        flash_store(flash, sum, &p.out_map, wg, query_slot(tile, wg), [&]() -> Place {
+            const u32 row = ld_shared_u32(work_at(tile, WORK_ROW));
+            return Place{(i32)(row * BLOCK_Q + wg % HEAD_WGS * WG_ROWS), ld_shared_u32(work_at(tile, WORK_HEAD + wg)),
+                         ld_shared_u32(work_at(tile, WORK_BATCH))};
+        });
     };
     flash_stream<Part>(wg, next, mask, store);
 }

@@ -79,19 +79,13 @@ __device__ __forceinline__ void wgmma_rs(float (&d)[64], const u32 (&a)[4], u64 
     wgmma_m64n128k16_rs<Transposed>(d, a, b, accumulate);
 }
 
-#ifndef OVERLAP_K
-#define OVERLAP_K 2
-#endif
-// Starts s = Q·Kᵀ of 64 rows of queries, and as many keys as a stage has. Whoever multiplies next is called in before the
-// last steps are issued, so that its products follow at once.
-template <class Partner>
-__device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u32 q, u32 keys, const Partner& call_partner) {
+// Starts s = Q·Kᵀ of 64 rows of queries, and as many keys as a stage has.
+__device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u32 q, u32 keys) {
     const u64 a = wgmma_descriptor(q, 16, 1024), b = wgmma_descriptor(keys, 16, 1024);
     wgmma_fence();
 #pragma unroll
     for (u32 step = 0; step < HEAD_DIM / 16; ++step) {
         const u32 half = step / 4, part = step % 4 * 32;
-        if (step == HEAD_DIM / 16 - OVERLAP_K) call_partner();
         wgmma_ss<K_MAJOR>(s, descriptor_at(a, half * WG_ROWS * ROW_BYTES + part),
                           descriptor_at(b, half * STAGE_KEYS * ROW_BYTES + part), step > 0);
     }

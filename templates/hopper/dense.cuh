@@ -92,10 +92,11 @@ struct Stage {
 //@end
     };
     auto store = [&](const Flash& flash, const float (&sum)[2], u32 tile) {
-        const i32 first = (i32)uniform(ld_shared_u32(work_at(tile, WORK_ROWS))) + (i32)(wg * WG_ROWS);
-        const u32 head = uniform(ld_shared_u32(work_at(tile, WORK_HEAD)));
-        const u32 batch = uniform(ld_shared_u32(work_at(tile, WORK_BATCH)));
-        if (first < p.q_len) flash_store(flash, sum, &p.out_map, wg, query_slot(tile, wg), first, head, batch);
+        flash_store(flash, sum, &p.out_map, wg, query_slot(tile, wg), [&]() -> Place {
+            const i32 first = (i32)ld_shared_u32(work_at(tile, WORK_ROWS));
+            return Place{first + (i32)(wg * WG_ROWS), ld_shared_u32(work_at(tile, WORK_HEAD)),
+                         ld_shared_u32(work_at(tile, WORK_BATCH))};
+        });
     };
     flash_stream<Part>(wg, next, mask, store);
 }

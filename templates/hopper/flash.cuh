@@ -5,9 +5,6 @@
 #define OUT_N (HEAD_DIM < 128 ? HEAD_DIM : 128)
 #define OUT_TILES (HEAD_DIM / OUT_N)
 
-#ifndef OVERLAP
-#define OVERLAP 2
-#endif
 // What a warpgroup carries from stage to stage: `max` is what weights are relative to, a score near the row's largest. A
 // lane's sums cover its own columns until the end.
 struct Flash {
@@ -15,21 +12,18 @@ struct Flash {
     float max[2], sum[2];
 };
 
-// Starts o (+)= P·V. The partner is called in before the last steps are issued, so that its products follow at once.
-template <class Partner>
+// Starts o (+)= P·V.
 __device__ __forceinline__ void multiply_values(Flash& flash, const u32 (&p)[STAGE_KEYS / 16][4], u32 values,
-                                                bool accumulate, const Partner& call_partner) {
+                                                bool accumulate) {
     const u64 b = wgmma_descriptor(values, STAGE_KEYS * ROW_BYTES, 1024);
     wgmma_fence();
 #pragma unroll
-    for (u32 step = 0; step < STAGE_KEYS / 16; ++step) {
-        if (step == STAGE_KEYS / 16 - OVERLAP) call_partner();
+    for (u32 step = 0; step < STAGE_KEYS / 16; ++step)
 #pragma unroll
         for (u32 tile = 0; tile < OUT_TILES; ++tile)
             wgmma_rs<MN_MAJOR>(flash.o[tile], p[step],
                                descriptor_at(b, tile * 2 * STAGE_KEYS * ROW_BYTES + step * 16 * ROW_BYTES),
                                step > 0 || accumulate);
-    }
     wgmma_commit();
 }
 
@@ -104,9 +98,16 @@ __device__ __forceinline__ void store_finish(u32& stored) {
     stored = NO_SLOT;
 }
 
-// Divides by the sums and begins to store the rows by way of the queries' place.
+// Where a warpgroup's rows belong. Rows past the tensor's end are not written.
+struct Place {
+    i32 first;
+    u32 head, batch;
+};
+
+// Divides by the sums and begins to store the rows by way of the queries' place. One thread asks for `place`.
+template <class Where>
 __device__ __forceinline__ void flash_store(const Flash& flash, const float (&sum)[2], const TensorMap* map, u32 wg,
-                                            u32 slot, i32 first, u32 head, u32 batch) {
+                                            u32 slot, const Where& place) {
     const u32 tile = queries_at(slot), g = lane_id() / 4, t = lane_id() % 4;
 #pragma unroll
     for (u32 h = 0; h < 2; ++h) {
@@ -122,9 +123,10 @@ __device__ __forceinline__ void flash_store(const Flash& flash, const float (&su
     fence_proxy_async();
     named_barrier_sync(WG_BARRIER + wg, WG_THREADS);
     if (threadIdx.x % WG_THREADS == 0) {
+        const Place to = place();
 #pragma unroll
         for (u32 half = 0; half < HALVES; ++half)
-            tma_store_4d(map, tile + half * WG_ROWS * ROW_BYTES, half * 64, first, head, batch);
+            tma_store_4d(map, tile + half * WG_ROWS * ROW_BYTES, half * 64, to.first, to.head, to.batch);
         tma_store_commit();
     }
 }
@@ -161,70 +163,79 @@ __device__ __forceinline__ void flash_stream(u32 wg, const Next& next, const Mas
         work_release(tile);
         stored = query_slot(tile, wg);
     };
-    // The products of a turn: keys of the next stage, which may be the first of another tile, and values of this one, whose
-    // weights are `p`. False where nothing follows on.
+    auto start_keys = [&]() {
+        stage_wait(key);
+        multiply_keys(s, queries(), ring_at(key.index));
+    };
+    auto start_values = [&](const u32 (&p)[STAGE_KEYS / 16][4], bool accumulate) {
+        const Slot value = slot_after(key);
+        stage_wait(value);
+        multiply_values(flash, p, ring_at(value.index), accumulate);
+    };
+    auto end_values = [&]() {
+        wgmma_wait<0>();
+        hold_output(flash);
+        release(RING_EMPTY + slot_after(key).index);
+    };
+    auto end_keys = [&]() {
+        wgmma_hold(s);
+        release(RING_EMPTY + key.index);
+    };
+    // On to the next stage: the product of its keys, and that of this one's values, whose weights are `p`. False where
+    // nothing follows on: then the values are in flight.
     auto advance = [&](const u32 (&p)[STAGE_KEYS / 16][4], u32 (&weights)[STAGE_KEYS / 16][4]) -> bool {
         const u32 tile = part.tile;
         const bool accumulate = i > 0;
-        bool turn = i + 1 < part.turns;
-        if (++i == part.stages) {
+        key = Slot{uniform(key.index), uniform(key.parity)};
+        float sum[2];
+        if (++i < part.stages) {
+            const bool turn = i < part.turns;
+            if (PING_PONG && turn) named_barrier_sync(TURN_BARRIER + wg, 2 * WG_THREADS);
+            start_keys();
+            start_values(p, accumulate);
+            if (PING_PONG && turn) named_barrier_arrive(TURN_BARRIER + 1 - wg, 2 * WG_THREADS);
+            wgmma_wait<1>();
+            end_keys();
+            mask(s, part, i);
+        } else {
+            // The tile's last values, and meanwhile the first keys of another tile. Before those the producer wants the slot
+            // that an output may still be leaving from.
             store_finish(stored);
+            start_values(p, accumulate);
             // While its partner goes on alone, a warpgroup must not hold the ring.
             if (QUERY_SLOTS == 1 || part.stages < part.all) return false;
-            turn = part.turns == part.stages;
             more = next(part);
             if (!more || part.stages == 0) return false;
             i = 0;
             queries_wait();
-            turn = turn && part.turns > 0;
+            start_keys();
+            wgmma_wait<0>();
+            end_keys();
+            mask(s, part, i);
+            sum[0] = flash.sum[0];
+            sum[1] = flash.sum[1];
+            begin();
         }
-        key = Slot{uniform(key.index), uniform(key.parity)};
-        const Slot value = slot_after(key);
-        stage_wait(key);
-        if (PING_PONG && turn) named_barrier_sync(TURN_BARRIER + wg, 2 * WG_THREADS);
-        multiply_keys(s, queries(), ring_at(key.index), []() {});
-        stage_wait(value);
-        multiply_values(flash, p, ring_at(value.index), accumulate, [&]() {
-            if (PING_PONG && turn) named_barrier_arrive(TURN_BARRIER + 1 - wg, 2 * WG_THREADS);
-        });
-        store_finish(stored);
-        wgmma_wait<1>();
-        wgmma_hold(s);
-        release(RING_EMPTY + key.index);
-        mask(s, part, i);
-        const float sum[2] = {flash.sum[0], flash.sum[1]};
-        if (i == 0) begin();
         float added[2];
         weigh(flash, s, weights, added);
         // One wait for each way: ahead of a branch, the compiler would move it before the exponentials, and they would run
         // after the values instead of beside them.
         if (any_sync(!(fmaxf(added[0], added[1]) <= HEADROOM))) {
-            wgmma_wait<0>();
-            hold_output(flash);
+            end_values();
             if (i > 0) {
                 raise(flash, s, factor);
                 rescale(flash, factor);
                 weigh(flash, s, weights, added);
             }
         } else {
-            wgmma_wait<0>();
-            hold_output(flash);
+            end_values();
         }
-        release(RING_EMPTY + value.index);
         flash.sum[0] += added[0];
         flash.sum[1] += added[1];
-        key = slot_after(value);
+        key = slot_after(slot_after(key));
+        store_finish(stored);
         if (i == 0) finish(sum, tile);
         return true;
-    };
-    // The values of a tile's last stage, where nothing follows on.
-    auto end = [&](const u32 (&p)[STAGE_KEYS / 16][4], bool accumulate) {
-        const Slot value = slot_after(key);
-        stage_wait(value);
-        multiply_values(flash, p, ring_at(value.index), accumulate, []() {});
-        wgmma_wait<0>();
-        hold_output(flash);
-        release(RING_EMPTY + value.index);
     };
 
     if (PING_PONG && wg == 1) named_barrier_arrive(TURN_BARRIER, 2 * WG_THREADS);
@@ -241,32 +252,21 @@ __device__ __forceinline__ void flash_stream(u32 wg, const Next& next, const Mas
         queries_wait();
         const u32 first = part.end - part.all;
         key = slot_of(key_use(first));
-        stage_wait(key);
-        multiply_keys(s, queries(), ring_at(key.index), []() {});
+        start_keys();
         store_finish(stored);
         wgmma_wait<0>();
-        wgmma_hold(s);
-        release(RING_EMPTY + key.index);
+        end_keys();
         mask(s, part, 0u);
         begin();
         weigh(flash, s, even, flash.sum);
         key = slot_of(key_use(first + 1));
         u32 tile;
-        bool accumulate;
-        for (;;) {
+        do {
             tile = part.tile;
-            accumulate = part.stages > 1;
-            if (!advance(even, odd)) {
-                end(even, accumulate);
-                break;
-            }
+            if (!advance(even, odd)) break;
             tile = part.tile;
-            accumulate = part.stages > 1;
-            if (!advance(odd, even)) {
-                end(odd, accumulate);
-                break;
-            }
-        }
+        } while (advance(odd, even));
+        end_values();
         finish(flash.sum, tile);
         if (part.tile == tile) more = next(part);
     }

@@ -224,8 +224,8 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
             float s[STAGE_KEYS / 2];
             mbarrier_wait(barrier_at(KEYS_FULL + n % SCORE_STAGES), parity_of(n, SCORE_STAGES));
             named_barrier_sync(turn, 2 * WG_THREADS);
-            multiply_keys(s, q, keys + n % SCORE_STAGES * STAGE_BYTES,
-                          [&]() { named_barrier_arrive(turn_after, 2 * WG_THREADS); });
+            multiply_keys(s, q, keys + n % SCORE_STAGES * STAGE_BYTES);
+            named_barrier_arrive(turn_after, 2 * WG_THREADS);
             wgmma_wait<0>();
             wgmma_hold(s);
             release(KEYS_EMPTY + n % SCORE_STAGES);

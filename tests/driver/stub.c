@@ -3,10 +3,13 @@
  *   STUB_CAPABILITY  the GPU's compute capability: "9.0". Before 9.0 memory is not allocated in stream order.
  *   STUB_FAIL        the function of that name fails, each time
  *   STUB_FAIL_AT     the call of that number fails, whatever it is; calls are counted from 1
+ *   STUB_CALLS       every call tells its number
  *   STUB_VERSION     the CUDA version that the driver speaks: 13000
  *   STUB_FAST        launches of so many threads to a CTA take half a millisecond; all others take one
+ *   STUB_EVENTS      records of events and waits for them are told, too
+ *   STUB_PARAMS      a launch tells so many words of its parameters, too
  * Device memory is host memory. A launch does nothing, and is told on the standard output like a failure, a memset and,
- * in the end, the number of calls. */
+ * in the end, the number of calls and of allocations that were not freed. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +20,7 @@
 typedef uint64_t Address;
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, UNKNOWN = 999 };
 
-static int calls;
+static int calls, live;
 static unsigned threads; /* of the last launch */
 static __thread void *current;
 
@@ -34,11 +37,12 @@ static int fails(const char *name) {
     int number = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
     const char *always = getenv("STUB_FAIL"), *once = getenv("STUB_FAIL_AT");
     int failing = (always && strcmp(always, name) == 0) || (once && atoi(once) == number);
+    if (getenv("STUB_CALLS")) tell("\ncall %d\n", number);
     if (failing) tell("\nfails %s\n", name);
     return failing;
 }
 
-__attribute__((destructor)) static void end(void) { tell("\ncalls %d\n", calls); }
+__attribute__((destructor)) static void end(void) { tell("\ncalls %d\nlive %d\n", calls, live); }
 
 #define CALL(name, ...) int name(__VA_ARGS__) { if (fails(#name)) return UNKNOWN;
 #define END return SUCCESS; }
@@ -53,7 +57,18 @@ static int allocate(Address *address, size_t bytes) {
     if (posix_memalign(&memory, 512, bytes ? bytes : 1)) return OUT_OF_MEMORY;
     memset(memory, 0, bytes);
     *address = (Address)memory;
+    __atomic_add_fetch(&live, 1, __ATOMIC_RELAXED);
     return SUCCESS;
+}
+
+static void release(Address address) {
+    __atomic_sub_fetch(&live, 1, __ATOMIC_RELAXED);
+    free((void *)address);
+}
+
+static void tell_params(const uint64_t *words) {
+    const char *count = getenv("STUB_PARAMS");
+    for (int i = 0; count && i < atoi(count); ++i) tell("\nparam %llx\n", (unsigned long long)words[i]);
 }
 
 CALL(cuInit, unsigned flags) END
@@ -84,10 +99,14 @@ CALL(cuCtxSynchronize, void) END
 CALL(cuStreamCreate, void **stream, unsigned flags) *stream = (void *)64; END
 CALL(cuStreamDestroy_v2, void *stream) END
 CALL(cuStreamSynchronize, void *stream) END
-CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags) END
+CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags)
+    if (getenv("STUB_EVENTS")) tell("\nwait %p\n", event);
+END
 CALL(cuEventCreate, void **event, unsigned flags) *event = malloc(1); END
 CALL(cuEventDestroy_v2, void *event) free(event); END
-CALL(cuEventRecord, void *event, void *stream) END
+CALL(cuEventRecord, void *event, void *stream)
+    if (getenv("STUB_EVENTS")) tell("\nrecord %p\n", event);
+END
 CALL(cuEventSynchronize, void *event) END
 CALL(cuEventElapsedTime, float *ms, void *from, void *to) 
     const char *fast = getenv("STUB_FAST");
@@ -95,8 +114,8 @@ CALL(cuEventElapsedTime, float *ms, void *from, void *to)
 END
 CALL(cuMemAlloc_v2, Address *address, size_t bytes) return allocate(address, bytes); END
 CALL(cuMemAllocAsync, Address *address, size_t bytes, void *stream) return allocate(address, bytes); END
-CALL(cuMemFree_v2, Address address) free((void *)address); END
-CALL(cuMemFreeAsync, Address address, void *stream) free((void *)address); END
+CALL(cuMemFree_v2, Address address) release(address); END
+CALL(cuMemFreeAsync, Address address, void *stream) release(address); END
 CALL(cuMemcpyDtoHAsync_v2, void *to, Address from, size_t bytes, void *stream) memcpy(to, (void *)from, bytes); END
 CALL(cuMemcpyHtoDAsync_v2, Address to, void *from, size_t bytes, void *stream) memcpy((void *)to, from, bytes); END
 CALL(cuMemcpyDtoDAsync_v2, Address to, Address from, size_t bytes, void *stream)
@@ -120,6 +139,7 @@ CALL(cuLaunchKernel, void *function, unsigned x, unsigned y, unsigned z, unsigne
     if (x * y * z == 0 || bx > 1024 || shared > 227 * 1024 || (Address)params[0] % 64 != 0) return INVALID_VALUE;
     threads = bx;
     tell("\nlaunch %s\nthreads %u\n", (const char *)function, bx);
+    tell_params(params[0]);
 END
 #ifndef LACKS_cuTensorMapEncodeTiled
 CALL(cuTensorMapEncodeTiled, char *map, unsigned type, unsigned rank, void *address, const uint64_t *dims,
@@ -131,6 +151,9 @@ CALL(cuTensorMapEncodeTiled, char *map, unsigned type, unsigned rank, void *addr
     for (int i = 0; i < 4; ++i)
         if (dims[i] == 0 || box[i] == 0 || box[i] > 256) return INVALID_VALUE;
     memset(map, 1, 128);
+    memcpy(map, &address, 8);
+    memcpy(map + 8, dims, 32);
+    memcpy(map + 40, strides, 24);
 END
 #endif
 

@@ -2,10 +2,13 @@
 
 mod bench;
 mod buildtime;
+mod candle;
 mod kernels;
+mod model;
 mod run;
 mod test;
 mod transcripts;
+mod wheel;
 
 use run::Outcome;
 use std::process::ExitCode;
@@ -18,6 +21,9 @@ cargo xtask kernels [--check] [--candidates]
                                  Python wheel, and prints registers, spills, shared memory and code size;
                                  --candidates also those with every tiles that a tuner may choose (minutes)
 cargo xtask transcripts          runs every subcommand of `proxyattn` without a GPU, and writes docs/cli.md
+cargo xtask candle-cuda [--gpu]  lints and tests the code of proxyattn-candle for GPUs, without a CUDA toolkit: under a
+                                 stub driver, or on the machine's GPU
+cargo xtask model                fetches the model of `-p smollm2` (93 MB, a Python wheel) into target/ and checks it
 cargo xtask build-time           clean builds of the macro's crates against syn + quote + proc-macro2
 cargo xtask bench-cpu [OPTIONS]  CPU prefill beside PyTorch, which is installed into target/ first;
                                  OPTIONS are those of `cargo bench --bench prefill -- …`";
@@ -31,6 +37,8 @@ fn main() -> ExitCode {
         Some("package") => test::package(),
         Some("kernels") => kernels::run(&rest),
         Some("transcripts") => transcripts::write(),
+        Some("candle-cuda") => candle::cuda(&rest),
+        Some("model") => model::fetch(),
         Some("build-time") => buildtime::measure(),
         Some("bench-cpu") => bench::cpu(&rest),
         Some("help" | "--help" | "-h") => {

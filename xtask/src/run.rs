@@ -50,6 +50,20 @@ pub(crate) fn exists(command: &mut Command) -> bool {
     quiet.status().is_ok_and(|status| status.success())
 }
 
+/// Lets a file be run as a program.
+#[cfg(unix)]
+pub(crate) fn make_executable(program: &Path) -> Outcome {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755))
+        .map_err(|error| format!("{}: {error}", program.display()))
+}
+
+/// Every file may be, here.
+#[cfg(not(unix))]
+pub(crate) fn make_executable(_: &Path) -> Outcome {
+    Ok(())
+}
+
 fn line(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());

@@ -1,7 +1,10 @@
 //! Everything that must pass before a change lands.
 
-use crate::kernels;
 use crate::run::{Outcome, cargo, exists, step};
+use crate::{candle, kernels};
+
+/// Members with `publish = false`: their dependencies are paths without versions, which cargo does not package.
+const UNPUBLISHED: [&str; 5] = ["heads", "proxyattn-kit", "proxyattn-peers", "smollm2", "xtask"];
 
 /// Formatting, lints, tests, kernels and documentation. rustfmt and clippy are components that a minimal toolchain
 /// lacks: without them their step is left out, and the last line says so.
@@ -17,6 +20,7 @@ pub(crate) fn all() -> Outcome {
     } else {
         left_out.push("clippy");
     }
+    candle::cuda(&[])?;
     // Before the tests, because it fetches the compiler that some of them need.
     kernels::run(&["--check".to_owned()])?;
     step(cargo(&["test", "--workspace"]).env("PROXYATTN_REQUIRE_NVRTC", "1"))?;
@@ -36,5 +40,9 @@ pub(crate) fn all() -> Outcome {
 
 /// Packages every publishable member, and builds each from its package.
 pub(crate) fn package() -> Outcome {
-    step(&mut cargo(&["package", "--workspace", "--exclude", "xtask", "--allow-dirty"]))
+    let mut package = cargo(&["package", "--workspace", "--allow-dirty"]);
+    for member in UNPUBLISHED {
+        package.args(["--exclude", member]);
+    }
+    step(&mut package)
 }

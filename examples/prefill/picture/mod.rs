@@ -1,21 +1,17 @@
 //! The picture: for each head, where its attention truly goes, and which blocks it visits.
 
-mod canvas;
-mod font;
 mod panel;
 
 use super::{
     measure::Outcome,
     report::{configuration, head_name},
 };
-use canvas::{Canvas, Colour};
 use image::RgbImage;
+use kit::{
+    canvas::{BRIGHT, Canvas, DIM, PAGE, PLAIN},
+    font,
+};
 use panel::Grid;
-
-const PAGE: Colour = [13, 16, 25];
-const BRIGHT: Colour = [236, 239, 246];
-const PLAIN: Colour = [176, 184, 202];
-const DIM: Colour = [122, 131, 153];
 
 const MARGIN: u32 = 36;
 /// Pixels of a panel's side, as nearly as whole tiles allow.

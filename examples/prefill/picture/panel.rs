@@ -1,15 +1,8 @@
 //! One square of tiles: rows of query blocks downwards, key blocks to the right.
 
-use super::{
-    super::measure::Outcome,
-    canvas::{Canvas, Colour, mix, ramp},
-};
+use super::super::measure::Outcome;
+use kit::canvas::{Canvas, Colour, GROUND, HEAT, mix, ramp};
 
-/// Behind the tiles that causal attention has.
-const GROUND: Colour = [22, 26, 38];
-/// Dark to bright, with lightness rising evenly.
-pub(super) const MASS: [Colour; 6] =
-    [[22, 22, 44], [74, 22, 98], [150, 38, 104], [222, 82, 66], [250, 164, 60], [253, 246, 190]];
 /// The mass, as a power of ten, at the dark end of the ramp; the bright end is all of it.
 pub(super) const DARKEST: f32 = -3.5;
 pub(super) const SELECTED: Colour = [62, 196, 180];
@@ -51,7 +44,7 @@ impl Grid {
 
 /// The brightness of a tile's mass.
 pub(super) fn mass_colour(share: f32) -> Colour {
-    ramp(&MASS, 1.0 - share.max(f32::MIN_POSITIVE).log10() / DARKEST)
+    ramp(&HEAT, 1.0 - share.max(f32::MIN_POSITIVE).log10() / DARKEST)
 }
 
 /// For each row, the place in the list of rows whose mass is known: its own, or the nearest below it.

@@ -42,6 +42,8 @@ const REGISTERS: u32 = 64 << 10;
 /// What a thread holds beside accumulators and operands: addresses, counters, row maxima and sums. A portable kernel has
 /// been seen to do with this when it spills a few bytes around its loop, and to be the faster one.
 const OTHER_REGISTERS: u32 = 24;
+/// The same of the Hopper kernels, which keep more: where they are in the ring, and what is left of the tile.
+const HOPPER_REGISTERS: u32 = 32;
 /// The largest shared memory of a CTA on a GPU that runs the portable kernels as its own: 8.0's. The runtime asks the
 /// device, which may have 99 KiB.
 const PORTABLE_BYTES: u32 = 163 * 1024;
@@ -172,9 +174,9 @@ fn hopper_attention(spec: &Spec, default: &Tiles, lists: bool) -> Vec<Tiles> {
     found
 }
 
-/// Registers of a consumer's thread: output, scores and weights live side by side.
+/// Registers of a consumer's thread: output, scores, and the weights of two stages live side by side.
 fn hopper_fits(spec: &Spec, tiles: &HopperTiles, lists: bool) -> bool {
-    let registers = spec.head_dim / 2 + tiles.keys / 2 + tiles.keys / 4 + OTHER_REGISTERS;
+    let registers = spec.head_dim / 2 + tiles.keys / 2 + 2 * (tiles.keys / 4) + HOPPER_REGISTERS;
     registers <= pool(tiles.warpgroups) && (!lists || packs(spec, tiles.heads(spec)))
 }
 

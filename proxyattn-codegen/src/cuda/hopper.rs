@@ -43,12 +43,14 @@ impl HopperTiles {
 
     /// The defaults.
     pub(super) fn of(spec: &Spec) -> Self {
-        let (keys, stages, query_slots) = match spec.head_dim {
-            64 => (128, 8, 2),
-            128 => (128, 5, 2),
-            _ => (64, 5, 1),
+        // Weights are found so fast that two warpgroups keep the tensor cores busy without taking turns, and lists of
+        // uneven lengths do better without.
+        let (keys, stages, query_slots, ping_pong) = match spec.head_dim {
+            64 => (128, 8, 2, 0),
+            128 => (128, 5, 2, 0),
+            _ => (64, 5, 1, 1),
         };
-        Self { warpgroups: 2, keys, stages, score_warpgroups: 4, score_stages: 4, query_slots, ping_pong: 1 }
+        Self { warpgroups: 2, keys, stages, score_warpgroups: 4, score_stages: 4, query_slots, ping_pong }
     }
 
     /// Whether kernels of these shapes exist for `spec`.

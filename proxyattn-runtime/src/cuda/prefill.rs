@@ -101,8 +101,9 @@ fn with_args<T: Element, R>(
 
     drop((q_guard, k_guard, v_guard, out_guard));
     let recorded = context.check_err().map_err(failed("cuEventRecord"));
+    let recorded = recorded.and(held.used(stream));
     if recorded.is_err() {
-        // Nothing tells other streams when the tensors are free; so they are, before anybody can ask.
+        // Nothing tells other streams when the tensors and the workspace are free; so they are, before anybody can ask.
         let _ = stream.synchronize();
     }
     result.and_then(|result| recorded.map(|()| result))

@@ -3,7 +3,7 @@
 use super::failed;
 use crate::Result;
 use core::ops::Range;
-use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
+use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr};
 use std::sync::Arc;
 
 /// What a workspace, and each buffer in it, begins on a multiple of, in bytes.
@@ -44,10 +44,15 @@ impl Layout {
     }
 }
 
+/// The handle of CUDA's per-thread default stream: one for as many streams as there are threads.
+const PER_THREAD: usize = 2;
+
 /// Memory on a device, grown to the largest problem so far.
 #[derive(Default)]
 pub(super) struct Workspace {
     memory: Option<Memory>,
+    /// The end of the last use, where the stream's own order does not tell.
+    used: Option<CudaEvent>,
 }
 
 pub(super) struct Memory {
@@ -57,8 +62,12 @@ pub(super) struct Memory {
 
 impl Workspace {
     /// The address of at least so many bytes; 0 for none. Every use must be on `stream`, the same one each time: then
-    /// the order of the stream keeps uses apart, and no event has to.
+    /// the order of the stream keeps uses apart. Where threads have streams of their own behind one handle, an event has
+    /// to, so that [`used`](Self::used) must be called after each use.
     pub(super) fn reserve(&mut self, stream: &Arc<CudaStream>, bytes: u64) -> Result<u64> {
+        if let Some(used) = &self.used {
+            stream.wait(used).map_err(failed("cuStreamWaitEvent"))?;
+        }
         let held = self.memory.as_ref().map_or(0, |memory| memory.slice.len() as u64);
         if held < bytes {
             self.memory = None; // freed, in stream order, before the larger one is asked for
@@ -68,8 +77,17 @@ impl Workspace {
             let (address, guard) = slice.device_ptr(stream);
             drop(guard);
             self.memory = Some(Memory { slice, address });
+            self.used(stream)?; // memory is there when the stream has come to its allocation
         }
         Ok(self.memory.as_ref().map_or(0, |memory| memory.address))
+    }
+
+    /// Tells that everything that uses the workspace is in `stream`.
+    pub(super) fn used(&mut self, stream: &CudaStream) -> Result<()> {
+        if stream.cu_stream() as usize == PER_THREAD {
+            self.used = Some(stream.record_event(None).map_err(failed("cuEventRecord"))?);
+        }
+        Ok(())
     }
 
     /// What was reserved last, or before.

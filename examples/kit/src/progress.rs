@@ -1,15 +1,15 @@
 //! A bar on the terminal, for inputs that take a while.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use proxyattn::{Observer, Stage};
+use proxyattn_runtime::{Observer, Stage};
 
 /// One bar that is reused for each stage; silent where nobody would see it.
 #[derive(Debug)]
-pub(super) struct Progress(ProgressBar);
+pub struct Progress(ProgressBar);
 
 impl Progress {
     /// A bar on stderr. It shows itself only where stderr is a terminal.
-    pub(super) fn visible() -> Self {
+    pub fn visible() -> Self {
         let style =
             ProgressStyle::with_template("  {msg:<14} {bar:32.cyan/black.bright} {percent:>3}%  {eta}");
         let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(12));
@@ -17,24 +17,24 @@ impl Progress {
     }
 
     /// No bar.
-    pub(super) fn hidden() -> Self {
+    pub fn hidden() -> Self {
         Self(ProgressBar::hidden())
     }
 
     /// A new piece of work, of `units`.
-    pub(super) fn begin(&self, what: impl Into<String>, units: usize) {
+    pub fn begin(&self, what: impl Into<String>, units: usize) {
         self.0.set_message(what.into());
         self.0.set_length(units as u64);
         self.0.reset();
     }
 
     /// `units` more are done.
-    pub(super) fn advance(&self, units: usize) {
+    pub fn advance(&self, units: usize) {
         self.0.inc(units as u64);
     }
 
     /// Removes the bar.
-    pub(super) fn clear(&self) {
+    pub fn clear(&self) {
         self.0.finish_and_clear();
     }
 }

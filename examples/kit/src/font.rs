@@ -1,6 +1,6 @@
 //! A font of 5 × 7 pixels, because nothing can be assumed about the fonts of a machine.
 
-use super::canvas::{Canvas, Colour};
+use crate::canvas::{Canvas, Colour};
 
 /// Pixel rows of a glyph, topmost first; bit 4 is the leftmost column.
 type Glyph = [u8; 7];
@@ -83,6 +83,9 @@ const GLYPHS: &[(char, Glyph)] = &[
     ('=', [0x00, 0x00, 0x1E, 0x00, 0x1E, 0x00, 0x00]),
     ('(', [0x04, 0x08, 0x10, 0x10, 0x10, 0x08, 0x04]),
     (')', [0x10, 0x08, 0x04, 0x04, 0x04, 0x08, 0x10]),
+    ('[', [0x0E, 0x08, 0x08, 0x08, 0x08, 0x08, 0x0E]),
+    (']', [0x0E, 0x02, 0x02, 0x02, 0x02, 0x02, 0x0E]),
+    ('#', [0x0A, 0x0A, 0x1F, 0x0A, 0x1F, 0x0A, 0x0A]),
     ('-', [0x00, 0x00, 0x00, 0x1C, 0x00, 0x00, 0x00]),
     ('_', [0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x1F]),
     ('+', [0x00, 0x04, 0x04, 0x1F, 0x04, 0x04, 0x00]),
@@ -109,7 +112,7 @@ fn descent(character: char) -> u32 {
 }
 
 /// Pixels that a line takes.
-pub(super) fn width(text: &str, scale: u32) -> u32 {
+pub fn width(text: &str, scale: u32) -> u32 {
     let advance = |character: char| match character {
         ' ' => SPACE,
         _ => {
@@ -120,8 +123,14 @@ pub(super) fn width(text: &str, scale: u32) -> u32 {
     text.chars().map(advance).sum::<u32>() * scale
 }
 
+/// As [`write()`], and returns where the line ends.
+pub fn write_from(canvas: &mut Canvas, [x, y]: [u32; 2], scale: u32, colour: Colour, text: &str) -> u32 {
+    write(canvas, [x, y], scale, colour, text);
+    x + width(text, scale)
+}
+
 /// Writes a line whose capitals start at `(x, y)`.
-pub(super) fn write(canvas: &mut Canvas, [mut x, y]: [u32; 2], scale: u32, colour: Colour, text: &str) {
+pub fn write(canvas: &mut Canvas, [mut x, y]: [u32; 2], scale: u32, colour: Colour, text: &str) {
     for character in text.chars() {
         let mut buffer = [0; 4];
         if character != ' ' {

@@ -1,0 +1,75 @@
+//! The flags that every program with a report has.
+
+use crate::{Options, Report};
+use kit::canvas;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// What is measured, and where it goes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Flags {
+    /// Attention that a list may lose by being shared, at the 95th percentile over rows and heads
+    #[arg(long, value_name = "0..1", default_value_t = Options::default().regret)]
+    regret: f64,
+
+    /// Share of the blocks that a list keeps
+    #[arg(long, value_name = "0..1", default_value_t = Options::default().keep)]
+    keep: f64,
+
+    /// Rows of query blocks to look at, spread over the last three quarters of the context
+    #[arg(long, value_name = "N", default_value_t = Options::default().rows)]
+    rows: usize,
+
+    /// Tokens that overlaps are of
+    #[arg(long, value_name = "N", default_value_t = Options::default().top)]
+    top: usize,
+
+    /// Last tokens of a query's context that are not far
+    #[arg(long, value_name = "N", default_value_t = Options::default().window)]
+    window: usize,
+
+    /// Factor on q·k; 1/√dim by default
+    #[arg(long, value_name = "X")]
+    scale: Option<f64>,
+
+    /// Where to write everything as JSON
+    #[arg(long, value_name = "FILE.json")]
+    json: Option<PathBuf>,
+
+    /// Where to draw the layers
+    #[arg(long, value_name = "FILE.png")]
+    picture: Option<PathBuf>,
+}
+
+impl Flags {
+    /// What is measured.
+    pub fn options(&self) -> Options {
+        let &Self { keep, regret, rows, top, window, scale, .. } = self;
+        Options { keep, regret, rows, top, window, scale }
+    }
+
+    /// Writes the files that are wanted, and returns the report for stdout, which names them.
+    ///
+    /// # Errors
+    /// [`crate::Error::Empty`] without layers, and a message that begins with the flag for a file that cannot be written.
+    pub fn finish(&self, report: &Report) -> Result<String, Box<dyn Error>> {
+        let mut output = report.text()?;
+        if let Some(path) = &self.json {
+            save(report, path).map_err(|error| format!("--json {}: {error}", path.display()))?;
+            output += &format!("  {:<10}{}\n", "json", path.display());
+        }
+        if let Some(path) = &self.picture {
+            canvas::save(&report.picture()?, path)
+                .map_err(|error| format!("--picture {}: {error}", path.display()))?;
+            output += &format!("  {:<10}{}\n", "picture", path.display());
+        }
+        Ok(output)
+    }
+}
+
+fn save(report: &Report, path: &Path) -> Result<(), Box<dyn Error>> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    Ok(std::fs::write(path, format!("{}\n", report.json()?))?)
+}

@@ -1,0 +1,49 @@
+//! What is measured, and how much may be lost.
+
+use crate::{Error, Result};
+
+/// Figures that everything depends on; [`Options::default`] has those of the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Options {
+    /// Share of the blocks that a head visits when regret is measured, in (0, 1].
+    pub keep: f64,
+    /// The regret at its 95th percentile that a choice of `groups` may have, in [0, 1].
+    pub regret: f64,
+    /// Rows of query blocks that are looked at, spread over the last three quarters of the context.
+    pub rows: usize,
+    /// Tokens that an overlap is computed of.
+    pub top: usize,
+    /// Tokens before and at a query that are not far.
+    pub window: usize,
+    /// Factor on `q·k`; `None` is `1/√head_dim`.
+    pub scale: Option<f64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { keep: 0.1, regret: 0.05, rows: 64, top: 64, window: 64, scale: None }
+    }
+}
+
+impl Options {
+    pub(crate) fn check(&self) -> Result<()> {
+        let refuse = |option, expected, got: String| Err(Error::Option { option, expected, got });
+        if !(self.keep > 0.0 && self.keep <= 1.0) {
+            return refuse("keep", "a share above 0 and up to 1", self.keep.to_string());
+        }
+        if !(0.0..=1.0).contains(&self.regret) {
+            return refuse("regret", "a share from 0 to 1", self.regret.to_string());
+        }
+        for (option, value) in [("rows", self.rows), ("top", self.top), ("window", self.window)] {
+            if value == 0 {
+                return refuse(option, "at least 1", "0".into());
+            }
+        }
+        match self.scale {
+            Some(scale) if !(scale.is_finite() && scale > 0.0) => {
+                refuse("scale", "a positive number", scale.to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What the examples share: captured inputs, exact attention mass, pixels, a progress bar.
+//!
+//! Figures of the examples rest on [`keys`] and [`mass`], so these share no code with the backends they measure.
+
+#![deny(missing_docs)]
+
+pub mod canvas;
+pub mod font;
+pub mod input;
+pub mod keys;
+pub mod mass;
+pub mod progress;

@@ -1,0 +1,88 @@
+//! Compares a GPU with the CPU on the real model: every layer's queries, keys and values, and the next tokens.
+
+use clap::Parser;
+use smollm2::{Comparison, Error, Method, Result, compare, load, runner};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// bf16 keeps eight bits, and thirty layers add their roundings up.
+const TOLERANCE: f64 = 0.05;
+
+/// Compares a GPU with the CPU, layer by layer: a prompt in one step, a chunk on top of it, and single tokens.
+#[derive(Debug, Parser)]
+#[command(name = "check")]
+struct Args {
+    /// Tokens of the prompt; a quarter as many follow in a chunk
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(4..))]
+    tokens: u32,
+
+    /// How they attend: `full`, `default`, or the arguments of the attribute
+    #[arg(long, value_name = "METHOD", default_value = "full")]
+    method: String,
+
+    /// The model, a GGUF file of the Llama architecture [default: what `cargo xtask model` fetched]
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+
+    /// Low-rank adapters: a directory with config.json and lora-*.safetensors
+    #[arg(long, value_name = "DIR")]
+    adapters: Option<PathBuf>,
+
+    /// What is compared with the CPU: cuda, cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "cuda")]
+    device: String,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if matches!(error, Error::Argument { .. }) { 2 } else { 1 })
+        }
+    }
+}
+
+/// Whether the GPU is as near as its precision allows.
+fn run(args: &Args) -> Result<bool> {
+    let (weights, tokenizer) = load(args.model.as_deref(), args.adapters.as_deref(), &mut |_| ())?;
+    let weights = Arc::new(weights);
+    let method = Method::parse(&args.method, &weights.config)?;
+    let full = Method::full(&weights.config);
+    let prompt = args.tokens as usize;
+    let steps = [(prompt, &method), (prompt / 4, &method), (1, &full), (1, &full)];
+    let total = steps.iter().map(|(tokens, _)| tokens).sum();
+
+    let text = tokenizer.encode(TEXT)?;
+    let tokens: Vec<u32> = text.iter().copied().cycle().take(total).collect();
+    let mut cpu = runner("cpu", weights.clone(), total)?;
+    let mut gpu = runner(&args.device, weights, total)?;
+    println!("{}\n{}", cpu.device(), gpu.device());
+
+    let mut near = true;
+    let mut rest = tokens.as_slice();
+    for (count, method) in steps {
+        let (now, later) = rest.split_at(count);
+        rest = later;
+        println!("\n{count} tokens after {}, {method}", gpu.cached());
+        let comparison = compare(&mut *cpu, &mut *gpu, now, method)?;
+        report(&comparison);
+        near &= comparison.worst() < TOLERANCE && comparison.agreed * 10 >= comparison.asked * 9;
+    }
+    println!("\n{}", if near { "as near as bf16 allows" } else { "too far apart" });
+    Ok(near)
+}
+
+fn report(comparison: &Comparison) {
+    println!("  layer         q         k         v");
+    for (layer, [q, k, v]) in comparison.layers.iter().enumerate() {
+        println!("  {layer:>5}  {q:>8.5}  {k:>8.5}  {v:>8.5}");
+    }
+    println!("  the same next token after {} of {}", comparison.agreed, comparison.asked);
+}
+
+/// Something to read.
+const TEXT: &str = "A prefill reads the whole prompt at once, and every token looks at all that came before it. \
+    Most of what it looks at hardly matters. ";

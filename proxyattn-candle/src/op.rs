@@ -1,0 +1,118 @@
+//! The op.
+
+use crate::{Options, cpu, tensors, told};
+use candle_core::{CpuStorage, CudaStorage, CustomOp3, DeviceLocation, Layout, Result, Shape, Tensor};
+use proxyattn::{Attention, AttentionKernel, Device, Error};
+
+/// What candle calls the op in its messages.
+const NAME: &str = "proxyattn";
+
+/// A kernel of proxyattn's as an op of candle's on q, k and v. Cheap to clone, safe to share.
+///
+/// [`attention`](crate::attention) makes one for each call. Whoever tunes or warms up a kernel holds its [`Attention`],
+/// from [`load`](crate::load), and may hold this.
+pub struct ProxyAttention<K: AttentionKernel> {
+    attention: Attention<K>,
+    options: Options,
+}
+
+impl<K: AttentionKernel> ProxyAttention<K> {
+    /// The op of a loaded kernel.
+    pub fn new(attention: Attention<K>, options: Options) -> Self {
+        Self { attention, options }
+    }
+
+    /// The kernel.
+    pub fn attention(&self) -> &Attention<K> {
+        &self.attention
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Applies the op; as [`attention`](crate::attention), on the device that the kernel was loaded for.
+    ///
+    /// # Errors
+    /// As [`attention`](crate::attention), and for tensors on another device than the kernel's.
+    pub fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        tensors::same_place(q, k, v)?;
+        q.apply_op3(k, v, self.clone())
+    }
+
+    /// Refuses tensors that are not where the kernel is.
+    fn check_place(&self, place: DeviceLocation) -> Result<()> {
+        let kernel = match self.attention.device() {
+            Device::Cuda(device) => DeviceLocation::Cuda { gpu_id: device.stream().context().ordinal() },
+            _ => DeviceLocation::Cpu,
+        };
+        if kernel == place {
+            return Ok(());
+        }
+        let expected = format!("a tensor on {}, for which the kernel was loaded", tensors::name(kernel));
+        let got = format!("one on {}; load the kernel for the tensors' device", tensors::name(place));
+        Err(told(Error::Layout { arg: "q", expected, got }))
+    }
+}
+
+impl<K: AttentionKernel> CustomOp3 for ProxyAttention<K> {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_layout: &Layout,
+        k: &CpuStorage,
+        k_layout: &Layout,
+        v: &CpuStorage,
+        v_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.check_place(DeviceLocation::Cpu)?;
+        cpu::forward(self, [q, k, v], [q_layout, k_layout, v_layout])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        q: &CudaStorage,
+        q_layout: &Layout,
+        k: &CudaStorage,
+        k_layout: &Layout,
+        v: &CudaStorage,
+        v_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        use candle_core::backend::{BackendDevice, BackendStorage};
+        self.check_place(q.device().location())?;
+        crate::cuda::forward(self, [q, k, v], [q_layout, k_layout, v_layout])
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Err(crate::load::without_cuda())
+    }
+}
+
+impl<K: AttentionKernel> Clone for ProxyAttention<K> {
+    fn clone(&self) -> Self {
+        Self { attention: self.attention.clone(), options: self.options.clone() }
+    }
+}
+
+impl<K: AttentionKernel> core::fmt::Debug for ProxyAttention<K> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ProxyAttention")
+            .field("attention", &self.attention)
+            .field("options", &self.options)
+            .finish()
+    }
+}

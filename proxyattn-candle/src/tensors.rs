@@ -1,0 +1,148 @@
+//! What q, k and v have to be, in the words of candle: `(batch, seq, heads, dim)`.
+
+use crate::told;
+use candle_core::{DType, DeviceLocation, Layout, Shape, Tensor};
+use proxyattn::codegen::{Dtype, Spec};
+use proxyattn::{AttentionKernel, Element, Error, Problem, Result};
+use std::any::Any;
+
+/// The names of the arguments, in their order.
+pub(crate) const NAMES: [&str; 3] = ["q", "k", "v"];
+
+/// A tensor's layout with its axes as proxyattn counts them: `[batch, heads, seq, dim]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Axes {
+    pub(crate) shape: [usize; 4],
+    pub(crate) strides: [usize; 4],
+    pub(crate) offset: usize,
+}
+
+impl Axes {
+    fn new(arg: &'static str, layout: &Layout) -> Result<Self> {
+        let &[batch, seq, heads, dim] = layout.dims() else {
+            let expected = "4 dimensions (batch, seq, heads, dim)".into();
+            return Err(Error::Shape { arg, expected, got: format!("shape {:?}", layout.dims()) });
+        };
+        let &[batch_step, seq_step, head_step, dim_step] = layout.stride() else {
+            unreachable!("a layout has as many strides as dimensions");
+        };
+        if dim_step != 1 && dim > 1 {
+            return Err(Error::Layout {
+                arg,
+                expected: "a last stride of 1 (a head's row contiguous)".into(),
+                got: format!(
+                    "strides {:?} for shape {:?}; call contiguous() first",
+                    layout.stride(),
+                    layout.dims()
+                ),
+            });
+        }
+        // An axis of one element may have any stride, also one that a GPU would refuse.
+        let step = |size: usize, step: usize| if size > 1 { step } else { 0 };
+        Ok(Self {
+            shape: [batch, heads, seq, dim],
+            strides: [step(batch, batch_step), step(heads, head_step), step(seq, seq_step), 1],
+            offset: layout.start_offset(),
+        })
+    }
+
+    /// The shape in candle's order.
+    pub(crate) fn dims(&self) -> [usize; 4] {
+        let [batch, heads, seq, dim] = self.shape;
+        [batch, seq, heads, dim]
+    }
+}
+
+/// The layouts of q, k and v, which fit each other and the kernel's `head_dim`.
+pub(crate) struct Inputs {
+    pub(crate) axes: [Axes; 3],
+    pub(crate) problem: Problem,
+}
+
+impl Inputs {
+    pub(crate) fn new(spec: &Spec, layouts: [&Layout; 3]) -> Result<Self> {
+        let axes = [0, 1, 2].map(|i| Axes::new(NAMES[i], layouts[i]));
+        let [q, k, v] = axes;
+        let axes = [q?, k?, v?];
+        let shape_error = |arg, expected, axes: &Axes| {
+            let got = format!("shape {:?}", axes.dims());
+            Err(Error::Shape { arg, expected, got })
+        };
+        let head_dim = spec.head_dim as usize;
+        for (arg, axes) in NAMES.into_iter().zip(&axes) {
+            if axes.shape[3] != head_dim {
+                return shape_error(arg, format!("head_dim {head_dim} as the kernel declares"), axes);
+            }
+        }
+        let [q, k, v] = &axes;
+        let [batch, heads, q_len, _] = q.shape;
+        let [_, kv_heads, kv_len, _] = k.shape;
+        if k.shape[0] != batch {
+            return shape_error("k", format!("the batch of q, {batch}"), k);
+        }
+        if v.shape != k.shape {
+            return shape_error("v", format!("the shape of k, {:?}", k.dims()), v);
+        }
+        Ok(Self { axes, problem: Problem { batch, heads, kv_heads, q_len, kv_len } })
+    }
+
+    /// The shape of the output, in candle's order.
+    pub(crate) fn output(&self) -> Shape {
+        Shape::from(&self.axes[0].dims())
+    }
+}
+
+/// Refuses tensors that are not all in one place, or where there are no kernels.
+pub(crate) fn same_place(q: &Tensor, k: &Tensor, v: &Tensor) -> candle_core::Result<()> {
+    let place = q.device().location();
+    for (arg, tensor) in [("k", k), ("v", v)] {
+        let other = tensor.device().location();
+        if other != place {
+            let (expected, got) = (format!("a tensor on {}, as q is", name(place)), name(other));
+            return Err(told(Error::Layout {
+                arg,
+                expected,
+                got: format!("one on {got}; move it with to_device"),
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// A place, for messages.
+pub(crate) fn name(place: DeviceLocation) -> String {
+    match place {
+        DeviceLocation::Cpu => "the CPU".into(),
+        DeviceLocation::Cuda { gpu_id } => format!("CUDA device {gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("Metal device {gpu_id}"),
+    }
+}
+
+/// The dtype of a kernel's tensors.
+pub(crate) fn dtype<T: Element>() -> DType {
+    match T::DTYPE {
+        Dtype::F16 => DType::F16,
+        _ => DType::BF16,
+    }
+}
+
+/// A tensor's memory as that of the kernel's elements: candle tells the type by a variant, the kernel by a type.
+pub(crate) fn typed<'a, K: AttentionKernel, S: 'static>(
+    arg: &'static str,
+    memory: Option<&'a dyn Any>,
+    given: DType,
+) -> Result<&'a S> {
+    memory.and_then(|memory| memory.downcast_ref::<S>()).ok_or_else(|| {
+        let wanted = dtype::<K::Elem>();
+        let other = match given {
+            DType::F16 => ", or declare `dtype = f16`",
+            DType::BF16 => ", or declare `dtype = bf16`",
+            _ => "",
+        };
+        Error::Shape {
+            arg,
+            expected: format!("dtype {wanted:?} as `{}` declares", K::NAME),
+            got: format!("{given:?}; convert it with to_dtype(DType::{wanted:?}){other}"),
+        }
+    })
+}

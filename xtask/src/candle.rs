@@ -1,0 +1,108 @@
+//! The CUDA side of proxyattn-candle, where there is neither a GPU nor a CUDA toolkit.
+//!
+//! candle compiles kernels with `nvcc` in a build script, and its programs are linked with NVIDIA's libraries. Here a
+//! script stands in for the one, and stubs for the others, among them the driver of the repository's tests: what this
+//! crate does to a GPU is then told line by line, and candle's own kernels are empty files. None of this may meet a real
+//! build, hence a target directory of its own.
+
+use crate::run::{Outcome, cargo, command, exists, make_executable, step, target};
+use std::fs;
+use std::path::Path;
+
+/// Writes what it is asked for, without a word in it.
+const NVCC: &str = r#"#!/bin/sh
+while [ $# -gt 0 ]; do
+    case $1 in
+        --version) echo 'release 12.6, V12.6.0'; exit ;;
+        --output-directory) directory=$2; shift ;;
+        -o) output=$2; shift ;;
+        *.cu) source=${1##*/} ;;
+    esac
+    shift
+done
+output=${output:-$directory/${source%.cu}.ptx}
+case $output in
+    *.a) echo '!<arch>' > "$output" ;;
+    *) : > "$output" ;;
+esac
+"#;
+
+/// What candle is linked with beside the driver.
+const LIBRARIES: [&str; 5] = ["cudart", "cublas", "cublasLt", "curand", "nvrtc"];
+
+/// Clippy where there is one, and the tests: under the stubs, or with `--gpu` those that want a GPU, whose driver then is
+/// the machine's.
+pub(crate) fn cuda(args: &[String]) -> Outcome {
+    let gpu = match args {
+        [] => false,
+        [flag] if flag == "--gpu" => true,
+        _ => return Err(format!("candle-cuda: expected nothing or --gpu, got {args:?}")),
+    };
+    if !cfg!(target_os = "linux") {
+        println!("\nskipped: the CUDA side of proxyattn-candle is checked on Linux");
+        return Ok(());
+    }
+    let home = target().join("candle-cuda");
+    let (bin, libraries, driver) = (home.join("bin"), home.join("libraries"), home.join("driver"));
+    for dir in [&bin, &libraries, &driver] {
+        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    }
+    let nvcc = bin.join("nvcc");
+    fs::write(&nvcc, NVCC).map_err(|error| format!("{}: {error}", nvcc.display()))?;
+    make_executable(&nvcc)?;
+    for library in LIBRARIES {
+        stub("proxyattn-candle/tests/stub/libraries.c", &libraries.join(format!("lib{library}.so")))?;
+    }
+    stub("tests/driver/stub.c", &driver.join("libcuda.so.1"))?;
+    let compiler = driver.join("libnvrtc.so.13");
+    stub("tests/jit/stub.c", &compiler)?;
+
+    // Programs are linked with a name of the driver that has no version, and ask for the one that has.
+    fs::write(driver.join("libcuda.so"), "INPUT(libcuda.so.1)")
+        .map_err(|error| format!("{}: {error}", driver.display()))?;
+    // What candle and cudarc declare and nobody here calls has no definition.
+    let link = "-Crelro-level=partial -Clink-arg=-Wl,-z,lazy -Clink-arg=-Wl,--unresolved-symbols=ignore-all";
+    let search = format!("-Lnative={} -Lnative={}", libraries.display(), driver.display());
+    let flags = format!("-Dwarnings {search} {link}");
+    let chore = |words: &[&str]| {
+        let mut chore = cargo(words);
+        chore.args(["--package", "proxyattn-candle", "--features", "cuda"]);
+        chore.env("CARGO_TARGET_DIR", &home).env("RUSTFLAGS", &flags);
+        // Nothing here takes long enough to be worth optimising.
+        chore.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
+        chore.env("NVCC", &nvcc).env("CUDA_COMPUTE_CAP", "80");
+        chore
+    };
+    if exists(&mut cargo(&["clippy", "--version"])) {
+        step(chore(&["clippy"]).arg("--all-targets"))?;
+    }
+    let searched = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let path = |ours: &[&Path]| {
+        let known = std::env::split_paths(&searched).filter(|dir| !dir.as_os_str().is_empty());
+        let dirs = ours.iter().map(|dir| dir.to_path_buf()).chain(known);
+        std::env::join_paths(dirs).map_err(|error| format!("LD_LIBRARY_PATH: {error}"))
+    };
+    let mut test = chore(&["test"]);
+    if gpu {
+        test.args(["--test", "cuda"]).env("PROXYATTN_GPU", "1").env("LD_LIBRARY_PATH", path(&[&libraries])?);
+    } else {
+        test.args(["--test", "stub", "--test", "cuda"]);
+        test.env("PROXYATTN_TEST_STUBS", "1").env("PROXYATTN_NVRTC", &compiler);
+        test.env("LD_LIBRARY_PATH", path(&[&libraries, &driver])?);
+    }
+    step(&mut test)
+}
+
+/// A library made of one file.
+fn stub(source: &str, library: &Path) -> Outcome {
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let name = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let soname = format!("-Wl,-soname,{name}");
+    let output =
+        command(&compiler, &["-shared", "-fPIC", "-w", &soname, "-o"]).arg(library).arg(source).output();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("{source}: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Err(format!("`{}` is needed to build {source}: {error}", compiler.to_string_lossy())),
+    }
+}
