@@ -122,7 +122,7 @@ struct Contender {
 
 impl Contender {
     fn new<K: AttentionKernel<Elem = bf16>>(name: &'static str, device: &Device) -> Result<Self> {
-        let attention = Attention::<K>::load(device)?;
+        let attention = Attention::<K>::load(device)?.with_dense_below(0);
         let run = move |[q, k, v]: &Qkv| {
             let trace = attention.prefill_traced(q, k, v, &())?;
             Ok((trace.selection.density(), trace.times))

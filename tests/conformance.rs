@@ -23,6 +23,8 @@ mod oracle;
 mod random;
 #[path = "conformance/refusals.rs"]
 mod refusals;
+#[path = "conformance/short.rs"]
+mod short;
 #[path = "conformance/suite.rs"]
 mod suite;
 #[path = "conformance/verify.rs"]

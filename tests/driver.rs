@@ -10,6 +10,8 @@ mod child;
 #[path = "jit/stub.rs"]
 #[allow(dead_code)] // the JIT's tests need more of it
 mod nvrtc;
+#[path = "driver/short.rs"]
+mod short;
 
 use child::Then;
 use proxyattn::Device;
@@ -124,6 +126,7 @@ fn child_process() {
         Ok("tune-value") => child::tune_value(0.9),
         Ok("tune-other") => child::tune_value(0.8),
         Ok("find") => child::find(),
+        Ok("short") => short::run(),
         Ok("retry") => child::run(Then::Retry),
         _ => {}
     }
@@ -184,6 +187,31 @@ fn each_stage_launches_its_kernels() {
         // Where tiles are handed out one by one, the count begins at zero.
         let cleared: &[&str] = if gpu == "9.0" { &["4"] } else { &[] };
         assert_eq!(lines(&text, "dense", "memset "), cleared, "{gpu}");
+    }
+}
+
+/// Below the device's number of tokens, or the caller's, `dense` is launched: by calls, by a plan, in a warm-up and when
+/// tiles are measured. Stages that somebody asks for are not replaced.
+#[test]
+fn short_contexts_launch_dense() {
+    let below = [("8.0", "3072"), ("9.0", "4096")];
+    for (gpu, tokens) in below {
+        let cache = scratch(&format!("short-{gpu}"));
+        let variables = [("STUB_CAPABILITY", gpu), ("PROXYATTN_CACHE_DIR", path(&cache))];
+        let text = told("short", whole(), &variables);
+        assert!(text.contains(&format!("\nbelow {tokens}\n")) && text.contains("\ndone\n"), "{gpu}: {text}");
+        for step in ["below", "moved", "traced", "raw", "warmup", "tune"] {
+            let launched = lines(&text, step, "launch ");
+            let dense = !launched.is_empty() && launched.iter().all(|name| *name == "proxyattn_dense");
+            assert!(dense, "{gpu} {step}: {launched:?}");
+        }
+        for step in ["edge", "moved edge", "never", "planned", "warmup edge"] {
+            let launched = lines(&text, step, "launch ");
+            assert!(launched.contains(&"proxyattn_select"), "{gpu} {step}: {launched:?}");
+            assert!(!launched.contains(&"proxyattn_dense"), "{gpu} {step}: {launched:?}");
+        }
+        assert_eq!(lines(&text, "stages", "launch "), [""; 0], "{gpu}");
+        assert_eq!(lines(&text, "own", "launch "), ["proxyattn_attend"], "{gpu}");
     }
 }
 

@@ -13,6 +13,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 HEADS, KV_HEADS = 32, 8
+PIPELINES = ["OneProxy5", "OneProxy10", "OneProxy12", "AllProxies5", "AllProxies10", "Default5", "Default10",
+             "OneProxyPaperBudget", "BudgetOneProxy", "BudgetAllProxies", "BudgetOneProxyAllKeys", "BudgetDefault"]
 STAGES = {"pool": 1, "score": 2, "budget": 4, "select": 8, "attend": 16}
 BEFORE, ATTEND, ALL = 15, 16, 31
 
@@ -125,8 +127,12 @@ def driver():
         return "unknown"
 
 
-def medians(calls, before=lambda: None, seconds=0.8):
+SECONDS = 0.8  # of turns for each row
+
+
+def medians(calls, before=lambda: None, seconds=None):
     """Medians of calls that take turns, so that they meet the same clocks."""
+    seconds = seconds or SECONDS
     for call in calls:
         before()
         call()
@@ -168,6 +174,7 @@ def flex_mask(lists, counts, block, tokens):
 
 
 def main():
+    global SECONDS
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--tokens", type=int, nargs="+", default=[8192, 32768, 131072])
     args.add_argument("--dims", type=int, nargs="+", default=[128, 64])
@@ -177,9 +184,12 @@ def main():
     args.add_argument("--skip", default="", help="of fa3, cudnn, flash, flex, pipelines; by commas")
     args.add_argument("--quick", action="store_true", help="32K tokens, 128 dims, 10%%, uneven lists")
     args.add_argument("--flex-tokens", type=int, default=32768, help="FlexAttention only up to here: its masks take long")
+    args.add_argument("--seconds", type=float, default=SECONDS, help="of turns for each row")
+    args.add_argument("--pipelines", default=",".join(PIPELINES), help="whole calls: names in peers/ours, by commas")
     args.add_argument("--ours", default="target/release/libproxyattn_peers.so")
     args.add_argument("--json")
     args = args.parse_args()
+    SECONDS = args.seconds
     if args.quick:
         args.tokens, args.dims, args.densities, args.kinds = [32768], [128], [0.1], ["nested"]
     skip = set(args.skip.split(","))
@@ -300,16 +310,13 @@ def main():
 
             if "pipelines" in skip or dim != 128:
                 continue
-            names = ["OneProxy5", "OneProxy10", "OneProxy12", "AllProxies5", "AllProxies10", "Default5", "Default10",
-                     "OneProxyPaperBudget"]
-            budgets = ["BudgetOneProxy", "BudgetAllProxies", "BudgetOneProxyAllKeys", "BudgetDefault"]
-            for name in names + budgets:
+            for name in filter(None, args.pipelines.split(",")):
                 ours = Ours(name, q, k, v)
                 before = median(lambda: ours(BEFORE))
                 units = ours.buffer("units", 1)
                 each = {stage: median(lambda: ours(bit), units.zero_) for stage, bit in STAGES.items() if bit < ATTEND}
                 parts = ", ".join(f"{stage} {ms:.3f}" for stage, ms in each.items())
-                if name in names:
+                if not name.startswith("Budget"):
                     yard_ms, whole = medians([yard, ours])
                     counts = ours.buffer("counts", HEADS, tokens // 64)
                     share = counts.sum().item() / (HEADS * (tokens // 64) * (tokens // 64 + 1) / 2)

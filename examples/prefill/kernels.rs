@@ -47,12 +47,13 @@ macro_rules! kernels {
 
         $(impl Choose<$dim> for $dtype {
             fn choose(budget: Budget, device: &Device) -> Result<Box<dyn Kernel<$dtype>>> {
+                // Short contexts too are there to show what is selected.
                 Ok(match budget {
-                    Budget::Default => Box::new($module::Default::load(device)?),
-                    Budget::Paper => Box::new($module::Paper::load(device)?),
-                    Budget::Ratio => Box::new($module::Ratio::load(device)?),
-                    Budget::TopK => Box::new($module::TopK::load(device)?),
-                    Budget::All => Box::new($module::All::load(device)?),
+                    Budget::Default => Box::new($module::Default::load(device)?.with_dense_below(0)),
+                    Budget::Paper => Box::new($module::Paper::load(device)?.with_dense_below(0)),
+                    Budget::Ratio => Box::new($module::Ratio::load(device)?.with_dense_below(0)),
+                    Budget::TopK => Box::new($module::TopK::load(device)?.with_dense_below(0)),
+                    Budget::All => Box::new($module::All::load(device)?.with_dense_below(0)),
                 })
             }
         })+

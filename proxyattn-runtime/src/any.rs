@@ -2,7 +2,7 @@
 
 use crate::attention::Inputs;
 use crate::cuda::{self, Kernels};
-use crate::ready::{on_gpu, ready};
+use crate::ready::{dense_below, on_gpu, ready};
 use crate::tune::{Choice, Progress, Record, Remeasured, Source, Tune, TuneReport, Tuned, candidates_of};
 use crate::{AsView, Device, Element, Observer, Plan, Problem, Result, Tensor, Trace, ViewMut, cpu};
 use core::marker::PhantomData;
@@ -19,6 +19,7 @@ pub struct AnyAttention<T> {
     device: Device,
     spec: Spec,
     kernels: Option<Arc<Kernels>>,
+    dense_below: usize,
     elem: PhantomData<fn() -> T>,
 }
 
@@ -39,7 +40,18 @@ impl<T: Element> AnyAttention<T> {
     pub fn load_tuned(spec: &Spec, device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
         let candidates = if spec.is_valid() { candidates_of(spec) } else { &[] };
         let kernels = ready::<T>(NAME, spec, candidates, device, tune, problems)?;
-        Ok(Self { device: device.clone(), spec: *spec, kernels, elem: PhantomData })
+        let dense_below = dense_below(kernels.as_ref());
+        Ok(Self { device: device.clone(), spec: *spec, kernels, dense_below, elem: PhantomData })
+    }
+
+    /// As [`Attention::dense_below`](crate::Attention::dense_below).
+    pub fn dense_below(&self) -> usize {
+        self.dense_below
+    }
+
+    /// As [`Attention::with_dense_below`](crate::Attention::with_dense_below).
+    pub fn with_dense_below(self, tokens: usize) -> Self {
+        Self { dense_below: tokens, ..self }
     }
 
     /// As [`Attention::tune`](crate::Attention::tune).
@@ -52,7 +64,7 @@ impl<T: Element> AnyAttention<T> {
         limit: Duration,
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<TuneReport> {
-        on_gpu(&self.kernels, "tune")?.tune(problems, limit, false, progress)
+        on_gpu(&self.kernels, "tune")?.tune(&self.plans(problems)?, limit, false, progress)
     }
 
     /// As [`Attention::remeasure`](crate::Attention::remeasure).
@@ -64,7 +76,7 @@ impl<T: Element> AnyAttention<T> {
         problems: &[Problem],
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<Vec<Remeasured>> {
-        on_gpu(&self.kernels, "remeasure")?.remeasure(problems, progress)
+        on_gpu(&self.kernels, "remeasure")?.remeasure(&self.plans(problems)?, progress)
     }
 
     /// Which records the kernel runs by; none on the CPU.
@@ -91,18 +103,20 @@ impl<T: Element> AnyAttention<T> {
     /// # Errors
     /// The same.
     pub fn warmup(&self, problems: &[Problem]) -> Result<()> {
-        match &self.kernels {
-            Some(kernels) => kernels.warmup(problems),
-            None => problems.iter().try_for_each(|problem| self.plan(problem).map(drop)),
-        }
+        let plans = self.plans(problems)?;
+        self.kernels.as_ref().map_or(Ok(()), |kernels| kernels.warmup(&plans))
     }
 
-    /// What the kernel would do for a shape.
+    /// As [`Attention::plan`](crate::Attention::plan).
     ///
     /// # Errors
     /// As [`Plan::new`].
     pub fn plan(&self, problem: &Problem) -> Result<Plan> {
-        Plan::new(&self.spec, problem)
+        Ok(Plan::new(&self.spec, problem)?.dense_below(self.dense_below))
+    }
+
+    fn plans(&self, problems: &[Problem]) -> Result<Vec<Plan>> {
+        problems.iter().map(|problem| self.plan(problem)).collect()
     }
 
     /// As [`Attention::prefill_into`](crate::Attention::prefill_into).
@@ -117,7 +131,7 @@ impl<T: Element> AnyAttention<T> {
         mut out: ViewMut<'_, T>,
     ) -> Result<()> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
-        let plan = Plan::new(&self.spec, &inputs.problem(self.spec.head_dim as usize)?)?;
+        let plan = self.plan(&inputs.problem(self.spec.head_dim as usize)?)?;
         inputs.check_output(&out)?;
         match &self.kernels {
             None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
@@ -137,13 +151,13 @@ impl<T: Element> AnyAttention<T> {
         observer: &dyn Observer,
     ) -> Result<Trace<T>> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
-        let plan = Plan::new(&self.spec, &inputs.problem(self.spec.head_dim as usize)?)?;
+        let plan = self.plan(&inputs.problem(self.spec.head_dim as usize)?)?;
         let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
         let out = &mut output.view_mut();
         let (selection, times) = match &self.kernels {
             None => cpu::prefill(&plan, &inputs, out, observer)?,
             Some(kernels) => cuda::prefill_traced(kernels, &plan, &inputs, out, observer)?,
         };
-        Ok(Trace { output, selection, times })
+        Ok(Trace { output, plan, selection, times })
     }
 }

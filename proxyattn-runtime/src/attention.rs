@@ -1,7 +1,7 @@
 //! A loaded kernel, and how it is called.
 
 use crate::cuda::{self, Kernels, RawArgs};
-use crate::ready::{on_gpu, ready};
+use crate::ready::{dense_below, on_gpu, ready};
 use crate::tune::{Choice, Progress, Remeasured, Tune, TuneReport, Tuned};
 use crate::{
     AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, Stage, StageTimes, Tensor,
@@ -42,6 +42,7 @@ pub struct Attention<K: AttentionKernel> {
     device: Device,
     /// The kernels, on a GPU.
     kernels: Option<Arc<Kernels>>,
+    dense_below: usize,
     kernel: PhantomData<fn() -> K>,
 }
 
@@ -64,12 +65,26 @@ impl<K: AttentionKernel> Attention<K> {
     /// `arch` leaves the GPU out, and [`Error::Cuda`] if the driver refuses the cubin.
     pub fn load_tuned(device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
         let kernels = ready::<K::Elem>(K::NAME, &K::SPEC, K::CANDIDATES, device, tune, problems)?;
-        Ok(Self { device: device.clone(), kernels, kernel: PhantomData })
+        let dense_below = dense_below(kernels.as_ref());
+        Ok(Self { device: device.clone(), kernels, dense_below, kernel: PhantomData })
+    }
+
+    /// Tokens below which a sparse configuration runs dense here, because selecting blocks would cost more than it saves;
+    /// the device's own ([`short`](crate::short)) unless [`with_dense_below`](Self::with_dense_below) said otherwise. A
+    /// chunk of queries counts as the whole context that has as many pairs of a query and a key.
+    pub fn dense_below(&self) -> usize {
+        self.dense_below
+    }
+
+    /// The same kernel with another number of tokens below which it runs dense; 0 for never.
+    pub fn with_dense_below(self, tokens: usize) -> Self {
+        Self { dense_below: tokens, ..self }
     }
 
     /// Measures [`AttentionKernel::CANDIDATES`] on problems of these shapes, with random inputs, and stores what won
     /// beside the cubins. From the return on it is used, here and by every other kernel of this configuration and stream,
-    /// and loading finds it. One problem of each [`Bucket`](crate::tune::Bucket) is enough.
+    /// and loading finds it. One problem of each [`Bucket`](crate::tune::Bucket) is enough; one that is shorter than
+    /// [`dense_below`](Self::dense_below) has the tiles of dense attention measured.
     ///
     /// It takes seconds to minutes, memory for the inputs of each problem in turn, and the whole GPU: whatever else runs
     /// there spoils the times. No new measurement begins after `limit`. A candidate that cannot be compiled or launched, or
@@ -84,7 +99,7 @@ impl<K: AttentionKernel> Attention<K> {
         limit: Duration,
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<TuneReport> {
-        on_gpu(&self.kernels, "tune")?.tune(problems, limit, false, progress)
+        on_gpu(&self.kernels, "tune")?.tune(&self.plans(problems)?, limit, false, progress)
     }
 
     /// Puts what these problems run by records to the test again: the recorded tiles and the default ones, launched in
@@ -99,7 +114,7 @@ impl<K: AttentionKernel> Attention<K> {
         problems: &[Problem],
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<Vec<Remeasured>> {
-        on_gpu(&self.kernels, "remeasure")?.remeasure(problems, progress)
+        on_gpu(&self.kernels, "remeasure")?.remeasure(&self.plans(problems)?, progress)
     }
 
     /// Which records the kernel runs by; none on the CPU.
@@ -120,10 +135,8 @@ impl<K: AttentionKernel> Attention<K> {
     /// # Errors
     /// As [`plan`](Self::plan); on a GPU also [`Error::Overflow`] and [`Error::Cuda`].
     pub fn warmup(&self, problems: &[Problem]) -> Result<()> {
-        match &self.kernels {
-            Some(kernels) => kernels.warmup(problems),
-            None => problems.iter().try_for_each(|problem| self.plan(problem).map(drop)),
-        }
+        let plans = self.plans(problems)?;
+        self.kernels.as_ref().map_or(Ok(()), |kernels| kernels.warmup(&plans))
     }
 
     /// Where the kernel runs.
@@ -131,15 +144,17 @@ impl<K: AttentionKernel> Attention<K> {
         &self.device
     }
 
-    /// What the kernel would do for a shape.
+    /// What the kernel would do for a shape: dense if it is shorter than [`dense_below`](Self::dense_below).
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Overflow`] for a shape that the kernel cannot run.
     pub fn plan(&self, problem: &Problem) -> Result<Plan> {
-        Plan::new(&K::SPEC, problem)
+        Ok(Plan::new(&K::SPEC, problem)?.dense_below(self.dense_below))
     }
 
     /// Attention of `q [batch, heads, q_len, D]` over `k` and `v` `[batch, kv_heads, kv_len, D]`.
+    ///
+    /// A context that is shorter than [`dense_below`](Self::dense_below) runs dense, which is exact and faster there.
     ///
     /// The output has the shape of `q`, in memory order `[batch, heads, q_len, D]`, and is where the kernel is. With
     /// `q_len < kv_len` the queries are the last tokens of the context. On a GPU the call returns when the work is in
@@ -198,7 +213,7 @@ impl<K: AttentionKernel> Attention<K> {
         let plan = self.plan_for(&inputs)?;
         let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
         let (selection, times) = self.traced(&plan, &inputs, output.view_mut(), observer)?;
-        Ok(Trace { output, selection, times })
+        Ok(Trace { output, plan, selection, times })
     }
 
     /// [`prefill_traced`](Self::prefill_traced) into a buffer of the caller's, of any strides.
@@ -267,14 +282,15 @@ impl<K: AttentionKernel> Attention<K> {
     /// With causal attention the first `runs` entries of a list (with a flat budget: the first `counts`) end with the
     /// blocks of the row's diagonal ([`Geometry::diagonal`](crate::Geometry::diagonal)), and no entry lies beyond it:
     /// only these blocks are masked, and they are known by their place. A [dense](Plan::is_dense) plan reads no lists
-    /// and clears `tickets` itself.
+    /// and clears `tickets` itself. [`Plan::new`] gives the plan that selects however short the context is.
     ///
     /// # Safety
     /// As [`launch_raw`](Self::launch_raw), and the workspace holds what the stages that are left out would have
     /// written, with every listed block inside the keys.
     ///
     /// # Errors
-    /// As [`launch_raw`](Self::launch_raw).
+    /// As [`launch_raw`](Self::launch_raw), and [`Error::Shape`] for some stages of a plan that is dense because its
+    /// context is [short](crate::short): it would not follow the selection.
     pub unsafe fn launch_stages_raw(
         &self,
         plan: &Plan,
@@ -293,13 +309,17 @@ impl<K: AttentionKernel> Attention<K> {
     }
 
     fn plan_for(&self, inputs: &Inputs<'_, K::Elem>) -> Result<Plan> {
-        Plan::new(&K::SPEC, &inputs.problem(K::SPEC.head_dim as usize)?)
+        self.plan(&inputs.problem(K::SPEC.head_dim as usize)?)
+    }
+
+    fn plans(&self, problems: &[Problem]) -> Result<Vec<Plan>> {
+        problems.iter().map(|problem| self.plan(problem)).collect()
     }
 }
 
 impl<K: AttentionKernel> Clone for Attention<K> {
     fn clone(&self) -> Self {
-        Self { device: self.device.clone(), kernels: self.kernels.clone(), kernel: PhantomData }
+        Self { device: self.device.clone(), kernels: self.kernels.clone(), ..*self }
     }
 }
 

@@ -15,7 +15,7 @@ pub enum Error {
     /// A shape does not fit the kernel, or the other arguments.
     #[error("`{arg}`: expected {expected}, got {got}")]
     Shape {
-        /// The argument: `q`, `k`, `v`, `out`, or a dimension of a problem.
+        /// The argument: `q`, `k`, `v`, `out`, `plan`, or a dimension of a problem.
         arg: &'static str,
         /// What would have been right.
         expected: String,

@@ -7,7 +7,8 @@
 //!                                                 └ cuda: the same, as kernels that jit compiles once
 //! ```
 //!
-//! * [`Problem`] is a shape, [`Plan`] what the kernel will do with it; both are plain values.
+//! * [`Problem`] is a shape, [`Plan`] what the kernel will do with it; both are plain values. Where selecting does not
+//!   pay, a plan is dense ([`short`]).
 //! * [`View`] and [`Tensor`] are what goes in and comes out: any strides, as long as a head's row is contiguous.
 //! * [`Attention`] is a loaded kernel. Bad input is refused with a typed [`Error`] before anything is written.
 
@@ -27,6 +28,7 @@ mod observe;
 mod plan;
 mod ready;
 mod selection;
+pub mod short;
 mod tensor;
 pub mod tune;
 
@@ -41,5 +43,6 @@ pub use geometry::Geometry;
 pub use observe::{Observer, Stage, StageTimes, Trace};
 pub use plan::{Plan, Problem};
 pub use selection::Selection;
+pub use short::WhyDense;
 pub use tensor::{AsView, Tensor, View, ViewMut};
 pub use tune::Tune;

@@ -1,6 +1,6 @@
 //! Watching a prefill: progress while it runs, times and lists afterwards.
 
-use crate::{Selection, Tensor};
+use crate::{Plan, Selection, Tensor};
 use core::{fmt, time::Duration};
 
 /// A stage of the pipeline.
@@ -80,6 +80,8 @@ impl StageTimes {
 pub struct Trace<T> {
     /// `[batch, heads, q_len, head_dim]`.
     pub output: Tensor<T>,
+    /// What was planned. [`Plan::why_dense`] tells a short context from one of which the budget keeps everything.
+    pub plan: Plan,
     /// The lists that attention ran over.
     pub selection: Selection,
     /// Where the time went.

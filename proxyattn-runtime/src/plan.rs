@@ -1,5 +1,6 @@
 //! From shapes to what will be done: no data, no allocation.
 
+use crate::short::{WhyDense, is_short};
 use crate::{AttentionKernel, Error, Geometry, Result};
 use proxyattn_codegen::Spec;
 use serde::{Deserialize, Serialize};
@@ -130,11 +131,11 @@ pub struct Plan {
     spec: Spec,
     problem: Problem,
     groups: usize,
-    dense: bool,
+    dense: Option<WhyDense>,
 }
 
 impl Plan {
-    /// What a kernel of `spec` will do.
+    /// What a kernel of `spec` will do, whether or not it pays: dense only where the configuration keeps every block.
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Overflow`] for a shape that the kernel cannot run, [`Error::Spec`] for a
@@ -145,9 +146,21 @@ impl Plan {
         }
         problem.check(spec)?;
         let groups = spec.groups.map_or(problem.kv_heads, |groups| groups as usize);
-        let mut plan = Self { spec: *spec, problem: *problem, groups, dense: spec.is_dense() };
-        plan.dense = plan.dense || plan.keeps_every_block();
+        let mut plan = Self { spec: *spec, problem: *problem, groups, dense: None };
+        plan.dense = match spec.is_dense() {
+            true => Some(WhyDense::Declared),
+            false => plan.keeps_every_block().then_some(WhyDense::Kept),
+        };
         Ok(plan)
+    }
+
+    /// The same plan, but dense where its problem is [shorter](crate::short) than a context of so many tokens; 0 changes
+    /// nothing. [`Attention::plan`](crate::Attention::plan) gives such plans.
+    pub fn dense_below(mut self, tokens: usize) -> Self {
+        if self.dense.is_none() && is_short(&self.spec, &self.problem, tokens) {
+            self.dense = Some(WhyDense::Short { below: tokens });
+        }
+        self
     }
 
     /// Whether the budget's floor covers every row, so that nothing can be dropped whatever the scores say.
@@ -179,9 +192,13 @@ impl Plan {
         self.groups
     }
 
-    /// Whether every block is visited: `budget = all`, or a context so short that the budget's floor covers it.
-    /// Then nothing is pooled, scored or selected.
+    /// Whether every block is visited. Then nothing is pooled, scored or selected.
     pub fn is_dense(&self) -> bool {
+        self.dense.is_some()
+    }
+
+    /// Why every block is visited; `None` for a plan that selects.
+    pub fn why_dense(&self) -> Option<WhyDense> {
         self.dense
     }
 
@@ -236,5 +253,19 @@ mod tests {
         let spec = Spec { causal: false, keep, budget: Budget::Ratio { share: 0.5 }, ..Spec::DEFAULT };
         let problem = Problem { q_len: 65, kv_len: 129, ..PROBLEM };
         assert!(!Plan::new(&spec, &problem).unwrap().is_dense());
+    }
+
+    #[test]
+    fn a_dense_plan_says_why() {
+        let why = |spec: Spec, n, below| {
+            let plan = Plan::new(&spec, &Problem { q_len: n, kv_len: n, ..PROBLEM }).unwrap();
+            plan.dense_below(below).why_dense()
+        };
+        let all = Spec { budget: Budget::All, ..Spec::DEFAULT };
+        assert_eq!(why(all, 1024, 4096), Some(WhyDense::Declared));
+        assert_eq!(why(Spec::DEFAULT, 512, 4096), Some(WhyDense::Kept));
+        assert_eq!(why(Spec::DEFAULT, 4095, 4096), Some(WhyDense::Short { below: 4096 }));
+        assert_eq!(why(Spec::DEFAULT, 4096, 4096), None);
+        assert_eq!(why(Spec::DEFAULT, 1024, 0), None);
     }
 }

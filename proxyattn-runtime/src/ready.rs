@@ -3,7 +3,7 @@
 
 use crate::cuda::Kernels;
 use crate::tune::Tune;
-use crate::{Device, Element, Error, Problem, Result};
+use crate::{Device, Element, Error, Plan, Problem, Result, short};
 use proxyattn_codegen::Spec;
 use proxyattn_codegen::cuda::Candidates;
 use std::sync::Arc;
@@ -31,9 +31,17 @@ pub(crate) fn ready<T: Element>(
     let Device::Cuda(cuda) = device else { return Ok(None) };
     let kernels = Kernels::shared(name, spec, candidates, cuda, tune)?;
     if let Tune::Now(limit) = tune {
-        kernels.tune(problems, limit, true, &mut |_| ())?;
+        let below = dense_below(Some(&kernels));
+        let plan = |problem| Plan::new(spec, problem).map(|plan| plan.dense_below(below));
+        let plans: Vec<_> = problems.iter().map(plan).collect::<Result<_>>()?;
+        kernels.tune(&plans, limit, true, &mut |_| ())?;
     }
     Ok(Some(kernels))
+}
+
+/// Tokens below which these kernels run dense, or the CPU if there are none.
+pub(crate) fn dense_below(kernels: Option<&Arc<Kernels>>) -> usize {
+    short::dense_below(kernels.map(|kernels| kernels.arch()))
 }
 
 /// The kernels, for what the CPU cannot do.

@@ -26,6 +26,10 @@ macro_rules! conformance {
                 random_both_directions = random::shapes_match::<kernels::Both>;
                 random_wide_heads = random::shapes_match::<kernels::Wide>;
 
+                the_edge_is_exact = short::the_edge_is_exact;
+                chunks_count_by_their_pairs = short::chunks_count_by_their_pairs;
+                plans_say_why = short::plans_say_why;
+
                 runs_repeat = determinism::runs_repeat;
                 the_future_is_not_read = causality::the_future_is_not_read;
                 the_future_is_read_where_asked = causality::the_future_is_read_where_asked;

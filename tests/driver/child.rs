@@ -10,16 +10,16 @@ use proxyattn::{
 use std::time::Duration;
 
 #[proxy_attention(head_dim = 64)]
-struct Sparse;
+pub(crate) struct Sparse;
 
 #[proxy_attention(head_dim = 64, budget = all)]
 struct Dense;
 
-const HEADS: usize = 4;
-const KV_HEADS: usize = 2;
+pub(crate) const HEADS: usize = 4;
+pub(crate) const KV_HEADS: usize = 2;
 /// Enough that the default budget drops blocks.
 const TOKENS: usize = 704;
-const DIM: usize = 64;
+pub(crate) const DIM: usize = 64;
 
 /// How a step that failed goes on.
 #[derive(Clone, Copy, PartialEq)]
@@ -56,7 +56,7 @@ pub(crate) fn tune_value(gamma: f64) {
     let device = Device::cuda(0).expect("the stub's device");
     let budget = Budget::Dynamic { gamma, min_tokens: 512, rows: Rows::Ratio };
     let spec = Spec { head_dim: 64, budget, ..Spec::DEFAULT };
-    let attention = AnyAttention::<half::bf16>::load(&spec, &device).expect("it loads");
+    let attention = AnyAttention::<half::bf16>::load(&spec, &device).expect("it loads").with_dense_below(0);
     println!("found {}", attention.tuned().choices.len());
     let nothing = attention.remeasure(&problems(), &mut |_| ()).expect("it measures");
     assert!(nothing.is_empty() || !attention.tuned().choices.is_empty(), "{nothing:?}");
@@ -98,6 +98,7 @@ pub(crate) fn find() {
 pub(crate) fn tune() {
     let device = Device::cuda(0).expect("the stub's device");
     let attention = Attention::<Sparse>::load_tuned(&device, Tune::Cached, &[]).expect("it loads");
+    let attention = attention.with_dense_below(0);
     let problems = problems();
     let found = attention.tuned();
     println!("found {}", found.choices.len());
@@ -140,12 +141,13 @@ pub(crate) fn tune() {
         let late = attention.tune(&problems, Duration::ZERO, &mut |_| ()).expect("no time is no error");
         assert_eq!((late.tuned.len(), late.skipped.len()), (0, 3));
     }
-    let off = Attention::<Sparse>::load_tuned(&device, Tune::Off, &[]).expect("it loads");
+    let off = Attention::<Sparse>::load_tuned(&device, Tune::Off, &[]).expect("it loads").with_dense_below(0);
     assert!(off.tuned().choices.is_empty());
     // What has a record is not measured again.
     let now = Tune::Now(Duration::from_secs(60));
     let now = Attention::<Sparse>::load_tuned(&device, now, &problems).expect("it measures");
     println!("now {}", now.tuned().choices.len());
+    let now = now.with_dense_below(0);
     let tensor = |heads| Tensor::zeros([1, heads, TOKENS, DIM]).and_then(|t| t.to(&device)).expect("room");
     let (q, k, v) = (tensor(HEADS), tensor(KV_HEADS), tensor(KV_HEADS));
     println!("step tuned");
@@ -166,7 +168,7 @@ fn report(error: &Error) {
 }
 
 /// One step, announced.
-fn step<T>(name: &str, then: Then, mut run: impl FnMut() -> Result<T>) -> Result<T> {
+pub(crate) fn step<T>(name: &str, then: Then, mut run: impl FnMut() -> Result<T>) -> Result<T> {
     println!("step {name}");
     run().or_else(|error| {
         report(&error);
@@ -185,7 +187,7 @@ pub(crate) fn run(then: Then) {
 
 fn steps(then: Then) -> Result<()> {
     let device = step("open", then, || Device::cuda(0))?;
-    let attention = step("load", then, || Attention::<Sparse>::load(&device))?;
+    let attention = step("load", then, || Attention::<Sparse>::load(&device))?.with_dense_below(0);
     let dense = step("load", then, || Attention::<Dense>::load(&device))?;
 
     let shape = |heads: usize| [1, heads, TOKENS, DIM];

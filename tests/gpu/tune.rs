@@ -52,7 +52,7 @@ fn a_tuned_kernel_is_the_same_and_no_slower() {
     let Some(device) = gpu() else { return };
     let problems = LENGTHS.map(problem);
     let report = {
-        let attention = Attention::<Tenth>::load(&device).expect("the kernel loads");
+        let attention = Attention::<Tenth>::load(&device).expect("the kernel loads").with_dense_below(0);
         attention.warmup(&problems).expect("room for the workspace");
         let mut done = 0;
         let mut count =
@@ -63,8 +63,12 @@ fn a_tuned_kernel_is_the_same_and_no_slower() {
     };
     check_report(&report);
 
-    let default = Attention::<Tenth>::load_tuned(&device, Tune::Off, &[]).expect("the kernel loads");
-    let tuned = Attention::<Tenth>::load_tuned(&device, Tune::Cached, &[]).expect("the kernel loads");
+    let default = Attention::<Tenth>::load_tuned(&device, Tune::Off, &[])
+        .expect("the kernel loads")
+        .with_dense_below(0);
+    let tuned = Attention::<Tenth>::load_tuned(&device, Tune::Cached, &[])
+        .expect("the kernel loads")
+        .with_dense_below(0);
     assert!(default.tuned().choices.is_empty());
     let found = tuned.tuned();
     assert!(found.refused.is_empty(), "{found:?}");

@@ -110,6 +110,11 @@ impl Kernels {
         Ok(kernels)
     }
 
+    /// The family that runs: Hopper's, or the portable one.
+    pub(crate) fn arch(&self) -> Arch {
+        self.arch
+    }
+
     /// The kernels of a plan's bucket.
     pub(super) fn pick(&self, plan: &Plan) -> Picked<'_> {
         let pipelines = self.pipelines.read().unwrap_or_else(PoisonError::into_inner).clone();

@@ -4,7 +4,7 @@ use super::calls::{Call, Source, Tensor};
 use super::kernels::shape;
 use super::workspace::Layout;
 use super::{Kernels, RawArgs, RawTensor, failed, tensor_map};
-use crate::{Plan, Result, Stage};
+use crate::{Error, Plan, Result, Stage, WhyDense};
 use core::ffi::c_void;
 use cudarc::driver::{result, sys::CUstream};
 use proxyattn_codegen::cuda::Shape;
@@ -25,6 +25,7 @@ impl Kernels {
         stream: CUstream,
         stages: &[Stage],
     ) -> Result<()> {
+        check_stages(plan, stages)?;
         let calls = self.pick(plan);
         self.check(plan, &calls)?;
         let layout = self.layout(plan);
@@ -79,6 +80,20 @@ impl Kernels {
         }
         Ok(())
     }
+}
+
+/// Refuses some stages of a plan that has none because its context is short: whoever asks for them means to select.
+fn check_stages(plan: &Plan, stages: &[Stage]) -> Result<()> {
+    let Some(WhyDense::Short { below }) = plan.why_dense() else { return Ok(()) };
+    if Stage::ALL.iter().all(|stage| stages.contains(stage)) {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        arg: "plan",
+        expected: "one that selects, for some of the stages; Plan::new or with_dense_below(0) makes it"
+            .into(),
+        got: format!("a dense one: the context is shorter than {below} tokens"),
+    })
 }
 
 /// What the parameters of one launch are taken from.

@@ -9,7 +9,7 @@ use crate::tune::{
     Bucket, Constant, Lane, Measurement, Outcome, Progress, Record, Remeasured, Scope, Store, TuneReport,
     constants, contest, duel,
 };
-use crate::{Error, Plan, Problem, Result};
+use crate::{Error, Plan, Problem, Result, WhyDense};
 use proxyattn_codegen::cuda::{Constants, Unit};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,11 +29,11 @@ struct Candidate {
 }
 
 impl Kernels {
-    /// Measures the units that these problems run, stores what won, and uses it from then on. With `missing`, only what
+    /// Measures the units that these plans run, stores what won, and uses it from then on. With `missing`, only what
     /// has no record.
     pub(crate) fn tune(
         &self,
-        problems: &[Problem],
+        plans: &[Plan],
         limit: Duration,
         missing: bool,
         progress: &mut dyn FnMut(&Progress<'_>),
@@ -45,9 +45,8 @@ impl Kernels {
         let known: Vec<_> =
             recorded.records.iter().map(|(record, _)| (record.unit.clone(), record.bucket)).collect();
         let (mut tuned, mut skipped, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-        for problem in problems {
-            let plan = Plan::new(&self.spec, problem)?;
-            let bucket = Bucket::of(&plan);
+        for plan in plans {
+            let bucket = Bucket::of(plan);
             let runs = |unit: &&Unit| {
                 (unit.name == "dense") == plan.is_dense() && !self.choices(unit.name).is_empty()
             };
@@ -65,7 +64,7 @@ impl Kernels {
                 skipped.extend(units.iter().map(|unit| (unit.name.to_owned(), bucket)));
                 continue;
             }
-            let mut bench = Bench::new(self, &plan)?;
+            let mut bench = Bench::new(self, plan)?;
             for unit in units {
                 match self.measure(&mut bench, unit, &scope, &late, progress)? {
                     Some(record) => {
@@ -85,32 +84,31 @@ impl Kernels {
         Ok(TuneReport { machine, tuned, skipped, refused, stored_in, store_trouble, seconds })
     }
 
-    /// Launches what these problems run by records, and what they would run without, in turns. Records that name the
+    /// Launches what these plans run by records, and what they would run without, in turns. Records that name the
     /// default tiles are left out: both would be the same kernels.
     pub(crate) fn remeasure(
         &self,
-        problems: &[Problem],
+        plans: &[Plan],
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<Vec<Remeasured>> {
         let mut measured = Vec::new();
-        for problem in problems {
-            let plan = Plan::new(&self.spec, problem)?;
-            let picked = self.pick(&plan);
+        for plan in plans {
+            let picked = self.pick(plan);
             let choices: Vec<_> =
-                self.choices_of(&plan).into_iter().filter(|choice| !choice.constants.is_empty()).collect();
+                self.choices_of(plan).into_iter().filter(|choice| !choice.constants.is_empty()).collect();
             if choices.is_empty() {
                 continue;
             }
-            let mut bench = Bench::new(self, &plan)?;
+            let mut bench = Bench::new(self, plan)?;
             bench.prepare()?;
             for choice in choices {
-                progress(&Progress::Again { unit: &choice.unit, bucket: Bucket::of(&plan) });
+                progress(&Progress::Again { unit: &choice.unit, bucket: Bucket::of(plan) });
                 let of_unit = |calls: &[Arc<Call>]| -> Vec<Arc<Call>> {
                     calls.iter().filter(|call| call.entry.unit == choice.unit).cloned().collect()
                 };
                 let lanes = [of_unit(&self.default), of_unit(&picked)];
                 let [default_ms, tuned_ms] = duel(|lane| bench.time(&lanes[lane]))?;
-                measured.push(Remeasured { choice, problem: *problem, default_ms, tuned_ms });
+                measured.push(Remeasured { choice, problem: *plan.problem(), default_ms, tuned_ms });
             }
         }
         Ok(measured)
@@ -248,24 +246,28 @@ impl Kernels {
         })
     }
 
-    /// Launches once what these problems will launch, on a short context, and reserves the workspace of the largest.
-    pub(crate) fn warmup(&self, problems: &[Problem]) -> Result<()> {
+    /// Launches once what these plans will launch, on a short context, and reserves the workspace of the largest.
+    pub(crate) fn warmup(&self, plans: &[Plan]) -> Result<()> {
         let mut bytes = 0;
-        for problem in problems {
-            let plan = Plan::new(&self.spec, problem)?;
-            let calls = self.pick(&plan);
-            self.check(&plan, &calls)?;
-            bytes = bytes.max(self.layout(&plan).bytes());
-            let mut short = *problem;
+        for plan in plans {
+            let calls = self.pick(plan);
+            self.check(plan, &calls)?;
+            bytes = bytes.max(self.layout(plan).bytes());
+            // A plan that selects does so on a short context too.
+            let below = match plan.why_dense() {
+                Some(WhyDense::Short { below }) => below,
+                _ => 0,
+            };
+            let mut short = *plan.problem();
             while short.kv_len > WARM_TOKENS {
                 let half =
                     Problem { q_len: short.q_len.min(short.kv_len / 2), kv_len: short.kv_len / 2, ..short };
-                if Plan::new(&self.spec, &half)?.is_dense() != plan.is_dense() {
+                if Plan::new(&self.spec, &half)?.dense_below(below).is_dense() != plan.is_dense() {
                     break;
                 }
                 short = half;
             }
-            let short = Plan::new(&self.spec, &Problem { batch: 1, ..short })?;
+            let short = Plan::new(&self.spec, &Problem { batch: 1, ..short })?.dense_below(below);
             Bench::new(self, &short)?.output(&calls)?;
         }
         self.device.bind()?;

@@ -82,7 +82,7 @@ fn open(name: &str) -> Result<Option<Box<dyn Loaded>>> {
     macro_rules! table {
         ($($kernel:ident),+) => {
             match name {
-                $(stringify!($kernel) => Some(Box::new(Attention::<$kernel>::load(&device)?) as Box<dyn Loaded>),)+
+                $(stringify!($kernel) => Some(Box::new(Attention::<$kernel>::load(&device)?.with_dense_below(0)) as Box<dyn Loaded>),)+
                 _ => None,
             }
         };

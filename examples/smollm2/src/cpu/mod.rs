@@ -214,7 +214,7 @@ impl Runner for Cpu {
     ) -> Result<Step> {
         check_step(self, tokens, method, &asked)?;
         let (mut times, mut begun) = (Times::default(), Instant::now());
-        let kernel = AnyAttention::load(&method.spec, &Device::Cpu)?;
+        let kernel = AnyAttention::load(&method.spec, &Device::Cpu)?.with_dense_below(0);
         let weights = Arc::clone(&self.weights);
         let c = &weights.config;
         let mut x: Vec<f32> =

@@ -114,7 +114,7 @@ impl Gpu {
             return Ok(attention.clone());
         }
         let device = Device::Cuda(self.device.clone());
-        let attention = Arc::new(AnyAttention::load(&method.spec, &device)?);
+        let attention = Arc::new(AnyAttention::load(&method.spec, &device)?.with_dense_below(0));
         self.attention.push((*method, attention.clone()));
         Ok(attention)
     }

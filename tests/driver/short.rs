@@ -1,0 +1,99 @@
+//! Contexts on both sides of the length below which dense attention is faster, under the stub driver.
+
+use crate::child::{DIM, HEADS, KV_HEADS, Sparse, Then, step};
+use half::bf16;
+use proxyattn::{
+    Attention, AttentionKernel, Device, Plan, Problem, RawArgs, RawTensor, Result, Stage, Tensor, WhyDense,
+};
+use std::time::Duration;
+
+/// A number of the caller's.
+const MOVED: usize = 1000;
+
+fn problem(tokens: usize) -> Problem {
+    Problem { batch: 1, heads: HEADS, kv_heads: KV_HEADS, q_len: tokens, kv_len: tokens }
+}
+
+pub(crate) fn run() {
+    steps().expect("the stub does everything");
+    println!("done");
+}
+
+fn steps() -> Result<()> {
+    let device = Device::cuda(0)?;
+    let attention = Attention::<Sparse>::load(&device)?;
+    let below = attention.dense_below();
+    println!("below {below}");
+    let moved = attention.clone().with_dense_below(MOVED);
+    let never = attention.clone().with_dense_below(0);
+
+    let tensor = |heads, tokens| Tensor::<bf16>::zeros([1, heads, tokens, DIM])?.to(&device);
+    let qkv = |tokens| Ok([tensor(HEADS, tokens)?, tensor(KV_HEADS, tokens)?, tensor(KV_HEADS, tokens)?]);
+    let call = |name: &str, attention: &Attention<Sparse>, tokens| {
+        let [q, k, v] = qkv(tokens)?;
+        step(name, Then::Stop, || attention.prefill(&q, &k, &v).map(drop))
+    };
+    call("below", &attention, below - 1)?;
+    call("edge", &attention, below)?;
+    call("moved", &moved, MOVED - 1)?;
+    call("moved edge", &moved, MOVED)?;
+    call("never", &never, MOVED - 1)?;
+
+    let [q, k, v] = qkv(MOVED - 1)?;
+    let trace = step("traced", Then::Stop, || moved.prefill_traced(&q, &k, &v, &()))?;
+    assert_eq!(trace.plan.why_dense(), Some(WhyDense::Short { below: MOVED }));
+    assert!(trace.selection.density() >= 1.0);
+
+    let short = moved.plan(&problem(MOVED - 1))?;
+    let planned = Plan::new(&Sparse::SPEC, &problem(MOVED - 1))?;
+    // `dense` has at most one word of its own.
+    assert!(moved.workspace_layout(&short).iter().all(|(name, _)| *name == "tickets"));
+    assert!(moved.workspace_layout(&planned).iter().any(|(name, _)| *name == "lists"));
+    assert!(moved.workspace_bytes(&short) <= 256 && moved.workspace_bytes(&planned) > 4096);
+    launches(&device, &moved, &short, &planned)?;
+
+    step("warmup", Then::Stop, || moved.warmup(&[problem(MOVED - 1)]))?;
+    // Shortened for the occasion, a context that selects does so still.
+    let far = attention.clone().with_dense_below(1 << 15);
+    step("warmup edge", Then::Stop, || far.warmup(&[problem(1 << 15)]))?;
+    let report =
+        step("tune", Then::Stop, || moved.tune(&[problem(MOVED - 1)], Duration::from_secs(60), &mut |_| ()))?;
+    let tuned: Vec<_> = report.tuned.iter().map(|record| (&*record.unit, record.bucket.density)).collect();
+    assert_eq!(tuned, [("dense", 100)], "the bucket says what is launched");
+    Ok(())
+}
+
+/// Launches by address, of the short plan and of the one that selects.
+fn launches(device: &Device, attention: &Attention<Sparse>, short: &Plan, planned: &Plan) -> Result<()> {
+    let Device::Cuda(cuda) = device else { unreachable!("it was opened as one") };
+    let stream = cuda.stream().cu_stream();
+    let tokens = short.problem().kv_len;
+    let memory = |bytes: usize| vec![0u64; bytes / 8 + 64];
+    let (q, kv) = (memory(2 * HEADS * tokens * DIM), memory(2 * KV_HEADS * tokens * DIM));
+    let (out, workspace) = (q.clone(), memory(attention.workspace_bytes(planned) as usize));
+    let address = |memory: &[u64]| (memory.as_ptr() as u64).next_multiple_of(256);
+    let tensor = |memory: &[u64], heads: usize| RawTensor {
+        address: address(memory),
+        strides: [heads * tokens * DIM, tokens * DIM, DIM].map(|stride| stride as i64),
+    };
+    let args = RawArgs {
+        q: tensor(&q, HEADS),
+        k: tensor(&kv, KV_HEADS),
+        v: tensor(&kv, KV_HEADS),
+        out: tensor(&out, HEADS),
+        workspace: address(&workspace),
+        workspace_bytes: attention.workspace_bytes(planned),
+    };
+    let attend = &[Stage::Attend];
+    // SAFETY: the stub's device memory is host memory, its kernels do nothing, and the vectors outlive the launches.
+    step("raw", Then::Stop, || unsafe { attention.launch_raw(short, &args, stream) })?;
+    // SAFETY: the same.
+    step("planned", Then::Stop, || unsafe { attention.launch_raw(planned, &args, stream) })?;
+    println!("step stages");
+    // SAFETY: the same.
+    let refused = unsafe { attention.launch_stages_raw(short, &args, stream, attend) };
+    let told = refused.expect_err("a selection would not be followed").to_string();
+    assert!(told.contains("Plan::new") && told.contains("shorter than 1000 tokens"), "{told}");
+    // SAFETY: the same.
+    step("own", Then::Stop, || unsafe { attention.launch_stages_raw(planned, &args, stream, attend) })
+}
