@@ -194,8 +194,8 @@ fn each_stage_launches_its_kernels() {
 /// tiles are measured. Stages that somebody asks for are not replaced.
 #[test]
 fn short_contexts_launch_dense() {
-    let below = [("8.0", "3072"), ("9.0", "4096")];
-    for (gpu, tokens) in below {
+    let below = [proxyattn::short::SM_80, proxyattn::short::SM_90A];
+    for (gpu, tokens) in GPUS.into_iter().zip(below) {
         let cache = scratch(&format!("short-{gpu}"));
         let variables = [("STUB_CAPABILITY", gpu), ("PROXYATTN_CACHE_DIR", path(&cache))];
         let text = told("short", whole(), &variables);

@@ -69,6 +69,9 @@ pub(crate) struct InspectArgs {
     /// Multiprocessors of the GPU, which some grids depend on [default: an H100's 132 or an A100's 108]
     #[arg(long)]
     pub(crate) multiprocessors: Option<NonZeroUsize>,
+    /// Tokens below which the plan is dense because selecting does not pay; 0 for never [default: what the family and the budget say]
+    #[arg(long)]
+    pub(crate) dense_below: Option<usize>,
     /// Leave out registers and spills, which NVRTC has to compile the kernels for
     #[arg(long)]
     pub(crate) no_compile: bool,
@@ -122,6 +125,9 @@ pub(crate) struct TuneArgs {
     pub(crate) tokens: Vec<usize>,
     #[command(flatten)]
     pub(crate) heads: HeadsArgs,
+    /// Tokens below which the tiles of dense attention are measured, since selecting does not pay; 0 for never [default: what the GPU and the budget say]
+    #[arg(long)]
+    pub(crate) dense_below: Option<usize>,
     /// Seconds after which no new measurement begins
     #[arg(long, default_value = "120", conflicts_with = "check")]
     pub(crate) limit: u64,

@@ -11,7 +11,7 @@ use crate::tune::DEFAULT;
 use proxyattn_codegen::cuda::{self, Buffer, Entry, Module, Shape, emit, retiled, tunable};
 use proxyattn_codegen::{Arch, Spec};
 use proxyattn_runtime::jit::{Cubin, Target};
-use proxyattn_runtime::{Plan, Problem};
+use proxyattn_runtime::{Plan, Problem, WhyDense, short};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -39,7 +39,8 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
     let spec = attribute::parse(&args.attribute)?;
     let arch = family(&spec, args.arch)?;
     let problem = args.shape.problem(&spec);
-    let plan = Plan::new(&spec, &problem)?;
+    let below = args.dense_below.unwrap_or(short::dense_below(&spec, Some(arch)));
+    let plan = Plan::new(&spec, &problem)?.dense_below(below);
     let module = emit(&spec, arch);
     let default = if arch == Arch::Sm90a { 132 } else { 108 };
     let multiprocessors = args.multiprocessors.map_or(default, NonZeroUsize::get) as u64;
@@ -89,10 +90,10 @@ fn configuration(spec: &Spec, plan: &Plan) -> String {
             problem.batch, problem.heads, problem.kv_heads, spec.head_dim, spec.dtype
         ),
     );
-    let stages = match plan.is_dense() {
-        true if spec.is_dense() => "attend alone: every block is visited".to_owned(),
-        true => "attend alone: the context is so short that the budget keeps every block".to_owned(),
-        false => format!("{} proxies, then a list for each and row of blocks", plan.groups()),
+    let stages = match plan.why_dense() {
+        Some(why @ WhyDense::Short { .. }) => format!("attend alone: {why} (--dense-below)"),
+        Some(why) => format!("attend alone: {why}"),
+        None => format!("{} proxies, then a list for each and row of blocks", plan.groups()),
     };
     line("stages", stages);
     line(

@@ -40,7 +40,7 @@ impl<T: Element> AnyAttention<T> {
     pub fn load_tuned(spec: &Spec, device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
         let candidates = if spec.is_valid() { candidates_of(spec) } else { &[] };
         let kernels = ready::<T>(NAME, spec, candidates, device, tune, problems)?;
-        let dense_below = dense_below(kernels.as_ref());
+        let dense_below = dense_below(spec, kernels.as_ref());
         Ok(Self { device: device.clone(), spec: *spec, kernels, dense_below, elem: PhantomData })
     }
 

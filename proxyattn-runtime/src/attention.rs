@@ -65,12 +65,12 @@ impl<K: AttentionKernel> Attention<K> {
     /// `arch` leaves the GPU out, and [`Error::Cuda`] if the driver refuses the cubin.
     pub fn load_tuned(device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
         let kernels = ready::<K::Elem>(K::NAME, &K::SPEC, K::CANDIDATES, device, tune, problems)?;
-        let dense_below = dense_below(kernels.as_ref());
+        let dense_below = dense_below(&K::SPEC, kernels.as_ref());
         Ok(Self { device: device.clone(), kernels, dense_below, kernel: PhantomData })
     }
 
     /// Tokens below which a sparse configuration runs dense here, because selecting blocks would cost more than it saves;
-    /// the device's own ([`short`](crate::short)) unless [`with_dense_below`](Self::with_dense_below) said otherwise. A
+    /// what [`short`](crate::short) says unless [`with_dense_below`](Self::with_dense_below) said otherwise. A
     /// chunk of queries counts as the whole context that has as many pairs of a query and a key.
     pub fn dense_below(&self) -> usize {
         self.dense_below

@@ -31,7 +31,7 @@ pub(crate) fn ready<T: Element>(
     let Device::Cuda(cuda) = device else { return Ok(None) };
     let kernels = Kernels::shared(name, spec, candidates, cuda, tune)?;
     if let Tune::Now(limit) = tune {
-        let below = dense_below(Some(&kernels));
+        let below = dense_below(spec, Some(&kernels));
         let plan = |problem| Plan::new(spec, problem).map(|plan| plan.dense_below(below));
         let plans: Vec<_> = problems.iter().map(plan).collect::<Result<_>>()?;
         kernels.tune(&plans, limit, true, &mut |_| ())?;
@@ -39,9 +39,9 @@ pub(crate) fn ready<T: Element>(
     Ok(Some(kernels))
 }
 
-/// Tokens below which these kernels run dense, or the CPU if there are none.
-pub(crate) fn dense_below(kernels: Option<&Arc<Kernels>>) -> usize {
-    short::dense_below(kernels.map(|kernels| kernels.arch()))
+/// Tokens below which a configuration runs dense with these kernels, or on the CPU if there are none.
+pub(crate) fn dense_below(spec: &Spec, kernels: Option<&Arc<Kernels>>) -> usize {
+    short::dense_below(spec, kernels.map(|kernels| kernels.arch()))
 }
 
 /// The kernels, for what the CPU cannot do.

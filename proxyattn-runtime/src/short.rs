@@ -1,35 +1,51 @@
 //! Contexts so short that selecting blocks costs more than it saves.
 //!
-//! [`Attention`](crate::Attention) compares a problem with a number of key tokens, its device's unless the program says
+//! [`Attention`](crate::Attention) compares a problem with a number of key tokens, [`dense_below`] unless the program says
 //! otherwise, and runs dense below. [`Plan::new`](crate::Plan::new) knows nothing of it: it plans what the configuration
-//! says.
+//! says, and so serves whoever brings lists of their own or measures stages.
 //!
 //! What dense attention costs, and so what lists can save, goes with the pairs of a query and a key. A chunk of queries
-//! therefore counts as the whole context that has as many pairs: 512 causal queries at the end of 16,384 keys as a context
-//! of 4064. Heads and sequences do not count: they multiply both sides.
+//! therefore counts as the whole context that has as many pairs: 512 causal queries at the end of 16,384 keys as one of
+//! 4064 tokens. A floor is a small share of a long context, so that some short chunks run dense which would gain; the
+//! dynamic budget, which looks at all keys however few queries there are, makes the others lose. Heads and sequences do not
+//! count: they multiply both sides.
 
 use crate::Problem;
 use core::fmt;
-use proxyattn_codegen::{Arch, Spec};
+use proxyattn_codegen::{Arch, Budget, Spec};
 
-/// On Hopper, where its own kernels run: tokens below which [`Attention`](crate::Attention) runs dense. To be measured on
-/// an H100 with 32 heads on 8, 128 dims, bf16; the figure and its command belong in `docs/performance.md`.
+/// Tokens below which Hopper's own kernels had better run dense. Provisional: not measured at the edge yet. `proxyattn
+/// bench --tokens N` shows both sides of it.
 pub const SM_90A: usize = 4096;
 
-/// The same for the portable kernels. Not measured at the edge: on an H100 the default configuration loses at 1024 tokens
-/// and a tenth of the blocks is four times faster than dense at 8192 (`docs/performance/h100-2026-11-23-short.txt`).
+/// The same for the portable kernels. Between two measurements on an H100, not at the edge: at 1024 tokens choosing blocks
+/// takes the default configuration longer than dense attention, at 8192 a sixth of that time
+/// (`docs/performance/h100-2026-11-23-short.txt`).
 pub const SM_80: usize = 3072;
 
-/// The same for the CPU.
-pub const CPU: usize = 640;
+/// The same for the CPU: there a tenth of the blocks is .90× dense's speed at 192 tokens, 1.07× at 256, 1.39× at 384
+/// (`docs/performance.md`).
+pub const CPU: usize = 256;
 
-/// The tokens for a family of kernels, or for the CPU.
-pub const fn dense_below(arch: Option<Arch>) -> usize {
-    match arch {
+/// A context has to be so many times as long as what its budget keeps in any case. Of a causal context of twice its length
+/// a floor holds three quarters of the tiles. Measured on the CPU with the default floor of 512 tokens: .94× dense at 768,
+/// 1.01× at 896, 1.11× at 1024; the paper's 2048: 1.04× at 3072, 1.13× at 4096.
+const FLOORS: usize = 2;
+
+/// The tokens for a configuration on a family of kernels, or on the CPU: the device's number, or twice what the budget
+/// keeps of every row whatever the scores are, if that is more.
+pub fn dense_below(spec: &Spec, arch: Option<Arch>) -> usize {
+    let device = match arch {
         Some(Arch::Sm90a) => SM_90A,
         Some(_) => SM_80,
         None => CPU,
-    }
+    };
+    let floor = match spec.budget {
+        Budget::Dynamic { min_tokens, .. } => min_tokens as usize,
+        Budget::TopK { blocks } => blocks as usize * spec.block.kv as usize,
+        _ => 0,
+    };
+    device.max(FLOORS * floor)
 }
 
 /// Why a plan visits every block.
@@ -65,7 +81,7 @@ pub(crate) fn is_short(spec: &Spec, problem: &Problem, below: usize) -> bool {
     let pairs = |q: usize, kv: usize| {
         let (q, kv) = (q as u128, kv as u128);
         let hidden = if spec.causal { q.saturating_sub(1) } else { 0 };
-        q * (2 * kv - hidden)
+        q.saturating_mul(2 * kv - hidden)
     };
     pairs(problem.q_len, problem.kv_len) < pairs(below, below)
 }
@@ -73,6 +89,18 @@ pub(crate) fn is_short(spec: &Spec, problem: &Problem, below: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_floor_counts_where_it_is_high() {
+        let of = |spec: &Spec, arch| dense_below(spec, arch);
+        let ratio = Spec { budget: Budget::Ratio { share: 0.1 }, ..Spec::DEFAULT };
+        let top = |blocks| Spec { budget: Budget::TopK { blocks }, ..Spec::DEFAULT };
+        assert_eq!([of(&ratio, None), of(&top(2), None)], [CPU; 2]);
+        assert_eq!([of(&Spec::DEFAULT, None), of(&top(8), None)], [1024; 2]);
+        assert_eq!(of(&Spec::PAPER, None), 4096);
+        assert_eq!([Arch::Sm80, Arch::Sm90a].map(|arch| of(&Spec::DEFAULT, Some(arch))), [SM_80, SM_90A]);
+        assert_eq!(of(&top(1000), Some(Arch::Sm90a)), 128_000);
+    }
 
     fn short(causal: bool, q_len: usize, kv_len: usize, below: usize) -> bool {
         let problem = Problem { batch: 3, heads: 8, kv_heads: 2, q_len, kv_len };

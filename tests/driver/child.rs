@@ -5,7 +5,7 @@ use proxyattn::codegen::{Budget, Rows, Spec};
 use proxyattn::tune::{Outcome, Progress};
 use proxyattn::{
     AnyAttention, Attention, AttentionKernel, Device, Error, Problem, RawArgs, RawTensor, Result, Stage,
-    Tensor, Tune, proxy_attention,
+    Tensor, Tune, proxy_attention, short,
 };
 use std::time::Duration;
 
@@ -40,9 +40,9 @@ pub(crate) fn open() {
     assert!(Device::why_not_cuda().is_some());
 }
 
-/// A sparse and a dense problem.
+/// A sparse problem, long enough for that on every GPU, and a dense one.
 fn problems() -> [Problem; 2] {
-    [TOKENS, TOKENS / 4].map(|tokens| Problem {
+    [short::SM_80.max(short::SM_90A), TOKENS / 4].map(|tokens| Problem {
         batch: 1,
         heads: HEADS,
         kv_heads: KV_HEADS,
@@ -56,7 +56,7 @@ pub(crate) fn tune_value(gamma: f64) {
     let device = Device::cuda(0).expect("the stub's device");
     let budget = Budget::Dynamic { gamma, min_tokens: 512, rows: Rows::Ratio };
     let spec = Spec { head_dim: 64, budget, ..Spec::DEFAULT };
-    let attention = AnyAttention::<half::bf16>::load(&spec, &device).expect("it loads").with_dense_below(0);
+    let attention = AnyAttention::<half::bf16>::load(&spec, &device).expect("it loads");
     println!("found {}", attention.tuned().choices.len());
     let nothing = attention.remeasure(&problems(), &mut |_| ()).expect("it measures");
     assert!(nothing.is_empty() || !attention.tuned().choices.is_empty(), "{nothing:?}");
@@ -98,7 +98,6 @@ pub(crate) fn find() {
 pub(crate) fn tune() {
     let device = Device::cuda(0).expect("the stub's device");
     let attention = Attention::<Sparse>::load_tuned(&device, Tune::Cached, &[]).expect("it loads");
-    let attention = attention.with_dense_below(0);
     let problems = problems();
     let found = attention.tuned();
     println!("found {}", found.choices.len());

@@ -35,7 +35,10 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
 
 fn measure<T: Element>(plan: &Plan, device: &Device, runs: usize) -> Result<Measured> {
     let (spec, problem) = (plan.spec(), plan.problem());
+    // The stages are measured where `prefill` would spare them, too.
     let kernel = AnyAttention::<T>::load(spec, device)?;
+    let dense_below = kernel.dense_below();
+    let kernel = kernel.with_dense_below(0);
     // A configuration that keeps every block is its own measure.
     let dense_kernel = match plan.is_dense() {
         true => None,
@@ -51,6 +54,7 @@ fn measure<T: Element>(plan: &Plan, device: &Device, runs: usize) -> Result<Meas
     let tiles = kernel.choices(plan);
     Ok(Measured {
         plan: *plan,
+        dense_below,
         device: device.clone(),
         tiles,
         runs,

@@ -5,13 +5,15 @@ use crate::style::{FAINT, painted};
 use crate::text::{Table, ms};
 use crate::tune::{DEFAULT, constants_of, record_of};
 use proxyattn_runtime::tune::Choice;
-use proxyattn_runtime::{Device, Plan, Stage, StageTimes};
+use proxyattn_runtime::{Device, Plan, Stage, StageTimes, WhyDense};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What was measured.
 pub(super) struct Measured {
     pub(super) plan: Plan,
+    /// Tokens below which `prefill` runs dense there.
+    pub(super) dense_below: usize,
     pub(super) device: Device,
     /// The records that decided the tiles.
     pub(super) tiles: Vec<Choice>,
@@ -43,6 +45,11 @@ impl Measured {
 
     fn rate(&self, pairs: f64, time: Duration) -> f64 {
         4.0 * f64::from(self.plan.spec().head_dim) * pairs / time.as_secs_f64() / 1e12
+    }
+
+    /// What `prefill` would do: dense where the context is short, and the stages are measured all the same.
+    fn prefills(&self) -> Plan {
+        self.plan.dense_below(self.dense_below)
     }
 
     fn speedup(&self) -> f64 {
@@ -78,7 +85,7 @@ pub(super) fn text(measured: &Measured) -> String {
         false => format!("the last {} of {} tokens", problem.q_len, problem.kv_len),
     };
     format!(
-        "{}\n{} × {tokens}, {} heads on {} KV heads; {}\n{}\n{}\n  density {:.3}, {:.2}× dense\n",
+        "{}\n{} × {tokens}, {} heads on {} KV heads; {}\n{}\n{}\n  density {:.3}, {:.2}× dense\n{}",
         measured.device,
         problem.batch,
         problem.heads,
@@ -87,8 +94,17 @@ pub(super) fn text(measured: &Measured) -> String {
         tiles(measured),
         table.print(),
         measured.density,
-        measured.speedup()
+        measured.speedup(),
+        short(measured)
     )
+}
+
+/// That `prefill` does not run what was measured.
+fn short(measured: &Measured) -> String {
+    match measured.prefills().why_dense() {
+        Some(why @ WhyDense::Short { .. }) => format!("  `prefill` runs dense: {why}\n"),
+        _ => String::new(),
+    }
 }
 
 /// Which tiles it ran with; the CPU has none to choose.
@@ -128,6 +144,8 @@ pub(super) fn json(measured: &Measured) -> Value {
         "runs": measured.runs,
         "tiles": measured.tiles,
         "dense_plan": measured.plan.is_dense(),
+        "dense_below": measured.dense_below,
+        "prefill_dense": measured.prefills().is_dense(),
         "density": measured.density,
         "stages_ms": stages,
         "ms": ms(measured.times.total()),

@@ -52,6 +52,8 @@ fn problems(args: &TuneArgs, spec: &Spec) -> Outcome<Vec<Problem>> {
 fn on<T: Element>(args: &TuneArgs, spec: &Spec, problems: &[Problem], device: &Device) -> Outcome {
     // Records count here whatever PROXYATTN_TUNE does to programs.
     let kernel = AnyAttention::<T>::load_tuned(spec, device, Tune::Cached, &[])?;
+    let below = args.dense_below.unwrap_or(kernel.dense_below());
+    let kernel = kernel.with_dense_below(below);
     let mut report = if args.check {
         check::run(&kernel, spec, problems, device, args.json)?
     } else {

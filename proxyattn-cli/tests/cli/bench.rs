@@ -1,6 +1,7 @@
 //! `bench`: figures, as a table and as JSON.
 
 use crate::machine::{Machine, Run, snapshot};
+use proxyattn_runtime::short;
 use serde_json::Value;
 
 const SMALL: [&str; 8] = ["--tokens", "1536", "--heads", "4", "--kv-heads", "2", "--runs", "1"];
@@ -50,6 +51,28 @@ fn the_json_has_every_figure() {
     assert_eq!((&report["tokens"], &report["kv_heads"]), (&1536.into(), &2.into()));
     // The inputs have something to drop.
     assert!(report["density"].as_f64().unwrap() < 0.9, "{report}");
+}
+
+/// Stages are measured on both sides of the edge, and the side is told.
+#[test]
+fn what_prefill_would_spare_is_told() {
+    let machine = Machine::new("bench-short");
+    let attribute = "head_dim = 64, budget = ratio(0.2)";
+    let run = |tokens: usize, more: &[&str]| {
+        let tokens = tokens.to_string();
+        let shape = ["--tokens", &tokens, "--heads", "2", "--kv-heads", "1", "--runs", "1"];
+        machine.run(&[&["bench", attribute, "--device", "cpu"], &shape[..], more].concat()).stdout
+    };
+    let why = format!("`prefill` runs dense: the context is shorter than {} tokens", short::CPU);
+    for (tokens, dense) in [(short::CPU - 1, true), (short::CPU, false)] {
+        let told = run(tokens, &[]);
+        assert_eq!(told.contains(&why), dense, "{told}");
+        let report: Value = serde_json::from_str(&run(tokens, &["--json"])).unwrap();
+        assert_eq!((&report["prefill_dense"], &report["dense_plan"]), (&dense.into(), &false.into()));
+        assert_eq!(report["dense_below"], short::CPU, "{report}");
+        assert!(report["density"].as_f64().unwrap() < 0.8, "the stages ran: {report}");
+        assert!(report["stages_ms"]["select"].as_f64().unwrap() > 0.0, "{report}");
+    }
 }
 
 #[test]

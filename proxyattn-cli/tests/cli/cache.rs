@@ -83,7 +83,7 @@ fn it_shrinks_to_an_age_and_a_size() {
 fn records_are_listed_checked_swept_and_cleared() {
     let machine = Machine::new("cache-records").gpu("9.0").nvrtc();
     let tune = |attribute: &str| {
-        let shape = ["--tokens", "704", "--heads", "4", "--kv-heads", "2"];
+        let shape = ["--tokens", "704", "--heads", "4", "--kv-heads", "2", "--dense-below", "0"];
         let run = machine.run(&[&["tune", attribute][..], &shape].concat());
         assert_eq!(run.code, 0, "{}", run.stderr);
     };

@@ -1,6 +1,7 @@
 //! `inspect`: plans, kernels and buffers.
 
 use crate::machine::{Machine, snapshot};
+use proxyattn_runtime::short;
 
 #[test]
 fn a_plan_is_told_without_a_compiler() {
@@ -18,6 +19,21 @@ fn a_plan_is_told_without_a_compiler() {
     let short = machine.run(&["inspect", "--tokens", "300", "--q-tokens", "100", "--no-compile"]);
     assert!(short.stdout.contains("so short that the budget keeps every block"), "{}", short.stdout);
     assert!(short.stdout.contains("the last 100 of 300 tokens"), "{}", short.stdout);
+}
+
+#[test]
+fn a_short_context_is_told_from_one_that_is_kept() {
+    let machine = Machine::new("inspect-short");
+    let run = |more: &[&str]| machine.run(&[&["inspect", "--no-compile"][..], more].concat()).stdout;
+    for (arch, below) in [("sm_80", short::SM_80), ("sm_90a", short::SM_90A)] {
+        let told = run(&["--arch", arch, "--tokens", &(below - 1).to_string()]);
+        let why = format!("attend alone: the context is shorter than {below} tokens");
+        assert!(told.contains(&why) && !told.contains("pool_queries"), "{told}");
+        let told = run(&["--arch", arch, "--tokens", &below.to_string()]);
+        assert!(told.contains("8 proxies") && told.contains("pool_queries"), "{told}");
+    }
+    let told = run(&["--tokens", "1024", "--dense-below", "0"]);
+    assert!(told.contains("8 proxies"), "{told}");
 }
 
 #[test]

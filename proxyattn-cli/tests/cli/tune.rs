@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fs;
 
 /// A sparse and a dense problem, as small as they come.
-const SHAPE: [&str; 6] = ["--tokens", "704,176", "--heads", "4", "--kv-heads", "2"];
+const SHAPE: [&str; 8] = ["--tokens", "704,176", "--heads", "4", "--kv-heads", "2", "--dense-below", "0"];
 
 fn tune(machine: &Machine, attribute: &str, more: &[&str]) -> Run {
     let run = machine.run(&[&["tune", attribute][..], &SHAPE, more].concat());
@@ -151,6 +151,7 @@ fn several_processes_may_tune_at_once() {
     let machine = Machine::new("tune-several").gpu("9.0").nvrtc();
     let start = |tokens: &str| {
         let arguments = ["tune", "head_dim = 64", "--heads", "4", "--kv-heads", "2", "--tokens", tokens];
+        let arguments = [&arguments[..], &["--dense-below", "0"]].concat();
         machine.command(&arguments).stdout(std::process::Stdio::null()).spawn().unwrap()
     };
     // Sparse problems, of which each has two units.
@@ -168,6 +169,19 @@ fn time_that_is_over_is_told() {
     let machine = Machine::new("tune-late").gpu("9.0").nvrtc();
     snapshot("tune_late", &tune(&machine, "head_dim = 64", &["--limit", "0"]));
     assert!(!machine.path("home/.cache/proxyattn/tune").exists());
+}
+
+/// What programs run is what is measured: `dense` alone below the GPU's number.
+#[test]
+fn short_contexts_have_the_tiles_of_dense_measured() {
+    let machine = Machine::new("tune-short").gpu("9.0").nvrtc();
+    let shape = ["--tokens", "1024,8192", "--heads", "4", "--kv-heads", "2", "--json"];
+    let run = machine.run(&[&["tune", "head_dim = 64"][..], &shape].concat());
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let records = report["tuned"].as_array().unwrap();
+    let place = |record: &Value| format!("{} {}", record["unit"], record["bucket"]["tokens"]);
+    let places: Vec<_> = records.iter().map(place).collect();
+    assert_eq!(places, ["\"dense\" 1024", "\"score\" 8192", "\"attend\" 8192"]);
 }
 
 #[test]
