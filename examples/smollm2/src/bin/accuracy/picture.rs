@@ -100,11 +100,13 @@ fn draw_panel(canvas: &mut Canvas, corner: [u32; 2], scale: Scale, panel: &[Summ
         font::write(canvas, [center - font::width(&text, 2) / 2, y + SIZE[1] + 10], 2, DIM, &text);
     }
     font::write(canvas, [x, y - 24], 2, PLAIN, &format!("{} tokens", panel[0].length));
-    if let Some(full) = panel.iter().find(|summary| summary.is_full()) {
+    let full = panel.iter().find(|summary| summary.is_full());
+    if let Some(full) = full {
         let ends = [0.0, scale.most].map(|density| scale.at(corner, density, full.mean));
         canvas.line(ends[0], ends[1], 2.0, BRIGHT);
     }
-    for summary in panel {
+    // Beside full attention only what was asked the same.
+    for summary in panel.iter().filter(|summary| full.is_none_or(|full| full.comparable(summary))) {
         if let Some(method) = methods.iter().position(|method| *method == summary.method) {
             mark(canvas, scale.at(corner, summary.density, summary.mean), colour(method));
         }

@@ -69,6 +69,11 @@ impl Summary {
         }
     }
 
+    /// Whether the same tasks were asked: else the means are two different things.
+    pub(crate) fn comparable(&self, other: &Self) -> bool {
+        self.tasks.iter().zip(&other.tasks).all(|(a, b)| a.is_some() == b.is_some())
+    }
+
     /// The task with the lowest score, and the score.
     fn worst(&self) -> Option<(&'static str, f64)> {
         let scores = TASKS.into_iter().zip(self.tasks).filter_map(|(task, score)| Some((task, score?)));
@@ -112,9 +117,7 @@ pub(crate) fn tables(summaries: &[Summary]) -> String {
 fn line(summary: &Summary, full: Option<&Summary>) -> String {
     let score = |score: Option<f64>| score.map_or_else(|| "–".into(), |score| format!("{score:.3}"));
     let tasks = summary.tasks.map(score).join(" | ");
-    // Tasks that are missing here or there would make the means two different things.
-    let asked = |summary: &Summary| summary.tasks.map(|task| task.is_some());
-    let ratio = full.filter(|full| asked(full) == asked(summary)).map(|full| summary.mean / full.mean);
+    let ratio = full.filter(|full| full.comparable(summary)).map(|full| summary.mean / full.mean);
     let worst = summary
         .worst()
         .map_or_else(|| "–".into(), |(task, score)| format!("{} {score:.3}", task.replace('_', " ")));
