@@ -64,13 +64,16 @@ fn with_view<T: Elem + CudaDType, R>(tensor: &Tensor, look: impl FnOnce(View<'_,
 fn check<K: AttentionKernel<Elem: Elem + CudaDType>>(device: &Device, case: Case) {
     let stream = device.as_cuda_device().expect("a GPU").cuda_stream();
     let raw = Attention::<K>::load(&proxyattn::Device::from_stream(stream.clone()).expect("a GPU"));
-    let raw = raw.expect("the kernel loads");
+    // Short contexts are there to be selected from.
+    let raw = raw.expect("the kernel loads").with_dense_below(0);
     let inputs = Inputs::<K::Elem>::generate(&case, K::SPEC.head_dim);
     let [batch, heads, q_len, dim] = inputs.q_shape;
     for first in 0..lay::layouts::<K::Elem>().len() {
         let context = format!("{} {case:?}, layouts from {first}", K::NAME);
         let [q, k, v] = &tensors(device, &inputs, first);
-        let out = attention::<K>(q, k, v, Options::default()).unwrap_or_else(|e| panic!("{e}: {context}"));
+        let op =
+            ProxyAttention::<K>::new(load(device).expect("loaded").with_dense_below(0), Options::default());
+        let out = op.forward(q, k, v).unwrap_or_else(|e| panic!("{e}: {context}"));
         assert_eq!(out.dims(), q.dims(), "{context}");
 
         let nan = vec![<K::Elem as Element>::from_f32(f32::NAN); batch * heads * q_len * dim];
@@ -83,6 +86,12 @@ fn check<K: AttentionKernel<Elem: Elem + CudaDType>>(device: &Device, case: Case
         let expected: Vec<u16> = expected.into_iter().map(Element::to_bits).collect();
         assert!(bits::<K::Elem>(&out) == expected, "the raw API on the same memory: {context}");
     }
+}
+
+/// The op, without the rule that short contexts run dense.
+fn selecting(q: &Tensor, k: &Tensor, v: &Tensor, options: Options) -> Tensor {
+    let kernel = load::<Default64>(q.device()).expect("loaded").with_dense_below(0);
+    ProxyAttention::new(kernel, options).forward(q, k, v).expect("good input")
 }
 
 #[test]
@@ -103,7 +112,7 @@ fn threads_do_not_disturb_each_other() {
     let run = |seed: u64| -> Vec<Vec<u16>> {
         let inputs = Inputs::<bf16>::generate(&Case::new([8, 2], 3000, 3000).seed(seed), 64);
         let [q, k, v] = tensors(&device, &inputs, 0);
-        let call = |_| attention::<Default64>(&q, &k, &v, Options::default()).expect("good input");
+        let call = |_| selecting(&q, &k, &v, Options::default());
         let outputs: Vec<_> = (0..10).map(call).collect();
         outputs.iter().map(bits::<bf16>).collect()
     };
@@ -126,8 +135,8 @@ fn a_listener_hears_what_was_visited() {
     let sink = heard.clone();
     let options =
         Options::default().on_trace(move |selection, _| sink.lock().expect("").push(selection.density()));
-    let traced = attention::<Default64>(&q, &k, &v, options).expect("good input");
-    let plain = attention::<Default64>(&q, &k, &v, Options::default()).expect("good input");
+    let traced = selecting(&q, &k, &v, options);
+    let plain = selecting(&q, &k, &v, Options::default());
     assert!(bits::<bf16>(&traced) == bits::<bf16>(&plain));
     let heard = heard.lock().expect("no panic");
     assert!(heard.len() == 1 && heard[0] > 0.0 && heard[0] < 0.9, "{heard:?}");

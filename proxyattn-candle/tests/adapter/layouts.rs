@@ -6,10 +6,11 @@ use crate::lay::{Elem, bhsd, contiguous, layouts};
 use crate::{bits, with_view};
 use candle_core::Tensor;
 use proxyattn::{Attention, AttentionKernel, Element, ViewMut};
-use proxyattn_candle::{Options, attention};
+use proxyattn_candle::{Options, ProxyAttention, attention};
 
 fn check<K: AttentionKernel<Elem: Elem>>(case: Case) {
-    let raw = Attention::<K>::load(&proxyattn::Device::Cpu).expect("the kernel loads");
+    // Short contexts are there to be selected from.
+    let raw = Attention::<K>::load(&proxyattn::Device::Cpu).expect("the kernel loads").with_dense_below(0);
     let inputs = Inputs::<K::Elem>::generate(&case, K::SPEC.head_dim);
     let [batch, heads, q_len, dim] = inputs.q_shape;
     let dense = raw.prefill(&inputs.q(), &inputs.k(), &inputs.v()).and_then(|t| t.into_vec());
@@ -21,7 +22,8 @@ fn check<K: AttentionKernel<Elem: Elem>>(case: Case) {
         let k = ways[(i + 1) % ways.len()](&inputs.k, inputs.kv_shape);
         let v = ways[(i + 3) % ways.len()](&inputs.v, inputs.kv_shape);
 
-        let out = attention::<K>(&q, &k, &v, Options::default()).unwrap_or_else(|e| panic!("{e}: {context}"));
+        let op = ProxyAttention::new(raw.clone(), Options::default());
+        let out = op.forward(&q, &k, &v).unwrap_or_else(|e| panic!("{e}: {context}"));
         assert_eq!(out.dims(), q.dims(), "{context}");
         let out = bits::<K::Elem>(&out);
 

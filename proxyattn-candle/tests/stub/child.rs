@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Error, Result, Storage, Tensor};
 use half::bf16;
 use proxyattn::cudarc::driver::DevicePtr;
 use proxyattn::{Attention, AttentionKernel, View, ViewMut, proxy_attention};
-use proxyattn_candle::{Options, attention, load};
+use proxyattn_candle::{Options, ProxyAttention, attention, load};
 
 #[proxy_attention(head_dim = 64)]
 struct Sparse;
@@ -63,7 +63,7 @@ fn steps(calls: usize, then: Then) -> Result<()> {
     step("load", then, || load::<Sparse>(&device))?;
     step("load dense", then, || load::<Dense>(&device))?;
     for _ in 0..calls {
-        step("op", then, || attention::<Sparse>(&q, &k, &v, Options::default()))?;
+        step("op", then, || selecting(&q, &k, &v, Options::default()))?;
         step("dense", then, || attention::<Dense>(&q, &k, &v, Options::default()))?;
     }
     if then == Then::Stop {
@@ -76,17 +76,22 @@ fn steps(calls: usize, then: Then) -> Result<()> {
         })?;
     }
     let listening = Options::default().on_trace(|selection, _| println!("heard {}", selection.density()));
-    let out = step("traced", then, || attention::<Sparse>(&q, &k, &v, listening.clone()))?;
+    let out = step("traced", then, || selecting(&q, &k, &v, listening.clone()))?;
     assert_eq!((out.dims(), out.is_contiguous()), (q.dims(), true));
     println!("step release");
     Ok(())
+}
+
+/// The op, without the rule that short contexts run dense.
+fn selecting(q: &Tensor, k: &Tensor, v: &Tensor, options: Options) -> Result<Tensor> {
+    ProxyAttention::new(load::<Sparse>(q.device())?.with_dense_below(0), options).forward(q, k, v)
 }
 
 /// The raw API on the tensors' memory.
 fn raw<K: AttentionKernel<Elem = bf16>>(device: &Device, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<()> {
     let stream = device.as_cuda_device()?.cuda_stream();
     let device = proxyattn::Device::from_stream(stream.clone()).map_err(Error::wrap)?;
-    let attention = Attention::<K>::load(&device).map_err(Error::wrap)?;
+    let attention = Attention::<K>::load(&device).map_err(Error::wrap)?.with_dense_below(0);
     let mut out = stream.clone_htod(&vec![bf16::ZERO; BATCH * CHUNK * HEADS * DIM]).map_err(Error::wrap)?;
     let (shape, strides) = ([BATCH, HEADS, CHUNK, DIM], [CHUNK * HEADS * DIM, DIM, HEADS * DIM, 1]);
     let out = ViewMut::cuda(&mut out, 0, shape, strides).map_err(Error::wrap)?;
