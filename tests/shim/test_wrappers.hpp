@@ -7,7 +7,7 @@
 namespace wrappers_test {
 
 inline void exchange(u64 seed) {
-    shim::Buffer<u32> out(15 * 32);
+    shim::Buffer<u32> out(16 * 32);
     shim::launch(1, 32, 0, seed, [&] { exchange_kernel(out.data()); });
     u32 in[32], total = 0, flipped_max = 0, flipped_min = ~0u;
     for (u32 i = 0; i < 32; i++) {
@@ -18,11 +18,12 @@ inline void exchange(u64 seed) {
     for (u32 i = 0; i < 32; i++) {
         u32 q = i / 4 * 4;
         float lowest = -(float)in[q];  // in[] grows, so the first of a quad is the largest once negated
-        u32 expected[15] = {
+        u32 expected[16] = {
             in[i ^ 5], i < 3 ? in[i] : in[i - 3], i > 27 ? in[i] : in[i + 4], in[(i + 9) % 32], 0x49249249, 1, 1,
             total, flipped_max, flipped_min, i % 3 == 0 ? in[i] : 5, (u32)lowest, in[q] + in[q + 1] + in[q + 2] + in[q + 3], flipped_max, total,
+            9 + i,
         };
-        for (u32 row = 0; row < 15; row++)
+        for (u32 row = 0; row < 16; row++)
             check::that(out[32 * row + i] == expected[row],
                         "exchange row " + std::to_string(row) + " lane " + std::to_string(i));
     }

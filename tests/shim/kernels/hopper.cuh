@@ -43,7 +43,7 @@ __device__ __forceinline__ void hopper_step(u32 stage, u32 step, float (&whole)[
         u32 b_at = stage + HOPPER_A_BYTES + (BMajor == B_MN_MAJOR ? kk * 128 : kk * 2);
         u32 more = step > 0 || kk > 0;
         u64 a = wgmma_descriptor(stage + kk * 2, 16, 1024), b = wgmma_descriptor(b_at, leading, stride);
-        u64 b_right = wgmma_descriptor(b_at + 64 * 128, leading, stride);
+        u64 b_right = descriptor_at(b, 64 * 128);
         if (InRegisters) {
             u32 fragment[4];
             ldmatrix_x4(fragment, stage + row * 128 + ((kk / 8 + lane / 16) ^ (row % 8)) * 16);

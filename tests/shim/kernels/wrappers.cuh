@@ -18,6 +18,7 @@ extern "C" __global__ void __launch_bounds__(32) exchange_kernel(u32* out) {
     out[32 * row++ + lane] = (u32)quad_sum((float)value);
     out[32 * row++ + lane] = (u32)warp_max((float)(value ^ 1));
     out[32 * row++ + lane] = (u32)warp_sum((float)value);
+    out[32 * row++ + lane] = uniform(lane / 32 + 9) + lane;
 }
 
 // One warp; approximate functions and conversions of `in[lane]`, a row of 32 words each.
