@@ -4,10 +4,14 @@ use crate::attention::Inputs;
 use crate::cuda::{self, Kernels};
 use crate::ready::{dense_below, on_gpu, ready};
 use crate::tune::{Choice, Progress, Record, Remeasured, Source, Tune, TuneReport, Tuned, candidates_of};
-use crate::{AsView, Device, Element, Observer, Plan, Problem, Result, Tensor, Trace, ViewMut, cpu};
+use crate::{
+    AsView, Device, Element, Observer, Plan, Problem, Result, Selection, StageTimes, Tensor, Trace, ViewMut,
+    cpu,
+};
 use core::marker::PhantomData;
 use core::time::Duration;
 use proxyattn_codegen::Spec;
+use proxyattn_codegen::cuda::Candidates;
 use std::sync::Arc;
 
 /// What messages call a kernel that no type stands for.
@@ -16,9 +20,10 @@ const NAME: &str = "proxyattn";
 /// As [`Attention`](crate::Attention), of a [`Spec`] that is known only when the program runs. A program that knows its
 /// configuration is better served by the attribute, which checks it while the program is compiled.
 pub struct AnyAttention<T> {
-    device: Device,
+    pub(crate) device: Device,
     spec: Spec,
-    kernels: Option<Arc<Kernels>>,
+    /// The kernels, on a GPU.
+    pub(crate) kernels: Option<Arc<Kernels>>,
     dense_below: usize,
     elem: PhantomData<fn() -> T>,
 }
@@ -38,8 +43,23 @@ impl<T: Element> AnyAttention<T> {
     /// # Errors
     /// As [`Attention::load_tuned`](crate::Attention::load_tuned).
     pub fn load_tuned(spec: &Spec, device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
-        let candidates = if spec.is_valid() { candidates_of(spec) } else { &[] };
-        let kernels = ready::<T>(NAME, spec, candidates, device, tune, problems)?;
+        let candidates = match device {
+            Device::Cuda(_) if spec.is_valid() => candidates_of(spec),
+            _ => &[], // the CPU has no tiles to choose
+        };
+        Self::ready(NAME, spec, candidates, device, tune, problems)
+    }
+
+    /// What [`load_tuned`](Self::load_tuned) and that of a kernel with a type of its own come to.
+    pub(crate) fn ready(
+        name: &'static str,
+        spec: &Spec,
+        candidates: &'static [Candidates],
+        device: &Device,
+        tune: Tune,
+        problems: &[Problem],
+    ) -> Result<Self> {
+        let kernels = ready::<T>(name, spec, candidates, device, tune, problems)?;
         let dense_below = dense_below(spec, kernels.as_ref());
         Ok(Self { device: device.clone(), spec: *spec, kernels, dense_below, elem: PhantomData })
     }
@@ -131,7 +151,7 @@ impl<T: Element> AnyAttention<T> {
         mut out: ViewMut<'_, T>,
     ) -> Result<()> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
-        let plan = self.plan(&inputs.problem(self.spec.head_dim as usize)?)?;
+        let plan = self.plan_for(&inputs)?;
         inputs.check_output(&out)?;
         match &self.kernels {
             None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
@@ -151,13 +171,50 @@ impl<T: Element> AnyAttention<T> {
         observer: &dyn Observer,
     ) -> Result<Trace<T>> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
-        let plan = self.plan(&inputs.problem(self.spec.head_dim as usize)?)?;
+        let plan = self.plan_for(&inputs)?;
         let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
-        let out = &mut output.view_mut();
-        let (selection, times) = match &self.kernels {
-            None => cpu::prefill(&plan, &inputs, out, observer)?,
-            Some(kernels) => cuda::prefill_traced(kernels, &plan, &inputs, out, observer)?,
-        };
+        let (selection, times) = self.traced(&plan, &inputs, output.view_mut(), observer)?;
         Ok(Trace { output, plan, selection, times })
+    }
+
+    /// As [`Attention::prefill_traced_into`](crate::Attention::prefill_traced_into).
+    ///
+    /// # Errors
+    /// As [`Attention::prefill`](crate::Attention::prefill).
+    pub fn prefill_traced_into(
+        &self,
+        q: &impl AsView<T>,
+        k: &impl AsView<T>,
+        v: &impl AsView<T>,
+        out: ViewMut<'_, T>,
+        observer: &dyn Observer,
+    ) -> Result<(Selection, StageTimes)> {
+        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
+        let plan = self.plan_for(&inputs)?;
+        inputs.check_output(&out)?;
+        self.traced(&plan, &inputs, out, observer)
+    }
+
+    fn traced(
+        &self,
+        plan: &Plan,
+        inputs: &Inputs<'_, T>,
+        mut out: ViewMut<'_, T>,
+        observer: &dyn Observer,
+    ) -> Result<(Selection, StageTimes)> {
+        match &self.kernels {
+            None => cpu::prefill(plan, inputs, &mut out, observer),
+            Some(kernels) => cuda::prefill_traced(kernels, plan, inputs, &mut out, observer),
+        }
+    }
+
+    fn plan_for(&self, inputs: &Inputs<'_, T>) -> Result<Plan> {
+        self.plan(&inputs.problem(self.spec.head_dim as usize)?)
+    }
+}
+
+impl<T> Clone for AnyAttention<T> {
+    fn clone(&self) -> Self {
+        Self { device: self.device.clone(), kernels: self.kernels.clone(), ..*self }
     }
 }

@@ -1,11 +1,11 @@
 //! A loaded kernel, and how it is called.
 
-use crate::cuda::{self, Kernels, RawArgs};
-use crate::ready::{dense_below, on_gpu, ready};
+use crate::cuda::RawArgs;
+use crate::ready::on_gpu;
 use crate::tune::{Choice, Progress, Remeasured, Tune, TuneReport, Tuned};
 use crate::{
-    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, Stage, StageTimes, Tensor,
-    Trace, View, ViewMut, cpu,
+    AnyAttention, AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, Stage,
+    StageTimes, Tensor, Trace, View, ViewMut,
 };
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -13,7 +13,6 @@ use core::time::Duration;
 use cudarc::driver::sys::CUstream;
 use proxyattn_codegen::cuda::{Candidates, emit};
 use proxyattn_codegen::{Arch, Spec};
-use std::sync::Arc;
 
 /// A type that stands for one attention configuration. `#[proxy_attention]` implements it.
 pub trait AttentionKernel: 'static {
@@ -39,10 +38,8 @@ pub trait AttentionKernel: 'static {
 
 /// A kernel that is ready to run on a device. Cheap to clone, safe to share.
 pub struct Attention<K: AttentionKernel> {
-    device: Device,
-    /// The kernels, on a GPU.
-    kernels: Option<Arc<Kernels>>,
-    dense_below: usize,
+    /// The same, of a configuration that is a value.
+    any: AnyAttention<K::Elem>,
     kernel: PhantomData<fn() -> K>,
 }
 
@@ -64,21 +61,20 @@ impl<K: AttentionKernel> Attention<K> {
     /// on a GPU also what [`Jit::cubin`](crate::jit::Jit::cubin) returns, [`Error::Unavailable`] for a kernel whose
     /// `arch` leaves the GPU out, and [`Error::Cuda`] if the driver refuses the cubin.
     pub fn load_tuned(device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
-        let kernels = ready::<K::Elem>(K::NAME, &K::SPEC, K::CANDIDATES, device, tune, problems)?;
-        let dense_below = dense_below(&K::SPEC, kernels.as_ref());
-        Ok(Self { device: device.clone(), kernels, dense_below, kernel: PhantomData })
+        let any = AnyAttention::ready(K::NAME, &K::SPEC, K::CANDIDATES, device, tune, problems)?;
+        Ok(Self { any, kernel: PhantomData })
     }
 
     /// Tokens below which a sparse configuration runs dense here, because selecting blocks would cost more than it saves;
     /// what [`short`](crate::short) says unless [`with_dense_below`](Self::with_dense_below) said otherwise. A
     /// chunk of queries counts as the whole context that has as many pairs of a query and a key.
     pub fn dense_below(&self) -> usize {
-        self.dense_below
+        self.any.dense_below()
     }
 
     /// The same kernel with another number of tokens below which it runs dense; 0 for never.
     pub fn with_dense_below(self, tokens: usize) -> Self {
-        Self { dense_below: tokens, ..self }
+        Self { any: self.any.with_dense_below(tokens), ..self }
     }
 
     /// Measures [`AttentionKernel::CANDIDATES`] on problems of these shapes, with random inputs, and stores what won
@@ -99,7 +95,7 @@ impl<K: AttentionKernel> Attention<K> {
         limit: Duration,
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<TuneReport> {
-        on_gpu(&self.kernels, "tune")?.tune(&self.plans(problems)?, limit, false, progress)
+        self.any.tune(problems, limit, progress)
     }
 
     /// Puts what these problems run by records to the test again: the recorded tiles and the default ones, launched in
@@ -114,18 +110,18 @@ impl<K: AttentionKernel> Attention<K> {
         problems: &[Problem],
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<Vec<Remeasured>> {
-        on_gpu(&self.kernels, "remeasure")?.remeasure(&self.plans(problems)?, progress)
+        self.any.remeasure(problems, progress)
     }
 
     /// Which records the kernel runs by; none on the CPU.
     pub fn tuned(&self) -> Tuned {
-        self.kernels.as_ref().map(|kernels| kernels.told()).unwrap_or_default()
+        self.any.tuned()
     }
 
     /// The records that decide the tiles of a plan's kernels, those of the nearest buckets; none on the CPU, and for a plan
     /// that runs with the default tiles for want of records.
     pub fn choices(&self, plan: &Plan) -> Vec<Choice> {
-        self.kernels.as_ref().map(|kernels| kernels.choices_of(plan)).unwrap_or_default()
+        self.any.choices(plan)
     }
 
     /// Makes ready for these problems: every kernel that they launch has been launched once, on a short context of its
@@ -135,13 +131,12 @@ impl<K: AttentionKernel> Attention<K> {
     /// # Errors
     /// As [`plan`](Self::plan); on a GPU also [`Error::Overflow`] and [`Error::Cuda`].
     pub fn warmup(&self, problems: &[Problem]) -> Result<()> {
-        let plans = self.plans(problems)?;
-        self.kernels.as_ref().map_or(Ok(()), |kernels| kernels.warmup(&plans))
+        self.any.warmup(problems)
     }
 
     /// Where the kernel runs.
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.any.device
     }
 
     /// What the kernel would do for a shape: dense if it is shorter than [`dense_below`](Self::dense_below).
@@ -149,7 +144,7 @@ impl<K: AttentionKernel> Attention<K> {
     /// # Errors
     /// [`Error::Shape`] or [`Error::Overflow`] for a shape that the kernel cannot run.
     pub fn plan(&self, problem: &Problem) -> Result<Plan> {
-        Ok(Plan::new(&K::SPEC, problem)?.dense_below(self.dense_below))
+        self.any.plan(problem)
     }
 
     /// Attention of `q [batch, heads, q_len, D]` over `k` and `v` `[batch, kv_heads, kv_len, D]`.
@@ -172,7 +167,7 @@ impl<K: AttentionKernel> Attention<K> {
         v: &impl AsView<K::Elem>,
     ) -> Result<Tensor<K::Elem>> {
         let q = q.as_view();
-        let mut output = Tensor::uninit(q.shape(), &self.device)?;
+        let mut output = Tensor::uninit(q.shape(), self.device())?;
         self.prefill_into(&q, k, v, output.view_mut())?;
         Ok(output)
     }
@@ -186,15 +181,9 @@ impl<K: AttentionKernel> Attention<K> {
         q: &impl AsView<K::Elem>,
         k: &impl AsView<K::Elem>,
         v: &impl AsView<K::Elem>,
-        mut out: ViewMut<'_, K::Elem>,
+        out: ViewMut<'_, K::Elem>,
     ) -> Result<()> {
-        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
-        let plan = self.plan_for(&inputs)?;
-        inputs.check_output(&out)?;
-        match &self.kernels {
-            None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
-            Some(kernels) => cuda::prefill(kernels, &plan, &inputs, &mut out),
-        }
+        self.any.prefill_into(q, k, v, out)
     }
 
     /// [`prefill`](Self::prefill), and what it did: the block lists and the time of each stage. `observer`
@@ -209,11 +198,7 @@ impl<K: AttentionKernel> Attention<K> {
         v: &impl AsView<K::Elem>,
         observer: &dyn Observer,
     ) -> Result<Trace<K::Elem>> {
-        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
-        let plan = self.plan_for(&inputs)?;
-        let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
-        let (selection, times) = self.traced(&plan, &inputs, output.view_mut(), observer)?;
-        Ok(Trace { output, plan, selection, times })
+        self.any.prefill_traced(q, k, v, observer)
     }
 
     /// [`prefill_traced`](Self::prefill_traced) into a buffer of the caller's, of any strides.
@@ -228,28 +213,12 @@ impl<K: AttentionKernel> Attention<K> {
         out: ViewMut<'_, K::Elem>,
         observer: &dyn Observer,
     ) -> Result<(Selection, StageTimes)> {
-        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
-        let plan = self.plan_for(&inputs)?;
-        inputs.check_output(&out)?;
-        self.traced(&plan, &inputs, out, observer)
-    }
-
-    fn traced(
-        &self,
-        plan: &Plan,
-        inputs: &Inputs<'_, K::Elem>,
-        mut out: ViewMut<'_, K::Elem>,
-        observer: &dyn Observer,
-    ) -> Result<(Selection, StageTimes)> {
-        match &self.kernels {
-            None => cpu::prefill(plan, inputs, &mut out, observer),
-            Some(kernels) => cuda::prefill_traced(kernels, plan, inputs, &mut out, observer),
-        }
+        self.any.prefill_traced_into(q, k, v, out, observer)
     }
 
     /// Bytes of device memory that [`launch_raw`](Self::launch_raw) needs for a plan; 0 on the CPU.
     pub fn workspace_bytes(&self, plan: &Plan) -> u64 {
-        self.kernels.as_ref().map_or(0, |kernels| kernels.layout(plan).bytes())
+        self.any.kernels.as_ref().map_or(0, |kernels| kernels.layout(plan).bytes())
     }
 
     /// Puts a plan's kernels into `stream`: no allocation, no synchronisation and no transfer, so that it can be
@@ -298,34 +267,26 @@ impl<K: AttentionKernel> Attention<K> {
         stream: CUstream,
         stages: &[Stage],
     ) -> Result<()> {
-        let kernels = on_gpu(&self.kernels, "launch_raw")?;
+        let kernels = on_gpu(&self.any.kernels, "launch_raw")?;
         // SAFETY: the caller promises what `launch_raw` of the kernels asks for.
         unsafe { kernels.launch_raw(plan, args, stream, stages) }
     }
 
     /// The buffers in a plan's workspace by name, each with the bytes that it takes there; none on the CPU.
     pub fn workspace_layout(&self, plan: &Plan) -> Vec<(&'static str, Range<u64>)> {
-        self.kernels.as_ref().map_or_else(Vec::new, |kernels| kernels.named(&kernels.layout(plan)))
-    }
-
-    fn plan_for(&self, inputs: &Inputs<'_, K::Elem>) -> Result<Plan> {
-        self.plan(&inputs.problem(K::SPEC.head_dim as usize)?)
-    }
-
-    fn plans(&self, problems: &[Problem]) -> Result<Vec<Plan>> {
-        problems.iter().map(|problem| self.plan(problem)).collect()
+        self.any.kernels.as_ref().map_or_else(Vec::new, |kernels| kernels.named(&kernels.layout(plan)))
     }
 }
 
 impl<K: AttentionKernel> Clone for Attention<K> {
     fn clone(&self) -> Self {
-        Self { device: self.device.clone(), kernels: self.kernels.clone(), ..*self }
+        Self { any: self.any.clone(), ..*self }
     }
 }
 
 impl<K: AttentionKernel> core::fmt::Debug for Attention<K> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Attention").field("kernel", &K::NAME).field("device", &self.device).finish()
+        f.debug_struct("Attention").field("kernel", &K::NAME).field("device", self.device()).finish()
     }
 }
 
