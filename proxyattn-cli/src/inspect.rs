@@ -124,7 +124,7 @@ fn running<'a>(module: &'a Module, plan: &Plan) -> impl Iterator<Item = &'a Entr
 }
 
 fn kernels(module: &Module, plan: &Plan, multiprocessors: u64, cubins: Option<&[Arc<Cubin>]>) -> String {
-    let shape = shape(plan.problem());
+    let shape = Shape::from(plan.problem());
     let mut head = vec!["stage", "kernel", "unit", "grid", "threads", "shared"];
     head.extend(cubins.map(|_| ["registers", "spills"]).into_iter().flatten());
     let mut table = Table::new(&head, &[1, 2, 3]);
@@ -152,7 +152,7 @@ fn kernels(module: &Module, plan: &Plan, multiprocessors: u64, cubins: Option<&[
 
 /// What there is to choose for each unit that runs, after the default tiles.
 fn candidates(module: &Module, plan: &Plan, arch: Arch) -> String {
-    let (spec, shape) = (plan.spec(), shape(plan.problem()));
+    let (spec, shape) = (plan.spec(), Shape::from(plan.problem()));
     let mut table = Table::new(&["unit", "threads", "shared", "constants"], &[3]);
     for unit in tunable(spec, arch) {
         if !running(module, plan).any(|entry| entry.unit == unit) {
@@ -176,7 +176,7 @@ fn candidates(module: &Module, plan: &Plan, arch: Arch) -> String {
 }
 
 fn buffers(module: &Module, plan: &Plan) -> String {
-    let (spec, shape) = (plan.spec(), shape(plan.problem()));
+    let (spec, shape) = (plan.spec(), Shape::from(plan.problem()));
     let taken = |buffer: &&Buffer| {
         let names = |param: &str| param.strip_suffix("_map").unwrap_or(param) == buffer.name;
         running(module, plan).any(|entry| entry.params.iter().any(|param| names(param.name)))
@@ -193,15 +193,5 @@ fn buffers(module: &Module, plan: &Plan) -> String {
     match total {
         0 => format!("  {}\n", painted(FAINT, "none")),
         _ => format!("{}  {} in all\n", table.print(), bytes(total)),
-    }
-}
-
-fn shape(problem: &Problem) -> Shape {
-    Shape {
-        batch: problem.batch as u64,
-        heads: problem.heads as u64,
-        kv_heads: problem.kv_heads as u64,
-        q_len: problem.q_len as u64,
-        kv_len: problem.kv_len as u64,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::short::{WhyDense, is_short};
 use crate::{AttentionKernel, Error, Geometry, Result};
-use proxyattn_codegen::Spec;
+use proxyattn_codegen::{Spec, cuda::Shape};
 use serde::{Deserialize, Serialize};
 
 /// The shape of one prefill: `q [batch, heads, q_len, D]`, `k` and `v` `[batch, kv_heads, kv_len, D]`.
@@ -23,6 +23,19 @@ pub struct Problem {
 
 /// The largest token count a problem may have: block indices and key positions stay inside 32 bits.
 const MAX_TOKENS: usize = 1 << 30;
+
+/// The same in the numbers of codegen.
+impl From<&Problem> for Shape {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            batch: problem.batch as u64,
+            heads: problem.heads as u64,
+            kv_heads: problem.kv_heads as u64,
+            q_len: problem.q_len as u64,
+            kv_len: problem.kv_len as u64,
+        }
+    }
+}
 
 impl Problem {
     /// A problem whose heads are checked against `K` when the program is compiled.

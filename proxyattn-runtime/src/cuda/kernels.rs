@@ -5,7 +5,7 @@ use super::calls::{Call, position};
 use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
 use crate::tune::{Choice, Tune, Tuned};
-use crate::{Error, Plan, Problem, Result};
+use crate::{Error, Plan, Result};
 use core::ops::Range;
 use proxyattn_codegen::cuda::{Candidates, Module, Shape, Unit, emit};
 use proxyattn_codegen::{Arch, Spec};
@@ -150,7 +150,7 @@ impl Kernels {
 
     /// Where the buffers that a plan's kernels use lie in the workspace.
     pub(crate) fn layout(&self, plan: &Plan) -> Layout {
-        let shape = shape(plan.problem());
+        let shape = Shape::from(plan.problem());
         // `dense` is alone in its workspace, and needs no more than where it stands.
         let needed = self.calls(plan).find_map(|call| call.clears);
         Layout::new(|buffer| match self.module.buffers.get(buffer) {
@@ -172,7 +172,7 @@ impl Kernels {
 
     /// Refuses a problem that fits the kernel's configuration but not the GPU.
     pub(super) fn check(&self, plan: &Plan, calls: &[Arc<Call>]) -> Result<()> {
-        let (problem, shape) = (plan.problem(), shape(plan.problem()));
+        let (problem, shape) = (plan.problem(), Shape::from(plan.problem()));
         let limits = [
             ("batch", "the grid", problem.batch as u64, 65_535),
             ("heads", "the grid", problem.heads as u64, 65_535),
@@ -209,17 +209,6 @@ impl Kernels {
             }
         }
         Ok(())
-    }
-}
-
-/// A problem in the numbers of codegen.
-pub(super) fn shape(problem: &Problem) -> Shape {
-    Shape {
-        batch: problem.batch as u64,
-        heads: problem.heads as u64,
-        kv_heads: problem.kv_heads as u64,
-        q_len: problem.q_len as u64,
-        kv_len: problem.kv_len as u64,
     }
 }
 

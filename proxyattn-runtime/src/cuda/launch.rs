@@ -1,7 +1,6 @@
 //! From a plan and addresses to launches. Nothing here allocates, waits or copies.
 
 use super::calls::{Call, Source, Tensor};
-use super::kernels::shape;
 use super::workspace::Layout;
 use super::{Kernels, RawArgs, RawTensor, failed, tensor_map};
 use crate::{Error, Plan, Result, Stage, WhyDense};
@@ -50,7 +49,7 @@ impl Kernels {
         stream: CUstream,
         stages: &[Stage],
     ) -> Result<()> {
-        let sources = Sources { kernels: self, shape: shape(plan.problem()), layout, args };
+        let sources = Sources { kernels: self, shape: Shape::from(plan.problem()), layout, args };
         let mut params = Params { bytes: [0; PARAM_BYTES] };
         let planned = |call: &&Arc<Call>| call.dense == plan.is_dense() && stages.contains(&call.stage);
         for call in calls.iter().filter(planned) {

@@ -78,10 +78,7 @@ impl Kernels {
             };
             let text = self.module.units.iter().find(|known| known.name == unit);
             let text = text.ok_or_else(|| "it names no unit".to_owned())?;
-            if choice.is_empty() {
-                return Ok(self.default.iter().filter(|call| call.entry.unit == unit).cloned().collect());
-            }
-            self.load_unit(text, choice).map_err(|error| error.to_string())
+            self.unit(text, choice).map_err(|error| error.to_string())
         };
         let loaded = side_by_side(&wanted, load, &mut |_| ());
         let mut variants = Vec::new();

@@ -3,6 +3,7 @@
 use super::bench::Bench;
 use super::calls::Call;
 use super::kernels::side_by_side;
+use super::variants::of_unit;
 use super::{Kernels, failed};
 use crate::jit::Jit;
 use crate::tune::{
@@ -103,10 +104,7 @@ impl Kernels {
             bench.prepare()?;
             for choice in choices {
                 progress(&Progress::Again { unit: &choice.unit, bucket: Bucket::of(plan) });
-                let of_unit = |calls: &[Arc<Call>]| -> Vec<Arc<Call>> {
-                    calls.iter().filter(|call| call.entry.unit == choice.unit).cloned().collect()
-                };
-                let lanes = [of_unit(&self.default), of_unit(&picked)];
+                let lanes = [&self.default, &*picked].map(|calls| of_unit(calls, &choice.unit));
                 let [default_ms, tuned_ms] = duel(|lane| bench.time(&lanes[lane]))?;
                 measured.push(Remeasured { choice, problem: *plan.problem(), default_ms, tuned_ms });
             }
@@ -206,13 +204,8 @@ impl Kernels {
     /// Compiles and loads a candidate. What cannot be is no error.
     fn candidate(&self, unit: &Unit, choice: &Constants, problem: &Problem) -> Candidate {
         let begun = Instant::now();
-        let calls = if choice.is_empty() {
-            Ok(self.default.iter().filter(|call| call.entry.unit == unit.name).cloned().collect())
-        } else {
-            self.load_unit(unit, choice)
-        };
         let heads = problem.heads_per_kv();
-        let calls = calls.and_then(|calls: Vec<Arc<Call>>| {
+        let calls = self.unit(unit, choice).and_then(|calls| {
             let default = |call: &Call| self.default.iter().find(|other| other.entry.name == call.entry.name);
             let idle = |call: &&Arc<Call>| {
                 let (pack, usual) = (call.entry.pack(), default(call).map_or(1, |call| call.entry.pack()));

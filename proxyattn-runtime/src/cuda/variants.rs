@@ -17,6 +17,14 @@ impl Kernels {
         constants.iter().fold(program, |program, (name, value)| program.option(format!("-D{name}={value}")))
     }
 
+    /// A unit's kernels with these constants: those at hand for the default tiles, or else as [`load_unit`](Self::load_unit).
+    pub(super) fn unit(&self, unit: &Unit, constants: &Constants) -> Result<Vec<Arc<Call>>> {
+        match constants.is_empty() {
+            true => Ok(of_unit(&self.default, unit.name)),
+            false => self.load_unit(unit, constants),
+        }
+    }
+
     /// A translation unit with these constants, from the cache or compiled now; its kernels in their order.
     ///
     /// # Errors
@@ -59,6 +67,11 @@ impl Kernels {
             load().flatten().map_err(|_| first)
         })
     }
+}
+
+/// Those of a unit among some kernels.
+pub(super) fn of_unit(calls: &[Arc<Call>], unit: &str) -> Vec<Arc<Call>> {
+    calls.iter().filter(|call| call.entry.unit == unit).cloned().collect()
 }
 
 fn function(module: &Arc<CudaModule>, entry: &Entry, device: &CudaDevice) -> Result<CudaFunction> {
