@@ -17,18 +17,11 @@ mod synthetic;
 
 use args::Args;
 use clap::Parser;
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let print = |output: String| Ok(std::io::stdout().write_all(output.as_bytes())?);
-    match start_threads(&args).and_then(|()| app::run(&args)).and_then(print) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    kit::program::print(start_threads(&args).and_then(|()| app::run(&args)))
 }
 
 fn start_threads(args: &Args) -> app::Result<()> {

@@ -12,7 +12,6 @@ use kit::{
 };
 use proxyattn::AsView;
 use std::error::Error;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,14 +32,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let print = |output: String| Ok(std::io::stdout().write_all(output.as_bytes())?);
-    match run(&Args::parse()).and_then(print) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    kit::program::print(run(&Args::parse()))
 }
 
 /// Does what the arguments say and returns what is to be printed on stdout.

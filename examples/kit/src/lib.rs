@@ -1,4 +1,4 @@
-//! What the examples share: captured inputs, exact attention mass, pixels, a progress bar.
+//! What the examples share: captured inputs, exact attention mass, pixels, a progress bar, how a program ends.
 //!
 //! Figures of the examples rest on [`keys`] and [`mass`], so these share no code with the backends they measure.
 
@@ -9,4 +9,5 @@ pub mod font;
 pub mod input;
 pub mod keys;
 pub mod mass;
+pub mod program;
 pub mod progress;

@@ -20,6 +20,7 @@ mod compiler;
 mod cubin;
 pub mod env;
 mod flight;
+pub mod library;
 mod nvrtc;
 mod options;
 mod program;

@@ -15,13 +15,13 @@ pub(super) mod flags;
 mod search;
 mod table;
 
+use super::library::reason;
 use super::{Compiler, Cubin, Env, Invocation, Program, Target};
 use crate::linker::file_of;
 use crate::{Error, Result};
 use core::ffi::c_char;
 use core::ptr;
 use libloading::Library;
-use search::Place;
 use std::ffi::CString;
 use std::fs::Metadata;
 use std::mem::ManuallyDrop;
@@ -64,14 +64,12 @@ impl Nvrtc {
         let mut searched = Vec::new();
         let mut unusable = None;
         for place in search::places(explicit, env) {
-            let path = match place {
-                Place::Empty(why) => {
+            let path = match place.path() {
+                Ok(path) => path,
+                Err(why) => {
                     searched.push(why);
                     continue;
                 }
-                // Absolute, because the linker searches its own path for names without a slash.
-                Place::File(path) => std::path::absolute(&path).unwrap_or(path),
-                Place::Name(name) => PathBuf::from(name),
             };
             // SAFETY: runs the initialisers of a library that the user, or the system, names as NVRTC.
             match unsafe { Library::new(&path) } {
@@ -257,10 +255,4 @@ fn beside(library: &Path, name: &str) -> Option<PathBuf> {
     let real = library.canonicalize().ok();
     let places = [Some(library), real.as_deref()];
     places.into_iter().flatten().map(|place| place.with_file_name(name)).find(|path| path.exists())
-}
-
-/// The linker's message, without what the caller says anyway.
-fn reason(error: &libloading::Error) -> String {
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    source.unwrap_or_else(|| error.to_string())
 }

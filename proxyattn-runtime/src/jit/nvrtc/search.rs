@@ -11,96 +11,46 @@
 //! A later place is tried when an earlier one has no library, or one that cannot be used.
 
 use crate::jit::env::{self, Env};
+use crate::jit::library::{Names, Place, USUAL_TOOLKIT, python, toolkit};
 use std::path::{Path, PathBuf};
 
 /// Newest first. `libnvrtc.so.11.2` is what every 11.x from 11.2 on is called.
-const NAMES: [&str; 4] = ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "libnvrtc.so.11.2"];
-
-/// What the toolkit's installer calls the newest one.
-const USUAL: &str = "/usr/local/cuda";
-
-#[cfg(target_arch = "aarch64")]
-const TARGET_LIB: &str = "targets/sbsa-linux/lib";
-#[cfg(not(target_arch = "aarch64"))]
-const TARGET_LIB: &str = "targets/x86_64-linux/lib";
-
-/// One attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// A file that is there.
-    File(PathBuf),
-    /// A name for the dynamic linker.
-    Name(&'static str),
-    /// A place without the library; kept to be told.
-    Empty(String),
-}
+const NVRTC: Names = Names {
+    plain: "libnvrtc.so",
+    all: &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "libnvrtc.so.11.2"],
+};
 
 /// Every place, in order.
 pub(super) fn places(explicit: Option<&Path>, env: &Env) -> Vec<Place> {
     if let Some(path) = explicit {
-        return vec![given(path, "the given path")];
+        return vec![NVRTC.given(path, "the given path")];
     }
     if let Some(path) = env.path(env::NVRTC) {
-        return vec![given(&path, env::NVRTC)];
+        return vec![NVRTC.given(&path, env::NVRTC)];
     }
     let mut places = Vec::new();
+    let mut look = |by: &str, root: Option<PathBuf>, inside: fn(&Path) -> Vec<PathBuf>| match root {
+        None => places.push(Place::Empty(format!("{by} (unset)"))),
+        Some(root) => places.extend(inside(&root).iter().map(|dir| NVRTC.in_directory(dir, by))),
+    };
     for variable in env::TOOLKITS {
-        match env.path(variable) {
-            None => places.push(Place::Empty(format!("{variable} (unset)"))),
-            Some(root) => {
-                places.extend(toolkit(&root, variable));
-            }
-        }
+        look(variable, env.path(variable), toolkit);
     }
     for variable in env::PYTHONS {
-        match env.path(variable) {
-            None => places.push(Place::Empty(format!("{variable} (unset)"))),
-            Some(root) => places.extend(python(&root).iter().map(|dir| in_directory(dir, variable))),
-        }
+        look(variable, env.path(variable), wheels);
     }
-    places.extend(NAMES.map(Place::Name));
-    places.extend(toolkit(Path::new(USUAL), "the usual toolkit"));
+    places.extend(NVRTC.for_the_linker());
+    places.extend(usual());
     places
 }
 
-fn toolkit(root: &Path, by: &str) -> [Place; 2] {
-    ["lib64", TARGET_LIB].map(|lib| in_directory(&root.join(lib), by))
+fn wheels(root: &Path) -> Vec<PathBuf> {
+    python(root, &["site-packages"], &["cu13", "cuda_nvrtc"])
 }
 
-fn given(path: &Path, by: &str) -> Place {
-    if path.is_dir() {
-        in_directory(path, by)
-    } else if path.exists() {
-        Place::File(path.to_owned())
-    } else {
-        Place::Empty(format!("`{}` ({by}: no such file)", path.display()))
-    }
-}
-
-fn in_directory(dir: &Path, by: &str) -> Place {
-    match NAMES.iter().map(|name| dir.join(name)).find(|path| path.exists()) {
-        Some(path) => Place::File(path),
-        None => Place::Empty(format!("`{}` ({by}: no libnvrtc.so there)", dir.display())),
-    }
-}
-
-/// The directories of an environment that may hold the library, whatever its Python's version.
-fn python(root: &Path) -> Vec<PathBuf> {
-    let lib = root.join("lib");
-    let mut versions: Vec<_> = std::fs::read_dir(&lib)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("python"))
-        .map(|entry| entry.path())
-        .collect();
-    versions.sort();
-    let wheels = versions.iter().flat_map(|version| {
-        ["cu13", "cuda_nvrtc"].map(|package| version.join("site-packages/nvidia").join(package).join("lib"))
-    });
-    let mut dirs: Vec<_> = wheels.filter(|dir| dir.is_dir()).collect();
-    dirs.extend([lib, root.join(TARGET_LIB)]);
-    dirs
+fn usual() -> impl Iterator<Item = Place> {
+    let dirs = toolkit(Path::new(USUAL_TOOLKIT)).into_iter();
+    dirs.map(|dir| NVRTC.in_directory(&dir, "the usual toolkit"))
 }
 
 #[cfg(test)]
@@ -136,10 +86,10 @@ mod tests {
             places(None, &env).into_iter().filter(|place| !matches!(place, Place::Empty(_))).collect();
         let mut expected =
             vec![Place::File(toolkit.join("libnvrtc.so.12")), Place::File(wheel.join("libnvrtc.so.13"))];
-        expected.extend(NAMES.map(Place::Name));
+        expected.extend(NVRTC.for_the_linker());
         // This machine may have a toolkit of its own, which comes last.
         assert!(found.starts_with(&expected), "{found:?}");
-        let last = super::toolkit(Path::new(USUAL), "the usual toolkit");
+        let last: Vec<_> = usual().collect();
         assert!(places(None, &env).ends_with(&last));
         fs::remove_dir_all(root).unwrap();
     }

@@ -22,13 +22,7 @@ use std::time::{Duration, Instant};
 use table::Summary;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    kit::program::end(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<()> {

@@ -14,7 +14,6 @@ use listener::Listener;
 use smollm2::eval::EvalSet;
 use smollm2::{Method, Tokenizer, bar, load, runner};
 use std::error::Error;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -69,14 +68,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let print = |output: String| Ok(std::io::stdout().write_all(output.as_bytes())?);
-    match run(&Args::parse()).and_then(print) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    kit::program::print(run(&Args::parse()))
 }
 
 /// Does what the arguments say and returns what is to be printed on stdout.

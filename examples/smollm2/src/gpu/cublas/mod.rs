@@ -185,7 +185,7 @@ impl Gemm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use search::Place;
+    use proxyattn::jit::library::Place;
 
     #[test]
     fn sizes_follow_from_the_buffers() {

@@ -10,6 +10,7 @@
 //!
 //! A later place is tried when an earlier one has no library, or one that cannot be used.
 
+use proxyattn::jit::library::{self, Names, Place, USUAL_TOOLKIT, toolkit};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -17,34 +18,19 @@ use std::path::{Path, PathBuf};
 pub(super) const VARIABLE: &str = "PROXYATTN_CUBLAS";
 
 /// Newest first.
-const NAMES: [&str; 3] = ["libcublas.so.13", "libcublas.so.12", "libcublas.so"];
-
-#[cfg(target_arch = "aarch64")]
-const TARGET_LIB: &str = "targets/sbsa-linux/lib";
-#[cfg(not(target_arch = "aarch64"))]
-const TARGET_LIB: &str = "targets/x86_64-linux/lib";
-
-/// One attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// A file that is there.
-    File(PathBuf),
-    /// A name for the dynamic linker.
-    Name(&'static str),
-    /// A place without the library; kept to be told.
-    Empty(String),
-}
+const CUBLAS: Names =
+    Names { plain: "libcublas.so", all: &["libcublas.so.13", "libcublas.so.12", "libcublas.so"] };
 
 /// Every place, in order. `env` is the environment: `std::env::var_os` of the process, or made up by a test.
 pub(super) fn places(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<Place> {
     let path = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(given) = path(VARIABLE) {
-        return vec![named(&given)];
+        return vec![CUBLAS.given(&given, VARIABLE)];
     }
     let mut places = Vec::new();
     let mut look = |by: &str, root: Option<PathBuf>, inside: fn(&Path) -> Vec<PathBuf>| match root {
         None => places.push(Place::Empty(format!("{by} (unset)"))),
-        Some(root) => places.extend(inside(&root).iter().map(|dir| in_directory(dir, by))),
+        Some(root) => places.extend(inside(&root).iter().map(|dir| CUBLAS.in_directory(dir, by))),
     };
     for variable in ["CUDA_HOME", "CUDA_PATH"] {
         look(variable, path(variable), toolkit);
@@ -55,48 +41,13 @@ pub(super) fn places(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<Place> {
     if let Some(root) = path("PATH").and_then(|path| python_on(path.as_os_str())) {
         look("python3", Some(root), python);
     }
-    look("the usual home", Some("/usr/local/cuda".into()), toolkit);
-    places.extend(NAMES.map(Place::Name));
+    look("the usual home", Some(USUAL_TOOLKIT.into()), toolkit);
+    places.extend(CUBLAS.for_the_linker());
     places
 }
 
-fn named(path: &Path) -> Place {
-    if path.is_dir() {
-        in_directory(path, VARIABLE)
-    } else if path.exists() {
-        Place::File(path.to_owned())
-    } else {
-        Place::Empty(format!("`{}` ({VARIABLE}: no such file)", path.display()))
-    }
-}
-
-fn in_directory(dir: &Path, by: &str) -> Place {
-    match NAMES.iter().map(|name| dir.join(name)).find(|path| path.exists()) {
-        Some(path) => Place::File(path),
-        None => Place::Empty(format!("`{}` ({by}: no libcublas.so there)", dir.display())),
-    }
-}
-
-fn toolkit(root: &Path) -> Vec<PathBuf> {
-    ["lib64", TARGET_LIB].map(|lib| root.join(lib)).into()
-}
-
-/// The directories of a Python environment that may hold the library, whatever its Python's version.
 fn python(root: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root.join("lib")).into_iter().flatten().flatten();
-    let mut versions: Vec<_> = entries
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("python"))
-        .map(|entry| entry.path())
-        .collect();
-    versions.sort();
-    let wheels = versions.iter().flat_map(|version| {
-        ["site-packages", "dist-packages"].into_iter().flat_map(|packages| {
-            ["cu13", "cublas"].map(|package| version.join(packages).join("nvidia").join(package).join("lib"))
-        })
-    });
-    let mut dirs: Vec<_> = wheels.filter(|dir| dir.is_dir()).collect();
-    dirs.extend([root.join("lib"), root.join(TARGET_LIB)]);
-    dirs
+    library::python(root, &["site-packages", "dist-packages"], &["cu13", "cublas"])
 }
 
 /// The environment of the first `python3` on a search path.
@@ -151,7 +102,7 @@ mod tests {
             Place::File(wheel.join("libcublas.so.12")),
             Place::File(system.join("libcublas.so.13")),
         ];
-        expected.extend(NAMES.map(Place::Name));
+        expected.extend(CUBLAS.for_the_linker());
         assert_eq!(found, expected);
         fs::remove_dir_all(root).unwrap();
     }

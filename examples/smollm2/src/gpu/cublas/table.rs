@@ -3,10 +3,11 @@
 //! cudarc could call them, but it looks for the library by names that follow from the toolkit it was built beside, takes
 //! the first that the linker knows, and panics where there is none.
 
-use super::search::{self, Place};
+use super::search;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use libloading::Library;
 use proxyattn::cudarc::driver::sys::CUstream;
+use proxyattn::jit::library::{Place, reason};
 use proxyattn::{Error, Result};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -67,14 +68,12 @@ impl Table {
     pub(super) fn first_of(places: Vec<Place>) -> Result<Self> {
         let mut searched = Vec::new();
         for place in places {
-            let path = match place {
-                Place::Empty(why) => {
+            let path = match place.path() {
+                Ok(path) => path,
+                Err(why) => {
                     searched.push(why);
                     continue;
                 }
-                // Absolute, because the linker searches its own path for names without a slash.
-                Place::File(path) => std::path::absolute(&path).unwrap_or(path),
-                Place::Name(name) => PathBuf::from(name),
             };
             match Self::of(&path) {
                 Ok(table) => return Ok(table),
@@ -143,11 +142,6 @@ impl Table {
         let why = format!("{why}, of `{}`", self.library.display());
         Err(Error::Cuda { call, code, why })
     }
-}
-
-/// What the dynamic linker says, which libloading keeps apart from its own message.
-fn reason(error: &libloading::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// `libcublasLt.so.13` beside `libcublas.so.13`.
