@@ -2,11 +2,10 @@
 
 use crate::attention::Inputs;
 use crate::cuda::{self, Kernels};
-use crate::ready::{dense_below, on_gpu, ready};
 use crate::tune::{Choice, Progress, Record, Remeasured, Source, Tune, TuneReport, Tuned, candidates_of};
 use crate::{
-    AsView, Device, Element, Observer, Plan, Problem, Result, Selection, StageTimes, Tensor, Trace, ViewMut,
-    cpu,
+    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, StageTimes, Tensor, Trace,
+    ViewMut, cpu, short,
 };
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -50,7 +49,8 @@ impl<T: Element> AnyAttention<T> {
         Self::ready(NAME, spec, candidates, device, tune, problems)
     }
 
-    /// What [`load_tuned`](Self::load_tuned) and that of a kernel with a type of its own come to.
+    /// What [`load_tuned`](Self::load_tuned) and that of a kernel with a type of its own come to: checked, loaded, and tuned
+    /// if that is asked for.
     pub(crate) fn ready(
         name: &'static str,
         spec: &Spec,
@@ -59,9 +59,27 @@ impl<T: Element> AnyAttention<T> {
         tune: Tune,
         problems: &[Problem],
     ) -> Result<Self> {
-        let kernels = ready::<T>(name, spec, candidates, device, tune, problems)?;
-        let dense_below = dense_below(spec, kernels.as_ref());
-        Ok(Self { device: device.clone(), spec: *spec, kernels, dense_below, elem: PhantomData })
+        let violations = spec.violations();
+        if !violations.is_empty() {
+            return Err(Error::Spec { kernel: name, violations });
+        }
+        if spec.dtype != T::DTYPE {
+            return Err(Error::Shape {
+                arg: "dtype",
+                expected: format!("{} as the configuration of `{name}` says", spec.dtype),
+                got: format!("an element type of {}", T::DTYPE),
+            });
+        }
+        let kernels = match device {
+            Device::Cpu => None,
+            Device::Cuda(cuda) => Some(Kernels::shared(name, spec, candidates, cuda, tune)?),
+        };
+        let dense_below = short::dense_below(spec, kernels.as_ref().map(|kernels| kernels.arch()));
+        let ready = Self { device: device.clone(), spec: *spec, kernels, dense_below, elem: PhantomData };
+        if let (Some(kernels), Tune::Now(limit)) = (&ready.kernels, tune) {
+            kernels.tune(&ready.plans(problems)?, limit, true, &mut |_| ())?;
+        }
+        Ok(ready)
     }
 
     /// As [`Attention::dense_below`](crate::Attention::dense_below).
@@ -84,7 +102,7 @@ impl<T: Element> AnyAttention<T> {
         limit: Duration,
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<TuneReport> {
-        on_gpu(&self.kernels, "tune")?.tune(&self.plans(problems)?, limit, false, progress)
+        self.on_gpu("tune")?.tune(&self.plans(problems)?, limit, false, progress)
     }
 
     /// As [`Attention::remeasure`](crate::Attention::remeasure).
@@ -96,7 +114,7 @@ impl<T: Element> AnyAttention<T> {
         problems: &[Problem],
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<Vec<Remeasured>> {
-        on_gpu(&self.kernels, "remeasure")?.remeasure(&self.plans(problems)?, progress)
+        self.on_gpu("remeasure")?.remeasure(&self.plans(problems)?, progress)
     }
 
     /// Which records the kernel runs by; none on the CPU.
@@ -206,6 +224,15 @@ impl<T: Element> AnyAttention<T> {
             None => cpu::prefill(plan, inputs, &mut out, observer),
             Some(kernels) => cuda::prefill_traced(kernels, plan, inputs, &mut out, observer),
         }
+    }
+
+    /// The kernels, for what the CPU cannot do.
+    pub(crate) fn on_gpu(&self, what: &str) -> Result<&Kernels> {
+        self.kernels.as_deref().ok_or_else(|| Error::Unavailable {
+            what: what.into(),
+            why: "the kernel was loaded on the CPU".into(),
+            help: "load it on Device::cuda(ordinal)".into(),
+        })
     }
 
     fn plan_for(&self, inputs: &Inputs<'_, T>) -> Result<Plan> {

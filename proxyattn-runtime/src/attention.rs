@@ -1,7 +1,6 @@
 //! A loaded kernel, and how it is called.
 
 use crate::cuda::RawArgs;
-use crate::ready::on_gpu;
 use crate::tune::{Choice, Progress, Remeasured, Tune, TuneReport, Tuned};
 use crate::{
     AnyAttention, AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, Stage,
@@ -267,7 +266,7 @@ impl<K: AttentionKernel> Attention<K> {
         stream: CUstream,
         stages: &[Stage],
     ) -> Result<()> {
-        let kernels = on_gpu(&self.any.kernels, "launch_raw")?;
+        let kernels = self.any.on_gpu("launch_raw")?;
         // SAFETY: the caller promises what `launch_raw` of the kernels asks for.
         unsafe { kernels.launch_raw(plan, args, stream, stages) }
     }

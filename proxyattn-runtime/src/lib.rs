@@ -26,7 +26,6 @@ pub mod jit;
 mod linker;
 mod observe;
 mod plan;
-mod ready;
 mod selection;
 pub mod short;
 mod tensor;
