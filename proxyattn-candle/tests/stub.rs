@@ -80,11 +80,13 @@ fn the_op_launches_what_the_raw_api_launches() {
     }
     let pipeline = ["pool_queries", "score", "budget_partials", "budget_counts", "select", "attend"];
     let pipeline = pipeline.map(|name| format!("proxyattn_{name}"));
+    // Launched together, the budget runs beside what comes before it, and begins first.
+    let together = [2, 3, 0, 1, 4, 5].map(|i| pipeline[i].clone());
     for gpu in GPUS {
         let (text, good) = told("once", &[("STUB_CAPABILITY", gpu), ("STUB_PARAMS", "128")]);
         assert!(good && text.contains("\ndone\n"), "{gpu}: {text}");
         for (op, raw, kernels) in
-            [("op", "raw", &pipeline[..]), ("dense", "raw dense", &["proxyattn_dense".to_owned()])]
+            [("op", "raw", &together[..]), ("dense", "raw dense", &["proxyattn_dense".to_owned()])]
         {
             assert_eq!(lines(&text, op, "launch "), kernels, "{gpu} {op}");
             assert_eq!(lines(&text, raw, "launch "), kernels, "{gpu} {raw}");
@@ -196,8 +198,12 @@ fn check(text: &str, step: &str, call: &str) -> Result<(), String> {
     let anew = step.starts_with("load") && (call == "cuModuleLoadData" || call.starts_with("cuCtx"));
     let launched = before.last().is_some_and(|line| line.ends_with("attend") || line.ends_with("dense"));
     let late = RELEASING.contains(&call) || launched && call.starts_with("cuCtx");
+    // What serves nothing but to let kernels run side by side, which they need not; what is made for it is made on a thread
+    // that captures do not bind.
+    let optional = call.starts_with("cuStreamGetCaptureInfo") || call.starts_with("cuThreadExchange");
     match after.first() {
         Some(line) if line.starts_with("told: ") => Ok(()),
+        _ if optional || call.ends_with(" (relaxed)") => Ok(()),
         None if anew || late => Ok(()),
         Some(line) => Err(format!("{line} after {call} failed in {step}")),
         None => Err(format!("nobody was told of {call} in {step}")),

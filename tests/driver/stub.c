@@ -7,6 +7,7 @@
  *   STUB_VERSION     the CUDA version that the driver speaks: 13000
  *   STUB_FAST        launches of so many threads to a CTA take half a millisecond; all others take one
  *   STUB_EVENTS      records of events and waits for them are told, too
+ *   STUB_STREAMS     launches, records and waits are told once more, each with the stream that it is put into
  *   STUB_PARAMS      a launch tells so many words of its parameters, too
  * Device memory is host memory. A launch does nothing, and is told on the standard output like a failure, a memset and,
  * in the end, the number of calls and of allocations that were not freed. */
@@ -23,6 +24,7 @@ enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, UNKNOWN = 999 };
 static int calls, live;
 static unsigned threads; /* of the last launch */
 static __thread void *current;
+static __thread int mode; /* how strict a thread is with captures: 2 for not at all */
 
 static void tell(const char *format, ...) {
     char line[256];
@@ -38,7 +40,7 @@ static int fails(const char *name) {
     const char *always = getenv("STUB_FAIL"), *once = getenv("STUB_FAIL_AT");
     int failing = (always && strcmp(always, name) == 0) || (once && atoi(once) == number);
     if (getenv("STUB_CALLS")) tell("\ncall %d\n", number);
-    if (failing) tell("\nfails %s\n", name);
+    if (failing) tell("\nfails %s%s\n", name, mode == 2 ? " (relaxed)" : "");
     return failing;
 }
 
@@ -71,6 +73,45 @@ static void tell_params(const uint64_t *words) {
     for (int i = 0; count && i < atoi(count); ++i) tell("\nparam %llx\n", (unsigned long long)words[i]);
 }
 
+/* Streams are numbers. A stream that waits for an event of a capture is in that capture from then on, and has to be waited
+ * for in turn, behind the last that was put into it, before the stream that it began with ends it. */
+enum { STREAMS = 256, UNJOINED = 904, ISOLATION = 905 };
+static struct { int capture, origin, put, joined; } streams[STREAMS];
+static int made = 1, captures;
+typedef struct { int capture, stream, put; } Event;
+
+static int number(void *stream) { return (int)((Address)stream / 64 % STREAMS); }
+
+static void put(void *stream, const char *what, const void *name) {
+    __atomic_add_fetch(&streams[number(stream)].put, 1, __ATOMIC_RELAXED);
+    if (getenv("STUB_STREAMS")) tell(name ? "\non %d %s %p\n" : "\non %d %s\n", number(stream), what, name);
+}
+
+static int begin_capture(int at) {
+    if (streams[at].capture) return INVALID_VALUE;
+    streams[at].capture = __atomic_add_fetch(&captures, 1, __ATOMIC_RELAXED);
+    streams[at].origin = 1;
+    return SUCCESS;
+}
+
+static int end_capture(int at) {
+    int capture = streams[at].capture, result = SUCCESS;
+    if (!capture || !streams[at].origin) return INVALID_VALUE;
+    for (int i = 0; i < STREAMS; ++i) {
+        if (streams[i].capture != capture) continue;
+        if (!streams[i].origin && streams[i].joined != streams[i].put) result = UNJOINED;
+        streams[i].capture = streams[i].origin = 0;
+    }
+    return result;
+}
+
+static int wait_event(int at, const Event *event) {
+    if (streams[at].capture && streams[at].capture != event->capture) return ISOLATION;
+    streams[at].capture = event->capture;
+    if (event->capture) streams[event->stream].joined = event->put;
+    return SUCCESS;
+}
+
 CALL(cuInit, unsigned flags) END
 CALL(cuDriverGetVersion, int *version)
     const char *text = getenv("STUB_VERSION");
@@ -96,15 +137,30 @@ CALL(cuDevicePrimaryCtxRelease_v2, int device) END
 CALL(cuCtxGetCurrent, void **context) *context = current; END
 CALL(cuCtxSetCurrent, void *context) current = context; END
 CALL(cuCtxSynchronize, void) END
-CALL(cuStreamCreate, void **stream, unsigned flags) *stream = (void *)64; END
+CALL(cuThreadExchangeStreamCaptureMode, int *other) int last = mode; mode = *other; *other = last; END
+CALL(cuStreamCreate, void **stream, unsigned flags)
+    *stream = (void *)(64 * (Address)__atomic_fetch_add(&made, 1, __ATOMIC_RELAXED));
+END
 CALL(cuStreamDestroy_v2, void *stream) END
 CALL(cuStreamSynchronize, void *stream) END
-CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags)
-    if (getenv("STUB_EVENTS")) tell("\nwait %p\n", event);
+#ifndef LACKS_cuStreamGetCaptureInfo_v2
+CALL(cuStreamGetCaptureInfo_v2, void *stream, unsigned *status, uint64_t *id, void *graph, void *nodes, size_t *count)
+    if (id) *id = streams[number(stream)].capture;
+    *status = streams[number(stream)].capture != 0;
 END
-CALL(cuEventCreate, void **event, unsigned flags) *event = malloc(1); END
+#endif
+CALL(cuStreamBeginCapture_v2, void *stream, unsigned mode) return begin_capture(number(stream)); END
+CALL(cuStreamEndCapture, void *stream, void **graph) *graph = NULL; return end_capture(number(stream)); END
+CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags)
+    put(stream, "wait", event);
+    if (getenv("STUB_EVENTS")) tell("\nwait %p\n", event);
+    return wait_event(number(stream), event);
+END
+CALL(cuEventCreate, void **event, unsigned flags) *event = calloc(1, sizeof(Event)); END
 CALL(cuEventDestroy_v2, void *event) free(event); END
 CALL(cuEventRecord, void *event, void *stream)
+    put(stream, "record", event);
+    *(Event *)event = (Event){streams[number(stream)].capture, number(stream), streams[number(stream)].put};
     if (getenv("STUB_EVENTS")) tell("\nrecord %p\n", event);
 END
 CALL(cuEventSynchronize, void *event) END
@@ -138,6 +194,7 @@ CALL(cuLaunchKernel, void *function, unsigned x, unsigned y, unsigned z, unsigne
      unsigned shared, void *stream, void **params, void **extra)
     if (x * y * z == 0 || bx > 1024 || shared > 227 * 1024 || (Address)params[0] % 64 != 0) return INVALID_VALUE;
     threads = bx;
+    put(stream, (const char *)function, NULL);
     tell("\nlaunch %s\nthreads %u\n", (const char *)function, bx);
     tell_params(params[0]);
 END

@@ -6,7 +6,7 @@
 use crate::linker::file_of;
 use crate::{Error, Result};
 use core::ffi::{c_uint, c_void};
-use cudarc::driver::sys::{CUevent, CUresult};
+use cudarc::driver::sys::{CUevent, CUresult, CUstream};
 use libloading::Library;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -28,6 +28,7 @@ const SYMBOLS: &[&str] = &[
     "cuCtxGetCurrent",
     "cuCtxSetCurrent",
     "cuCtxSynchronize",
+    "cuThreadExchangeStreamCaptureMode",
     "cuStreamCreate",
     "cuStreamDestroy_v2",
     "cuStreamSynchronize",
@@ -120,6 +121,19 @@ pub(super) fn encode_tiled() -> Result<EncodeTiled> {
     static FOUND: OnceLock<Result<EncodeTiled>> = OnceLock::new();
     // SAFETY: the type is that of the driver's documentation.
     FOUND.get_or_init(|| unsafe { function("cuTensorMapEncodeTiled") }).clone()
+}
+
+/// `cuStreamGetCaptureInfo_v2`: the stream, whether it is in a capture, the number of that capture, and three more places
+/// for what nobody asks: the graph, the nodes that the next one would depend on, their number.
+pub(super) type CaptureInfo =
+    unsafe extern "C" fn(CUstream, *mut c_uint, *mut u64, *mut c_void, *mut c_void, *mut usize) -> CUresult;
+
+/// The function that captures are told apart by. Drivers from before CUDA 11.3 lack it, which is no harm but that stages run
+/// one after the other; cudarc has it under another name with each toolkit.
+pub(super) fn capture_info() -> Result<CaptureInfo> {
+    static FOUND: OnceLock<Result<CaptureInfo>> = OnceLock::new();
+    // SAFETY: the type is that of the driver's documentation.
+    FOUND.get_or_init(|| unsafe { function("cuStreamGetCaptureInfo_v2") }).clone()
 }
 
 /// A function of the driver that cudarc is not asked for.

@@ -2,6 +2,7 @@
 
 use super::CudaDevice;
 use super::calls::{Call, position};
+use super::lanes::Lanes;
 use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
 use crate::tune::{Choice, Tune, Tuned};
@@ -31,6 +32,8 @@ pub(crate) struct Kernels {
     pipelines: RwLock<Arc<Pipelines>>,
     /// Their memory. Calls on one stream may share it: the next one's kernels begin after the last one's have ended.
     pub(super) workspace: Mutex<Workspace>,
+    /// Streams for what runs beside.
+    pub(super) lanes: Lanes,
 }
 
 /// Kernels that somebody holds. The same configuration on the same stream is loaded once.
@@ -97,6 +100,7 @@ impl Kernels {
             default: Vec::new(),
             pipelines: RwLock::default(),
             workspace: Mutex::default(),
+            lanes: Lanes::default(),
         };
         let units: Vec<_> = kernels.module.units.iter().collect();
         let loaded = side_by_side(&units, |unit: &&Unit| kernels.load_unit(unit, &[]), &mut |_| ());

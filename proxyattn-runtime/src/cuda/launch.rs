@@ -34,7 +34,9 @@ impl Kernels {
         unsafe { self.launch(&calls, plan, &layout, args, stream, stages) }
     }
 
-    /// Launches those of `calls` that belong to `stages` and that the plan runs.
+    /// Launches those of `calls` that belong to `stages` and that the plan runs. The budget runs beside what comes before
+    /// it, where both are launched and there is a [lane](super::lanes) for it; without one, a kernel runs after the other,
+    /// and gives the same. Either way `stream` orders everything by the time this returns.
     ///
     /// # Safety
     /// The addresses in `args` are valid on the device for the plan's problem until the stream has run the kernels,
@@ -50,35 +52,44 @@ impl Kernels {
         stages: &[Stage],
     ) -> Result<()> {
         let sources = Sources { kernels: self, shape: Shape::from(plan.problem()), layout, args };
-        let mut params = Params { bytes: [0; PARAM_BYTES] };
         let planned = |call: &&Arc<Call>| call.dense == plan.is_dense() && stages.contains(&call.stage);
-        for call in calls.iter().filter(planned) {
-            if let Some(word) = call.clears {
-                // SAFETY: the workspace holds the buffer, and the caller vouches for it and for the stream.
-                unsafe { result::memset_d8_async(sources.buffer(word), 0, 4, stream) }
-                    .map_err(failed("cuMemsetD8Async"))?;
-            }
-            sources.fill(call, &mut params)?;
-            // The check saw that these fit.
-            let grid = call.entry.grid(&sources.shape, self.device.multiprocessors()).map(|n| n as u32);
-            let shared = call.entry.shared_bytes(&sources.shape) as u32;
-            let mut arguments = [core::ptr::from_mut(&mut params).cast::<c_void>()];
-            // SAFETY: the function takes one struct by value, laid out by the table that its text was made from and
-            // filled above; the caller vouches for the addresses in it and for the stream.
-            unsafe {
-                result::launch_kernel(
-                    call.function.cu_function(),
-                    grid.into(),
-                    (call.entry.threads, 1, 1),
-                    shared,
-                    stream,
-                    &mut arguments,
-                )
-            }
-            .map_err(failed("cuLaunchKernel"))?;
+        let put = |on: CUstream, part: fn(Stage) -> bool| {
+            let mut calls = calls.iter().filter(planned).filter(|call| part(call.stage));
+            // SAFETY: the caller vouches for the addresses and its stream, and a lane's stream is used between fork and
+            // join alone.
+            calls.try_for_each(|call| unsafe { sources.launch(call, on) })
+        };
+        let runs = |part: fn(Stage) -> bool| calls.iter().filter(planned).any(|call| part(call.stage));
+        // SAFETY: the caller vouches for the stream, and the context is current.
+        let lane = || unsafe { self.lanes.take(self.device.stream().context(), stream) };
+        let lane = (runs(beside) && runs(ahead)).then(lane).transpose().unwrap_or_else(|error| {
+            tracing::debug!("stages run one after the other: {error}");
+            None
+        });
+        let Some(lane) = lane else { return put(stream, |_| true) };
+        // SAFETY: as for `take`.
+        unsafe { lane.fork(stream) }?;
+        let launched = put(lane.stream(), beside).and_then(|()| put(stream, ahead));
+        // What was launched is joined, also where something failed: the caller's stream has to order it.
+        // SAFETY: as for `take`.
+        let joined = unsafe { lane.join(stream) };
+        if joined.is_ok() {
+            self.lanes.give_back(lane);
         }
-        Ok(())
+        launched.and(joined)?;
+        put(stream, |stage| !beside(stage) && !ahead(stage))
     }
+}
+
+/// The stage that runs on a lane: it reads `q` and `k` alone, and none but `select` reads its buffers, which are no other's
+/// memory. It is launched first: behind all CTAs of the others it would wait for a place.
+fn beside(stage: Stage) -> bool {
+    stage == Stage::Budget
+}
+
+/// What runs on the caller's stream meanwhile.
+fn ahead(stage: Stage) -> bool {
+    matches!(stage, Stage::Pool | Stage::Score)
 }
 
 /// Refuses some stages of a plan that has none because its context is short: whoever asks for them means to select.
@@ -104,6 +115,37 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
+    /// Puts one kernel into a stream.
+    ///
+    /// # Safety
+    /// As [`Kernels::launch`].
+    unsafe fn launch(&self, call: &Call, stream: CUstream) -> Result<()> {
+        if let Some(word) = call.clears {
+            // SAFETY: the workspace holds the buffer, and the caller vouches for it and for the stream.
+            unsafe { result::memset_d8_async(self.buffer(word), 0, 4, stream) }
+                .map_err(failed("cuMemsetD8Async"))?;
+        }
+        let mut params = Params { bytes: [0; PARAM_BYTES] };
+        self.fill(call, &mut params)?;
+        // The check saw that these fit.
+        let grid = call.entry.grid(&self.shape, self.kernels.device.multiprocessors()).map(|n| n as u32);
+        let shared = call.entry.shared_bytes(&self.shape) as u32;
+        let mut arguments = [core::ptr::from_mut(&mut params).cast::<c_void>()];
+        // SAFETY: the function takes one struct by value, laid out by the table that its text was made from and
+        // filled above; the caller vouches for the addresses in it and for the stream.
+        unsafe {
+            result::launch_kernel(
+                call.function.cu_function(),
+                grid.into(),
+                (call.entry.threads, 1, 1),
+                shared,
+                stream,
+                &mut arguments,
+            )
+        }
+        .map_err(failed("cuLaunchKernel"))
+    }
+
     fn fill(&self, call: &Call, params: &mut Params) -> Result<()> {
         for &(at, source) in &call.params {
             match source {

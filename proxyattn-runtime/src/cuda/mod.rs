@@ -6,12 +6,14 @@
 //!                 calls.rs: where each parameter comes from, looked up once
 //!                 records.rs: what was tuned ─▶ pipelines.rs: the functions of each bucket
 //! tune, warmup ─▶ tuner.rs ─▶ bench.rs: inputs, events, outputs
-//! prefill      ─▶ prefill.rs: views ─▶ workspace.rs: where buffers lie ─▶ launch.rs: parameters, one stream
+//! prefill      ─▶ prefill.rs: views ─▶ workspace.rs: where buffers lie ─▶ launch.rs: parameters, streams
 //!                                                                          tensor_map.rs: what Hopper copies by
+//!                                                                          lanes.rs: what runs beside
 //! ```
 //!
 //! Between the first and the last kernel there is no allocation, no synchronisation and no transfer: `launch.rs` can be
-//! captured in a graph. Work is ordered by the device's stream, and a call returns before it is done.
+//! captured in a graph. Work is ordered by the device's stream, and a call returns before it is done. What a call puts on
+//! another stream begins and ends between two points of that one.
 
 mod args;
 mod bench;
@@ -20,6 +22,7 @@ mod device;
 mod driver;
 mod info;
 mod kernels;
+mod lanes;
 mod launch;
 mod pipelines;
 mod prefill;

@@ -134,6 +134,7 @@ int cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
 int cuCtxGetCurrent(void** context) { return *context = bound, SUCCESS; }
 int cuCtxSetCurrent(void* context) { return bound = context, SUCCESS; }
 int cuCtxSynchronize() { return SUCCESS; }
+int cuThreadExchangeStreamCaptureMode(int*) { return SUCCESS; }
 int cuStreamCreate(void** stream, unsigned) { return *stream = (void*)64, SUCCESS; }
 int cuStreamDestroy_v2(void*) { return SUCCESS; }
 int cuStreamSynchronize(void*) { return intact(); }

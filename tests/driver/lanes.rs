@@ -1,0 +1,108 @@
+//! Launches on several streams under the stub driver, in captures and out of them: which stream gets what.
+
+use crate::child::{DIM, HEADS, KV_HEADS, Sparse, Then, step};
+use proxyattn::cudarc::driver::sys::{CUstream, CUstreamCaptureMode};
+use proxyattn::cudarc::driver::{CudaStream, result};
+use proxyattn::{
+    Attention, AttentionKernel, Device, Plan, Problem, RawArgs, RawTensor, Result, Stage, proxy_attention,
+};
+use std::sync::Arc;
+
+#[proxy_attention(head_dim = 64, budget = ratio(0.25))]
+struct Flat;
+
+const TOKENS: usize = 704;
+/// More than what is kept for streams of their own.
+const STREAMS: usize = 24;
+const THREADS: usize = 4;
+
+/// A kernel and a problem for it in the stub's memory, which is host memory.
+struct Loaded<K: AttentionKernel> {
+    attention: Attention<K>,
+    plan: Plan,
+    memory: Vec<u64>,
+}
+
+impl<K: AttentionKernel> Loaded<K> {
+    fn new(device: &Device) -> Result<Self> {
+        let attention = Attention::<K>::load(device)?.with_dense_below(0);
+        let problem = Problem { batch: 1, heads: HEADS, kv_heads: KV_HEADS, q_len: TOKENS, kv_len: TOKENS };
+        let plan = attention.plan(&problem)?;
+        let bytes = (2 * HEADS * TOKENS * DIM).max(attention.workspace_bytes(&plan) as usize);
+        Ok(Self { attention, plan, memory: vec![0; bytes / 8 + 64] })
+    }
+
+    fn launch(&self, stream: CUstream, stages: &[Stage]) -> Result<()> {
+        // Kernels of the stub do nothing, so that all tensors may be the same memory.
+        let address = (self.memory.as_ptr() as u64).next_multiple_of(256);
+        let tensor = |heads: usize| RawTensor {
+            address,
+            strides: [heads * TOKENS * DIM, TOKENS * DIM, DIM].map(|stride| stride as i64),
+        };
+        let args = RawArgs {
+            q: tensor(HEADS),
+            k: tensor(KV_HEADS),
+            v: tensor(KV_HEADS),
+            out: tensor(HEADS),
+            workspace: address,
+            workspace_bytes: self.attention.workspace_bytes(&self.plan),
+        };
+        // SAFETY: nothing is read or written, and the stream is one of the device's.
+        unsafe { self.attention.launch_stages_raw(&self.plan, &args, stream, stages) }
+    }
+}
+
+pub(crate) fn run() {
+    steps().expect("the stub does everything");
+    println!("done");
+}
+
+fn steps() -> Result<()> {
+    let device = Device::cuda(0)?;
+    let Device::Cuda(cuda) = &device else { unreachable!("it was opened as one") };
+    let (sparse, flat) = (Loaded::<Sparse>::new(&device)?, Loaded::<Flat>::new(&device)?);
+    let streams: Vec<_> =
+        (0..STREAMS).map(|_| cuda.stream().context().new_stream().expect("a stream")).collect();
+    let of = |stream: &Arc<CudaStream>| stream.cu_stream();
+    let call = |name: &str, stream: CUstream, stages: &[Stage]| {
+        step(name, Then::Stop, || sparse.launch(stream, stages))
+    };
+
+    call("first", of(&streams[0]), Stage::ALL)?;
+    call("again", of(&streams[0]), Stage::ALL)?;
+    call("elsewhere", of(&streams[1]), Stage::ALL)?;
+    step("flat", Then::Stop, || flat.launch(of(&streams[0]), Stage::ALL))?;
+    step("single", Then::Stop, || {
+        Stage::ALL.iter().try_for_each(|&stage| sparse.launch(of(&streams[0]), &[stage]))
+    })?;
+    call("without select", of(&streams[0]), &[Stage::Score, Stage::Budget])?;
+    call("without score", of(&streams[0]), &[Stage::Budget, Stage::Select])?;
+
+    let captured = of(&streams[0]);
+    // SAFETY: the stream exists.
+    let begun = || unsafe {
+        result::stream::begin_capture(captured, CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL)
+    };
+    begun().expect("a capture");
+    call("captured", captured, Stage::ALL)?;
+    call("captured again", captured, Stage::ALL)?;
+    step("others", Then::Stop, || {
+        streams[1..].iter().try_for_each(|stream| sparse.launch(of(stream), Stage::ALL))
+    })?;
+    // SAFETY: the same.
+    unsafe { result::stream::end_capture(captured) }.expect("every stream of the capture was joined");
+    call("later", captured, Stage::ALL)?;
+
+    println!("step threads");
+    std::thread::scope(|scope| {
+        for stream in &streams[..THREADS] {
+            let sparse = &sparse;
+            scope.spawn(move || {
+                let launched = (0..10).try_for_each(|_| sparse.launch(stream.cu_stream(), Stage::ALL));
+                launched.expect("the stub does everything");
+            });
+        }
+    });
+    println!("step end");
+    Ok(())
+}
