@@ -289,6 +289,7 @@ fn the_budget_runs_beside_pool_and_score() {
         let others: BTreeSet<_> = others.chunks(10).map(|call| lane(call, call[0].0)).collect();
         assert!(!others.contains(first) && others.len() == 15, "{gpu}: {others:?}");
         assert_eq!(lane(&put(&text, "later"), own), first, "{gpu}");
+        assert_eq!(text.lines().rfind(|line| line.starts_with("handles ")), Some("handles 0"), "{gpu}");
     }
 }
 

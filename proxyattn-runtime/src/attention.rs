@@ -221,7 +221,8 @@ impl<K: AttentionKernel> Attention<K> {
     }
 
     /// Puts a plan's kernels into `stream`: no allocation, no synchronisation and no transfer, so that it can be
-    /// captured in a CUDA graph.
+    /// captured in a CUDA graph. With a dynamic budget, some of them run on a stream of the kernel's own, between two
+    /// points of `stream`.
     ///
     /// # Safety
     /// For the plan's problem, every tensor and the workspace must be valid device memory of the kernel's context

@@ -7,7 +7,8 @@
  *   STUB_VERSION     the CUDA version that the driver speaks: 13000
  *   STUB_FAST        launches of so many threads to a CTA take half a millisecond; all others take one
  *   STUB_EVENTS      records of events and waits for them are told, too
- *   STUB_STREAMS     launches, records and waits are told once more, each with the stream that it is put into
+ *   STUB_STREAMS     launches, records and waits are told once more, each with the stream that it is put into, and in the end
+ *                    the number of streams and events that were not destroyed
  *   STUB_PARAMS      a launch tells so many words of its parameters, too
  * Device memory is host memory. A launch does nothing, and is told on the standard output like a failure, a memset and,
  * in the end, the number of calls and of allocations that were not freed. */
@@ -21,7 +22,7 @@
 typedef uint64_t Address;
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, UNKNOWN = 999 };
 
-static int calls, live;
+static int calls, live, handles;
 static unsigned threads; /* of the last launch */
 static __thread void *current;
 static __thread int mode; /* how strict a thread is with captures: 2 for not at all */
@@ -44,7 +45,10 @@ static int fails(const char *name) {
     return failing;
 }
 
-__attribute__((destructor)) static void end(void) { tell("\ncalls %d\nlive %d\n", calls, live); }
+__attribute__((destructor)) static void end(void) {
+    tell("\ncalls %d\nlive %d\n", calls, live);
+    if (getenv("STUB_STREAMS")) tell("\nhandles %d\n", handles);
+}
 
 #define CALL(name, ...) int name(__VA_ARGS__) { if (fails(#name)) return UNKNOWN;
 #define END return SUCCESS; }
@@ -140,8 +144,9 @@ CALL(cuCtxSynchronize, void) END
 CALL(cuThreadExchangeStreamCaptureMode, int *other) int last = mode; mode = *other; *other = last; END
 CALL(cuStreamCreate, void **stream, unsigned flags)
     *stream = (void *)(64 * (Address)__atomic_fetch_add(&made, 1, __ATOMIC_RELAXED));
+    __atomic_add_fetch(&handles, 1, __ATOMIC_RELAXED);
 END
-CALL(cuStreamDestroy_v2, void *stream) END
+CALL(cuStreamDestroy_v2, void *stream) __atomic_sub_fetch(&handles, 1, __ATOMIC_RELAXED); END
 CALL(cuStreamSynchronize, void *stream) END
 #ifndef LACKS_cuStreamGetCaptureInfo_v2
 CALL(cuStreamGetCaptureInfo_v2, void *stream, unsigned *status, uint64_t *id, void *graph, void *nodes, size_t *count)
@@ -156,8 +161,14 @@ CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags)
     if (getenv("STUB_EVENTS")) tell("\nwait %p\n", event);
     return wait_event(number(stream), event);
 END
-CALL(cuEventCreate, void **event, unsigned flags) *event = calloc(1, sizeof(Event)); END
-CALL(cuEventDestroy_v2, void *event) free(event); END
+CALL(cuEventCreate, void **event, unsigned flags) 
+    *event = calloc(1, sizeof(Event));
+    __atomic_add_fetch(&handles, 1, __ATOMIC_RELAXED);
+END
+CALL(cuEventDestroy_v2, void *event)
+    free(event);
+    __atomic_sub_fetch(&handles, 1, __ATOMIC_RELAXED);
+END
 CALL(cuEventRecord, void *event, void *stream)
     put(stream, "record", event);
     *(Event *)event = (Event){streams[number(stream)].capture, number(stream), streams[number(stream)].put};

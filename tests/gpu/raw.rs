@@ -1,8 +1,9 @@
 //! Launches by address: a captured graph, and a selection that was not made here.
 
 use super::*;
-use proxyattn::cudarc::driver::{CudaSlice, DevicePtr, sys};
+use proxyattn::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, sys};
 use proxyattn::{Problem, RawArgs, RawTensor, Stage};
+use std::sync::Arc;
 
 #[test]
 fn a_captured_graph_replays() {
@@ -20,24 +21,10 @@ fn a_captured_graph_replays() {
     };
     let plan = attention.plan(&problem).expect("a good problem");
     let stream = cuda.stream();
-    // SAFETY: nothing else uses the context in this test, and every stream here is the same one.
+    // SAFETY: nothing else uses the context in this test, and streams are waited for before another one goes on.
     unsafe { stream.context().disable_event_tracking() };
-    let upload = |data: &[bf16]| stream.clone_htod(data).expect("room");
-    let (q, k, v) = (upload(&inputs.q), upload(&inputs.k), upload(&inputs.v));
-    let out = stream.alloc_zeros::<bf16>(inputs.q.len()).expect("room");
-    let workspace = stream.alloc_zeros::<u8>(attention.workspace_bytes(&plan) as usize).expect("room");
-    let tensor = |slice: &CudaSlice<bf16>, heads: i64| RawTensor {
-        address: slice.device_ptr(stream).0,
-        strides: [heads * 1500 * 64, 1500 * 64, 64],
-    };
-    let args = RawArgs {
-        q: tensor(&q, 6),
-        k: tensor(&k, 2),
-        v: tensor(&v, 2),
-        out: tensor(&out, 6),
-        workspace: workspace.device_ptr(stream).0,
-        workspace_bytes: attention.workspace_bytes(&plan),
-    };
+    let mut buffers = Buffers::new(stream, &inputs, attention.workspace_bytes(&plan));
+    let args = buffers.args;
     stream.synchronize().expect("uploads");
     stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).expect("capture");
     // SAFETY: the buffers live to the end of the test and have the plan's sizes.
@@ -47,9 +34,62 @@ fn a_captured_graph_replays() {
     for _ in 0..3 {
         graph.launch().expect("replays");
     }
-    let got = stream.clone_dtoh(&out).expect("a copy");
-    stream.synchronize().expect("replays");
-    assert!(got == expected, "a replay gives what a call gives");
+    assert!(buffers.take(stream) == expected, "a replay gives what a call gives");
+
+    // Two calls in one capture that binds all threads, and one of another thread's on another stream meanwhile.
+    let [captured, other] = [(); 2].map(|()| stream.context().new_stream().expect("a stream"));
+    let mut elsewhere = Buffers::new(&other, &inputs, attention.workspace_bytes(&plan));
+    let far = elsewhere.args;
+    other.synchronize().expect("uploads");
+    captured.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL).expect("capture");
+    // SAFETY: the same.
+    let launch = |args, stream: &CudaStream| unsafe { attention.launch_raw(&plan, args, stream.cu_stream()) };
+    launch(&args, &captured).expect("launches are captured");
+    std::thread::scope(|scope| {
+        scope.spawn(|| launch(&far, &other).expect("nothing is captured"));
+    });
+    launch(&args, &captured).expect("launches are captured");
+    let graph = captured.end_capture(flags).expect("a graph").expect("not an empty one");
+    graph.launch().expect("a replay");
+    assert!(buffers.take(&captured) == expected, "the last of two calls gives what one gives");
+    assert!(elsewhere.take(&other) == expected, "a call beside a capture is none of it");
+}
+
+/// Inputs of [`a_captured_graph_replays`] on the device, an output and a workspace.
+struct Buffers {
+    _inputs: [CudaSlice<bf16>; 3],
+    out: CudaSlice<bf16>,
+    _workspace: CudaSlice<u8>,
+    args: RawArgs,
+}
+
+impl Buffers {
+    fn new(stream: &Arc<CudaStream>, inputs: &Inputs<bf16>, workspace_bytes: u64) -> Self {
+        let [q, k, v] = [&inputs.q, &inputs.k, &inputs.v].map(|data| stream.clone_htod(data).expect("room"));
+        let out = stream.alloc_zeros::<bf16>(inputs.q.len()).expect("room");
+        let workspace = stream.alloc_zeros::<u8>(workspace_bytes as usize).expect("room");
+        let tensor = |slice: &CudaSlice<bf16>, heads: i64| RawTensor {
+            address: slice.device_ptr(stream).0,
+            strides: [heads * 1500 * 64, 1500 * 64, 64],
+        };
+        let args = RawArgs {
+            q: tensor(&q, 6),
+            k: tensor(&k, 2),
+            v: tensor(&v, 2),
+            out: tensor(&out, 6),
+            workspace: workspace.device_ptr(stream).0,
+            workspace_bytes,
+        };
+        Self { _inputs: [q, k, v], out, _workspace: workspace, args }
+    }
+
+    /// The output, which is zero again then.
+    fn take(&mut self, stream: &Arc<CudaStream>) -> Vec<bf16> {
+        let got = stream.clone_dtoh(&self.out).expect("a copy");
+        stream.memset_zeros(&mut self.out).expect("zeros");
+        stream.synchronize().expect("kernels");
+        got
+    }
 }
 
 /// A selection of the caller's own, in the buffers that `launch_stages_raw` describes: every head of a group sees the

@@ -1,4 +1,4 @@
-//! From a plan and addresses to launches. Nothing here allocates, waits or copies.
+//! From a plan and addresses to launches. Nothing here allocates, waits or copies; a stream beside the caller's is made once.
 
 use super::calls::{Call, Source, Tensor};
 use super::workspace::Layout;
