@@ -43,6 +43,7 @@ pub const FILES: &[(&str, &str)] = files![
     "hopper/cta.cuh",
     "hopper/dense.cuh",
     "hopper/flash.cuh",
+    "hopper/stream.cuh",
     "hopper/ring.cuh",
     "hopper/score.cuh",
 ];

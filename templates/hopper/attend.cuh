@@ -16,23 +16,14 @@
 #define WORK_PIECES 0 // the most that a head visits; 0 ends the kernel
 #define WORK_ROW 1
 #define WORK_BATCH 2
-#define WORK_HEAD 3                            // for each warpgroup
-#define WORK_OWN (WORK_HEAD + WARPGROUPS)      // for each warpgroup: pieces that its head visits
+#define WORK_KV_HEAD 3
+#define WORK_LIST 4                       // whose list it is, of those of all groups and rows
+#define WORK_RUN 5                        // blocks of the list's first run before the diagonal
+#define WORK_HEAD 6                       // for each warpgroup
+#define WORK_OWN (WORK_HEAD + WARPGROUPS) // for each warpgroup: pieces that its head visits
 
-// Where the tile of a ticket lies: one KV head after the other, so that its keys stay in the cache; the longest rows
-// first.
-struct Tile {
-    u32 row, kv_head, batch;
-    u32 head0, heads; // the window's
-    u32 rank0;        // of the window's heads, in the order of their counts, the first one here
-    u64 group_row;
-};
-
-// What the producer reads of a tile while the stages of the one before it are under way: lane h has the count of the
-// window's head h, and lane i the list's i-th block.
-struct Ahead {
-    u32 count, block, run;
-};
+// So many stages before the end of a tile the loader looks up what the next one begins with.
+#define LOOKED_UP_AT 2u
 
 // One stage of keys or of values.
 struct Stage {
@@ -56,38 +47,77 @@ __device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) 
 
 //@kernel attend
 {
-    barriers_start();
-    const u32 packs = ((u32)p.heads_per_kv + PACK_HEADS - 1) / PACK_HEADS;
-    const u32 wg = uniform(threadIdx.x / WG_THREADS);
-    if (wg == WARPGROUPS) {
-        registers_decrease<PRODUCER_REGISTERS>();
-        if (warp_id() != WARPGROUPS * WG_WARPS) return;
-        const u32 tiles = (u32)(p.batch * p.kv_heads * p.rows) * packs, lane = lane_id();
-        auto tile_of = [&](u32 ticket) -> Tile {
-            Tile tile;
+    barriers_start(WARPGROUPS * WG_WARPS + 1);
+    const u32 wg = uniform(threadIdx.x / WG_THREADS), lane = lane_id();
+    if (wg == WARPGROUPS) registers_decrease<PRODUCER_REGISTERS>();
+
+    // The warp that schedules: describes one tile after the other, up to WORK_SLOTS ahead of those who work.
+    if (wg == WARPGROUPS && warp_id() % WG_WARPS == 1) {
+        const u32 packs = ((u32)p.heads_per_kv + PACK_HEADS - 1) / PACK_HEADS;
+        const u32 tiles = (u32)(p.batch * p.kv_heads * p.rows) * packs;
+        u32 ticket = blockIdx.x;
+        for (u32 t = 0;; ++t) {
+            u32 fetched = 0;
+            if (lane == 0) fetched = atomic_add_global(p.tickets, 1);
+            // One KV head after the other, so that its keys stay in the cache; the longest rows first.
+            const bool more = ticket < tiles;
             const u32 pack = ticket % packs, line = ticket / packs, sequence = line / (u32)p.rows;
-            tile.row = (u32)p.rows - 1 - line % (u32)p.rows;
-            tile.kv_head = sequence % (u32)p.kv_heads;
-            tile.batch = sequence / (u32)p.kv_heads;
+            const u32 row = (u32)p.rows - 1 - line % (u32)p.rows;
+            const u32 kv_head = sequence % (u32)p.kv_heads, batch = sequence / (u32)p.kv_heads;
+            const u32 list = (batch * p.groups + kv_head / p.kv_heads_per_group) * p.rows + row;
             const u32 window = pack * PACK_HEADS / WINDOW_HEADS * WINDOW_HEADS;
-            tile.heads = min((u32)p.heads_per_kv - window, (u32)WINDOW_HEADS);
-            tile.head0 = tile.kv_head * p.heads_per_kv + window;
-            tile.rank0 = pack * PACK_HEADS - window;
-            tile.group_row = ((u64)tile.batch * p.groups + tile.kv_head / p.kv_heads_per_group) * p.rows + tile.row;
-            return tile;
-        };
-        auto read_ahead = [&](const Tile& tile, bool present) -> Ahead {
-            Ahead ahead = {0, 0, 0};
-            if (present && lane < tile.heads)
-                ahead.count = p.counts[((u64)tile.batch * p.heads + tile.head0 + lane) * p.rows + tile.row];
-            if (present && lane < (u32)p.blocks) ahead.block = p.lists[tile.group_row * p.blocks + lane];
+            const u32 heads = min((u32)p.heads_per_kv - window, (u32)WINDOW_HEADS); // of the window
+            const u32 head0 = kv_head * p.heads_per_kv + window, rank0 = pack * PACK_HEADS - window;
+            u32 count = 0;
+            if (more && lane < heads) count = p.counts[((u64)batch * p.heads + head0 + lane) * p.rows + row];
 //@if CAUSAL
 //@if DYNAMIC
-            if (present) ahead.run = p.runs[tile.group_row];
+            const u32 run = more ? p.runs[list] : 0;
 //@end
 //@end
-            return ahead;
-        };
+            // Where lane h's head stands among its fellows, the largest count first.
+            u32 place = 0;
+            for (u32 other = 0; other < heads; ++other) {
+                const u32 theirs = shfl_idx(count, other);
+                place += theirs > count || (theirs == count && other < lane);
+            }
+            u32 own[WARPGROUPS], head[WARPGROUPS];
+#pragma unroll
+            for (u32 w = 0; w < WARPGROUPS; ++w) {
+                const u32 found = ballot(place == rank0 + w / HEAD_WGS && lane < heads);
+                const u32 source = found == 0 ? 0 : (u32)__ffs((i32)found) - 1;
+                own[w] = found == 0 ? 0 : shfl_idx(count, source) * BLOCK_PIECES;
+                head[w] = head0 + source;
+            }
+            if (lane == 0) {
+                work_begin(t);
+                st_shared_u32(work_at(t, WORK_PIECES), more ? own[0] : 0);
+                st_shared_u32(work_at(t, WORK_ROW), row);
+                st_shared_u32(work_at(t, WORK_BATCH), batch);
+                st_shared_u32(work_at(t, WORK_KV_HEAD), kv_head);
+                st_shared_u32(work_at(t, WORK_LIST), list);
+//@if CAUSAL
+//@if DYNAMIC
+                st_shared_u32(work_at(t, WORK_RUN), run);
+//@else
+                st_shared_u32(work_at(t, WORK_RUN), own[0] / BLOCK_PIECES);
+//@end
+//@end
+#pragma unroll
+                for (u32 w = 0; w < WARPGROUPS; ++w) {
+                    st_shared_u32(work_at(t, WORK_HEAD + w), head[w]);
+                    st_shared_u32(work_at(t, WORK_OWN + w), own[w]);
+                }
+                work_publish(t);
+            }
+            if (!more) return;
+            ticket = gridDim.x + shfl_idx(fetched, 0);
+        }
+    }
+
+    // The warp that loads.
+    if (wg == WARPGROUPS) {
+        if (warp_id() % WG_WARPS != 0) return;
         auto fill = [&](const TensorMap* map, u32 use, const Stage& stage) {
             if (lane != 0) return;
             const Slot slot = slot_of(use);
@@ -99,92 +129,50 @@ __device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) 
             for (u32 w = 0; w < WARPGROUPS; ++w)
                 if (stage.skipped >> w & 1) skip_stage(slot);
         };
+        // The first key of a piece of the t-th tile, and 0 behind the last one.
+        auto first_key = [&](u32 t, u32 piece) -> i32 {
+            const u32 i = piece / BLOCK_PIECES;
+            const u32* list = p.lists + (u64)ld_shared_u32(work_at(t, WORK_LIST)) * p.blocks;
+//@if CAUSAL
+            const Diagonal diagonal = diagonal_of(ld_shared_u32(work_at(t, WORK_ROW)), p.q_len, p.kv_len);
+            const u32 past = i - diagonal.blocks, run = ld_shared_u32(work_at(t, WORK_RUN)) - diagonal.blocks;
+            const u32 at = past < run ? past : i;
+            const u32 block = i < diagonal.blocks ? diagonal.first + i : at < (u32)p.blocks ? list[at] : 0;
+//@else
+            const u32 block = i < (u32)p.blocks ? list[i] : 0;
+//@end
+            return (i32)(block * BLOCK_KV + piece % BLOCK_PIECES * PIECE_KEYS);
+        };
 
         u32 n = 0;    // stages so far
         Stage before; // the n-th but one: its values are still to come
-        u32 ticket = blockIdx.x, fetched = 0;
-        if (lane == 0) fetched = gridDim.x + atomic_add_global(p.tickets, 1);
-        Ahead ahead = read_ahead(tile_of(ticket), ticket < tiles);
+        i32 keys = 0, next = 0, first = 0; // keys of lane i's piece: now, 32 pieces on, of the next tile
         for (u32 t = 0;; ++t) {
-            const Tile tile = tile_of(ticket);
-            const bool more = ticket < tiles;
-            // Where lane h's head stands among its fellows, the largest count first.
-            u32 place = 0;
-            for (u32 other = 0; other < tile.heads; ++other) {
-                const u32 theirs = shfl_idx(ahead.count, other);
-                place += theirs > ahead.count || (theirs == ahead.count && other < lane);
-            }
-            u32 own[WARPGROUPS], head[WARPGROUPS];
+            work_wait(t);
+            const u32 most = ld_shared_u32(work_at(t, WORK_PIECES)), batch = ld_shared_u32(work_at(t, WORK_BATCH));
+            if (n > 0 && (QUERY_SLOTS == 1 || most == 0)) fill(&p.v_map, value_use(n - 1), before);
+            if (most == 0) return;
+            const i32 row = (i32)(ld_shared_u32(work_at(t, WORK_ROW)) * BLOCK_Q);
+            u32 own[WARPGROUPS];
 #pragma unroll
             for (u32 w = 0; w < WARPGROUPS; ++w) {
-                const u32 found = ballot(place == tile.rank0 + w / HEAD_WGS && lane < tile.heads);
-                const u32 source = found == 0 ? 0 : (u32)__ffs((i32)found) - 1;
-                own[w] = found == 0 ? 0 : shfl_idx(ahead.count, source) * BLOCK_PIECES;
-                head[w] = tile.head0 + source;
+                own[w] = ld_shared_u32(work_at(t, WORK_OWN + w));
+                if (lane == 0)
+                    load_queries(&p.q_map, t, w, own[w] > 0, row + (i32)(w % HEAD_WGS * WG_ROWS),
+                                 ld_shared_u32(work_at(t, WORK_HEAD + w)), batch);
             }
-            const u32 most = own[0];
-            if (lane == 0) {
-                work_begin(t);
-                st_shared_u32(work_at(t, WORK_PIECES), more ? most : 0);
-                st_shared_u32(work_at(t, WORK_ROW), tile.row);
-                st_shared_u32(work_at(t, WORK_BATCH), tile.batch);
-#pragma unroll
-                for (u32 w = 0; w < WARPGROUPS; ++w) {
-                    st_shared_u32(work_at(t, WORK_HEAD + w), head[w]);
-                    st_shared_u32(work_at(t, WORK_OWN + w), own[w]);
-                }
-                work_publish(t);
-            }
-            sync_warp();
-            if (n > 0 && (QUERY_SLOTS == 1 || !more)) fill(&p.v_map, value_use(n - 1), before);
-            if (!more) return;
-            if (lane == 0)
-#pragma unroll
-                for (u32 w = 0; w < WARPGROUPS; ++w)
-                    load_queries(&p.q_map, t, w, own[w] > 0, (i32)(tile.row * BLOCK_Q + w % HEAD_WGS * WG_ROWS), head[w],
-                                 tile.batch);
-
-            const u32* list = p.lists + tile.group_row * p.blocks;
-            const u32 kv_head = tile.kv_head, batch = tile.batch;
-//@if CAUSAL
-            const Diagonal diagonal = diagonal_of(tile.row, p.q_len, p.kv_len);
-//@if DYNAMIC
-            const u32 run = ahead.run - diagonal.blocks;
-//@else
-            const u32 run = most / BLOCK_PIECES - diagonal.blocks;
-//@end
-            // The list's place of the i-th block that is visited, past the diagonal.
-            auto place_of = [&](u32 i) -> u32 {
-                const u32 at = i - diagonal.blocks;
-                return at < run ? at : i;
-            };
-            auto block_of = [&](u32 i, u32 listed) -> u32 { return i < diagonal.blocks ? diagonal.first + i : listed; };
-//@else
-            auto place_of = [&](u32 i) -> u32 { return i; };
-            auto block_of = [&](u32 i, u32 listed) -> u32 { return listed; };
-//@end
-            // Each lane looks up one piece, 32 pieces ahead; a stage that would lack one gets the last once more.
-            auto first_key = [&](u32 piece, u32 listed) -> i32 {
-                return (i32)(block_of(piece / BLOCK_PIECES, listed) * BLOCK_KV + piece % BLOCK_PIECES * PIECE_KEYS);
-            };
+            next = t == 0 ? first_key(t, min(lane, most - 1)) : first;
             const u32 stages = (most + STAGE_PIECES - 1) / STAGE_PIECES;
-            u32 piece = min(lane, most - 1);
-            i32 next = first_key(piece, shfl_idx(ahead.block, place_of(piece / BLOCK_PIECES) % WARP_SIZE)), keys = 0;
-
-            ticket = shfl_idx(fetched, 0);
-            ahead = read_ahead(tile_of(ticket), ticket < tiles);
-            if (lane == 0) fetched = gridDim.x + atomic_add_global(p.tickets, 1);
-
+            Stage stage;
+            stage.kv_head = ld_shared_u32(work_at(t, WORK_KV_HEAD));
+            stage.batch = batch;
+            // Each lane looks up one piece, 32 pieces ahead; a stage that would lack one gets the last once more.
             for (u32 i = 0; i < stages; ++i, ++n) {
                 if (i * STAGE_PIECES % WARP_SIZE == 0) {
                     keys = next;
-                    piece = min(i * STAGE_PIECES + WARP_SIZE + lane, most - 1);
-                    const u32 at = place_of(piece / BLOCK_PIECES);
-                    next = first_key(piece, at < (u32)p.blocks ? list[at] : 0);
+                    if (i * STAGE_PIECES + WARP_SIZE < most)
+                        next = first_key(t, min(i * STAGE_PIECES + WARP_SIZE + lane, most - 1));
                 }
-                Stage stage;
-                stage.kv_head = kv_head;
-                stage.batch = batch;
                 stage.skipped = 0;
 #pragma unroll
                 for (u32 w = 0; w < WARPGROUPS; ++w) stage.skipped |= (u32)(i * STAGE_PIECES >= own[w]) << w;
@@ -194,7 +182,13 @@ __device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) 
                 fill(&p.k_map, key_use(n), stage);
                 if (n > 0 && (QUERY_SLOTS > 1 || i > 0)) fill(&p.v_map, value_use(n - 1), before);
                 before = stage;
+                if (i == stages - min(stages, LOOKED_UP_AT)) {
+                    work_wait(t + 1);
+                    const u32 then = ld_shared_u32(work_at(t + 1, WORK_PIECES));
+                    if (then > 0) first = first_key(t + 1, min(lane, then - 1));
+                }
             }
+            work_release(t);
         }
     }
 

@@ -1,4 +1,4 @@
-// A CTA on Hopper: WARPGROUPS consumers, and one warp that feeds them by TMA through rings of stages in shared memory.
+// A CTA on Hopper: WARPGROUPS consumers, and warps that feed them by TMA through rings of stages in shared memory.
 #define WG_THREADS 128
 #define WG_WARPS 4
 #define WG_ROWS 64
@@ -42,7 +42,7 @@ __device__ __forceinline__ void barriers_init(u32 first, u32 count, u32 arrivals
 
 // A consumer warp has read a stage or a slot.
 __device__ __forceinline__ void release(u32 barrier) {
-    if (lane_id() == 0) mbarrier_arrive(barrier_at(barrier));
+    mbarrier_arrive_if(lane_id() == 0, barrier_at(barrier));
 }
 
 // Descriptions of work: words that the producer writes for the n-th tile or unit.
@@ -79,15 +79,14 @@ __device__ __forceinline__ void wgmma_rs(float (&d)[64], const u32 (&a)[4], u64 
     wgmma_m64n128k16_rs<Transposed>(d, a, b, accumulate);
 }
 
-// Starts s = Q·Kᵀ of 64 rows of queries, and as many keys as a stage has.
-__device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u32 q, u32 keys) {
-    const u64 a = wgmma_descriptor(q, 16, 1024), b = wgmma_descriptor(keys, 16, 1024);
+// Starts s = Q·Kᵀ of 64 rows of queries, and as many keys as a stage has; both by descriptor.
+__device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u64 queries, u64 keys) {
     wgmma_fence();
 #pragma unroll
     for (u32 step = 0; step < HEAD_DIM / 16; ++step) {
         const u32 half = step / 4, part = step % 4 * 32;
-        wgmma_ss<K_MAJOR>(s, descriptor_at(a, half * WG_ROWS * ROW_BYTES + part),
-                          descriptor_at(b, half * STAGE_KEYS * ROW_BYTES + part), step > 0);
+        wgmma_ss<K_MAJOR>(s, descriptor_at(queries, half * WG_ROWS * ROW_BYTES + part),
+                          descriptor_at(keys, half * STAGE_KEYS * ROW_BYTES + part), step > 0);
     }
     wgmma_commit();
 }

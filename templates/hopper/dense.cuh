@@ -15,7 +15,7 @@ struct Stage {
 
 //@kernel dense
 {
-    barriers_start();
+    barriers_start(WARPGROUPS * WG_WARPS);
     const u32 wg = uniform(threadIdx.x / WG_THREADS);
     if (wg == WARPGROUPS) {
         registers_decrease<PRODUCER_REGISTERS>();
@@ -24,7 +24,7 @@ struct Stage {
         const u32 tiles = (u32)(p.batch * p.heads) * row_tiles;
         u32 n = 0;    // stages so far
         Stage before; // the n-th but one: its values are still to come
-        u32 ticket = blockIdx.x;
+        u32 ticket = blockIdx.x, fetched = atomic_add_global(p.tickets, 1);
         for (u32 tile = 0;; ++tile) {
             // One KV head after the other, so that its keys stay in the cache; the longest rows first.
             const u32 member = ticket % (u32)p.heads_per_kv, line = ticket / (u32)p.heads_per_kv;
@@ -50,7 +50,8 @@ struct Stage {
             };
             if (n > 0 && (QUERY_SLOTS == 1 || stages == 0)) fill(&p.v_map, value_use(n - 1), before);
             if (stages == 0) return;
-            ticket = gridDim.x + atomic_add_global(p.tickets, 1);
+            ticket = gridDim.x + fetched;
+            fetched = atomic_add_global(p.tickets, 1);
 
             for (u32 w = 0; w < WARPGROUPS; ++w)
                 load_queries(&p.q_map, tile, w, true, first + (i32)(w * WG_ROWS), head, batch);

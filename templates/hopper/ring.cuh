@@ -32,11 +32,11 @@ __device__ __forceinline__ u32 ring_at(u32 index) { return smem_u32(smem) + RING
 __device__ __forceinline__ u32 query_slot(u32 tile, u32 wg) { return tile % QUERY_SLOTS * WARPGROUPS + wg; }
 __device__ __forceinline__ u32 queries_at(u32 slot) { return smem_u32(smem) + TILES_AT + slot * QUERY_BYTES; }
 
-// Every thread of the CTA.
-__device__ __forceinline__ void barriers_start() {
+// Every thread of the CTA. `work_readers` warps read each description of work.
+__device__ __forceinline__ void barriers_start(u32 work_readers) {
     if (threadIdx.x == 0) {
         barriers_init(WORK_FULL, WORK_SLOTS, 1);
-        barriers_init(WORK_EMPTY, WORK_SLOTS, WARPGROUPS * WG_WARPS);
+        barriers_init(WORK_EMPTY, WORK_SLOTS, work_readers);
         barriers_init(RING_FULL, STAGES, 1);
         barriers_init(RING_EMPTY, STAGES, WARPGROUPS * WG_WARPS);
         barriers_init(QUERIES_FULL, QUERY_SLOTS * WARPGROUPS, 1);

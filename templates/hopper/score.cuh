@@ -25,8 +25,8 @@
 #define WORK_TILE 2
 #define WORK_SEGMENT 3
 
-// How far a score may lie above a row's reference, in powers of two: sums stay far inside f32.
-#define HEADROOM 40.0f
+// How large a lane's share of a row's sum may become before the reference follows: sums stay far inside f32.
+#define HEADROOM 0x1p40f
 
 // What a lane knows of its warpgroup's samples: its rows g and g + 8, and the sample whose maxima it stores.
 struct Samples {
@@ -59,14 +59,29 @@ __device__ __forceinline__ void store_maxima(const float (&top)[STAGE_BLOCKS][2]
 //@end
 }
 
+// Of each of the lane's rows, what its scores add to the sum.
+__device__ __forceinline__ void sum_up(const Samples& samples, const float (&s)[STAGE_KEYS / 2], float (&added)[2]) {
+#pragma unroll
+    for (u32 h = 0; h < 2; ++h) {
+        const float shift = samples.max[h] * SCALE_LOG2;
+        float even = 0.0f, odd = 0.0f;
+#pragma unroll
+        for (u32 j = 0; j < STAGE_KEYS / 8; ++j) {
+            even += exp2_approx(fmaf(s[4 * j + 2 * h], SCALE_LOG2, -shift));
+            odd += exp2_approx(fmaf(s[4 * j + 2 * h + 1], SCALE_LOG2, -shift));
+        }
+        added[h] = even + odd;
+    }
+}
+
 // Takes the scores of a tile against the stage that begins with `key`.
 __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2], i32 key, u32 blocks) {
     if (any_sync(key + STAGE_KEYS > samples.seen[0] || key + STAGE_KEYS > samples.seen[1]))
         hide<STAGE_KEYS>(s, 0, samples.seen[0] - key, samples.seen[1] - key);
-    float top[STAGE_BLOCKS][2], row[2];
+    float added[2], top[STAGE_BLOCKS][2];
+    sum_up(samples, s, added);
 #pragma unroll
-    for (u32 h = 0; h < 2; ++h) {
-        row[h] = MASKED_SCORE;
+    for (u32 h = 0; h < 2; ++h)
 #pragma unroll
         for (u32 b = 0; b < STAGE_BLOCKS; ++b) {
             const u32 first = b * (SAMPLES_KV / 8);
@@ -77,29 +92,23 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
                 odd = fmaxf(odd, s[4 * (first + j) + 2 * h + 1]);
             }
             top[b][h] = fmaxf(even, odd);
-            row[h] = fmaxf(row[h], top[b][h]);
         }
-    }
-    // Sums are relative to a reference that hardly ever moves, so that they wait for no other lane.
-    if (any_sync(fmaxf(row[0] - samples.max[0], row[1] - samples.max[1]) * SCALE_LOG2 > HEADROOM)) {
+    // Sums are relative to a reference that hardly ever moves: once in a unit, as a rule. So they wait neither for the
+    // maxima nor for another lane.
+    if (__builtin_expect(any_sync(!(fmaxf(added[0], added[1]) <= HEADROOM)), false)) {
 #pragma unroll
         for (u32 h = 0; h < 2; ++h) {
-            const float max = fmaxf(samples.max[h], quad_max(row[h]));
+            float row = top[0][h];
+#pragma unroll
+            for (u32 b = 1; b < STAGE_BLOCKS; ++b) row = fmaxf(row, top[b][h]);
+            const float max = fmaxf(samples.max[h], quad_max(row));
             samples.sum[h] *= exp2_approx((samples.max[h] - max) * SCALE_LOG2);
             samples.max[h] = max;
         }
+        sum_up(samples, s, added);
     }
-#pragma unroll
-    for (u32 h = 0; h < 2; ++h) {
-        const float shift = samples.max[h] * SCALE_LOG2;
-        float even = 0.0f, odd = 0.0f;
-#pragma unroll
-        for (u32 j = 0; j < STAGE_KEYS / 8; ++j) {
-            even += exp2_approx(fmaf(s[4 * j + 2 * h], SCALE_LOG2, -shift));
-            odd += exp2_approx(fmaf(s[4 * j + 2 * h + 1], SCALE_LOG2, -shift));
-        }
-        samples.sum[h] += even + odd;
-    }
+    samples.sum[0] += added[0];
+    samples.sum[1] += added[1];
     store_maxima(top, samples.maxima, (u32)key / SAMPLES_KV, blocks);
 }
 
@@ -189,7 +198,8 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
 
     registers_increase<CONSUMER_REGISTERS>();
     const u32 samples_all = (u32)p.rows * SAMPLES_Q, t = lane_id() % 4, g = lane_id() / 4;
-    const u32 q = smem_u32(smem) + TILES_AT + wg * QUERY_BYTES, keys = smem_u32(smem) + KEYS_AT;
+    const u64 q = wgmma_descriptor(smem_u32(smem) + TILES_AT + wg * QUERY_BYTES, 16, 1024);
+    const u64 keys = wgmma_descriptor(smem_u32(smem) + KEYS_AT, 16, 1024);
     const u32 turn = TURN_BARRIER + wg, turn_after = TURN_BARRIER + (wg + 1) % WARPGROUPS;
     if (wg == WARPGROUPS - 1) named_barrier_arrive(turn_after, 2 * WG_THREADS);
     u32 n = 0; // stages so far
@@ -224,7 +234,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
             float s[STAGE_KEYS / 2];
             mbarrier_wait(barrier_at(KEYS_FULL + n % SCORE_STAGES), parity_of(n, SCORE_STAGES));
             named_barrier_sync(turn, 2 * WG_THREADS);
-            multiply_keys(s, q, keys + n % SCORE_STAGES * STAGE_BYTES);
+            multiply_keys(s, q, descriptor_at(keys, n % SCORE_STAGES * STAGE_BYTES));
             named_barrier_arrive(turn_after, 2 * WG_THREADS);
             wgmma_wait<0>();
             wgmma_hold(s);

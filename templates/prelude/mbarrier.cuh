@@ -16,6 +16,15 @@ __device__ __forceinline__ void mbarrier_arrive(u32 bar) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" :: "r"(bar) : "memory");
 }
 
+// One arrival where the predicate holds, without a branch.
+__device__ __forceinline__ void mbarrier_arrive_if(bool predicate, u32 bar) {
+    asm volatile("{\n\t"
+                 ".reg .pred p;\n\t"
+                 "setp.ne.u32 p, %1, 0;\n\t"
+                 "@p mbarrier.arrive.shared::cta.b64 _, [%0];\n\t"
+                 "}" :: "r"(bar), "r"((u32)predicate) : "memory");
+}
+
 // One arrival that announces `bytes` more for this phase; before the copies that bring them.
 __device__ __forceinline__ void mbarrier_arrive_expect_tx(u32 bar, u32 bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" :: "r"(bar), "r"(bytes) : "memory");

@@ -48,6 +48,9 @@ inline void mbarrier_init(u32 bar, u32 count, shim::At at = shim::At::here()) {
 inline void mbarrier_arrive(u32 bar, shim::At at = shim::At::here()) {
     shim::mbarrier_count_arrival(bar, 0, "mbarrier_arrive", at);
 }
+inline void mbarrier_arrive_if(bool predicate, u32 bar, shim::At at = shim::At::here()) {
+    if (predicate) shim::mbarrier_count_arrival(bar, 0, "mbarrier_arrive_if", at);
+}
 inline void mbarrier_arrive_expect_tx(u32 bar, u32 bytes, shim::At at = shim::At::here()) {
     shim::mbarrier_count_arrival(bar, bytes, "mbarrier_arrive_expect_tx", at);
 }

@@ -35,7 +35,11 @@ pub(super) fn comment(
         line(&format!("  {key:<10} {value}"));
     }
     line("");
-    line("Pipeline, in one stream");
+    line(if matches!(spec.budget, Budget::Dynamic { .. }) {
+        "Pipeline, in one stream; budget_* may run in another, beside pool_* and score"
+    } else {
+        "Pipeline, in one stream"
+    });
     for entry in entries {
         let shared = match (entry.shared.fixed, entry.shared.per_block) {
             (0, _) => "no shared memory".to_owned(),

@@ -1,4 +1,4 @@
-//! Shapes of the Hopper kernels: a producer warp feeds consumer warpgroups of 64 query rows each.
+//! Shapes of the Hopper kernels: producer warps feed consumer warpgroups of 64 query rows each.
 
 use crate::Spec;
 

@@ -74,7 +74,7 @@ pub(super) fn units(spec: &Spec, family: Family) -> Vec<(&'static str, Vec<&'sta
 
 fn attention(hopper: bool, [on_hopper, portable]: [&'static str; 2]) -> Vec<&'static str> {
     if hopper {
-        vec!["hopper/cta.cuh", "hopper/ring.cuh", "hopper/flash.cuh", on_hopper]
+        vec!["hopper/cta.cuh", "hopper/ring.cuh", "hopper/flash.cuh", "hopper/stream.cuh", on_hopper]
     } else {
         vec!["stages/tile.cuh", "stages/flash.cuh", portable]
     }

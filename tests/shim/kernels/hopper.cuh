@@ -97,7 +97,11 @@ __device__ __forceinline__ void hopper_body(u32 base, const TensorMap* a, const 
             }
             hopper_step<BMajor, InRegisters, Halves>(base + slot * HOPPER_STAGE_BYTES, step, whole, half);
             sync_warp();
-            if (lane_id() == 0) mbarrier_arrive(bars + 16 + 8 * slot);
+            if (step % 2 == 0) {
+                if (lane_id() == 0) mbarrier_arrive(bars + 16 + 8 * slot);
+            } else {
+                mbarrier_arrive_if(lane_id() == 0, bars + 16 + 8 * slot);
+            }
         }
         wgmma_hold(whole);
         // Stage 0 becomes c's, once the whole group has read its last operands: two halves of 64 columns.
