@@ -17,6 +17,8 @@ const SCORING_THREADS: u32 = 128;
 const POOL_THREADS: u32 = 256;
 const COUNT_THREADS: u32 = 512;
 const SELECT_THREADS: u32 = 256;
+/// Blocks of one CTA of the budget's pass over the keys: long enough to hide how it starts.
+pub(super) const BLOCKS_PER_CTA: u64 = 16;
 
 /// Type of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +116,8 @@ impl Entry {
             "pool_keys" => [(shape.kv_samples(spec) * chunks).div_ceil(POOL_THREADS.into()), groups, batch],
             "score" if !self.hopper => [shape.q_samples(spec).div_ceil(SCORING_ROWS.into()), groups, batch],
             "budget_partials" => {
-                let ranges = shape.blocks(spec).div_ceil(shape.blocks_per_cta(spec));
-                [shape.budget_packs(spec) * ranges, shape.kv_heads, batch]
+                let packs = ratio.div_ceil((SCORING_ROWS / spec.block.q).into());
+                [packs * shape.blocks(spec).div_ceil(BLOCKS_PER_CTA), shape.kv_heads, batch]
             }
             "budget_counts" => [shape.heads, batch, 1],
             "select" => [shape.rows(spec), groups, batch],

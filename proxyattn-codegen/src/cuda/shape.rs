@@ -1,6 +1,6 @@
 //! The shape of one call, and what is sized by it.
 
-use super::abi::SCORING_ROWS;
+use super::abi::BLOCKS_PER_CTA;
 use super::sources::Family;
 use crate::Spec;
 
@@ -58,19 +58,6 @@ impl Shape {
         self.kv_samples(spec).div_ceil(self.segment_keys(spec))
     }
 
-    /// CTAs of `budget_partials` that have the same blocks of a KV head, each for some of its query heads.
-    pub(super) fn budget_packs(&self, spec: &Spec) -> u64 {
-        self.heads_per_kv().div_ceil((SCORING_ROWS / spec.block.q).into())
-    }
-
-    /// Blocks of one CTA of `budget_partials`: so many that all CTAs run in whole rounds of 384, three for each
-    /// multiprocessor of a large GPU, and that none has more than 24.
-    pub fn blocks_per_cta(&self, spec: &Spec) -> u64 {
-        let at_once = (384 / (self.batch * self.kv_heads * self.budget_packs(spec)).max(1)).max(1);
-        let rounds = self.blocks(spec).div_ceil(at_once).div_ceil(24);
-        self.blocks(spec).div_ceil(at_once * rounds.max(1)).max(4)
-    }
-
     /// How a kernel's four-byte parameter of that name follows from the shape.
     pub fn value(name: &str) -> Option<fn(&Shape, &Spec) -> u64> {
         Some(match name {
@@ -89,7 +76,7 @@ impl Shape {
             "kv_samples" => |shape, spec| shape.kv_samples(spec),
             "segment_keys" => |shape, spec| shape.segment_keys(spec),
             "segments" => |shape, spec| shape.segments(spec),
-            "blocks_per_cta" => |shape, spec| shape.blocks_per_cta(spec),
+            "blocks_per_cta" => |_, _| BLOCKS_PER_CTA,
             _ => return None,
         })
     }
