@@ -15,9 +15,6 @@ use proxyattn_runtime::{Plan, Problem, WhyDense, short};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-/// Buffers of a workspace begin on multiples of this, in bytes.
-const ALIGNMENT: u64 = 256;
-
 impl ShapeArgs {
     /// The problem for a configuration.
     pub(crate) fn problem(&self, spec: &Spec) -> Problem {
@@ -185,7 +182,7 @@ fn buffers(module: &Module, plan: &Plan) -> String {
     let mut total = 0u64;
     for buffer in module.buffers.iter().filter(taken) {
         let size = buffer.bytes(spec, &shape);
-        total += size.next_multiple_of(ALIGNMENT);
+        total += size.next_multiple_of(Buffer::ALIGNMENT);
         let elem = if buffer.elem == "elem" { spec.dtype.as_str() } else { buffer.elem };
         let dims = format!("[{}]", buffer.dims.join(", "));
         table.row([buffer.name.into(), elem.into(), dims, bytes(size), buffer.holds.into()]);

@@ -19,23 +19,27 @@ use std::time::Duration;
 
 pub(crate) fn run(args: &TuneArgs) -> Outcome {
     let spec = attribute::parse(&args.attribute)?;
-    let problems = problems(args, &spec)?;
+    // A mistake is told also where there is no GPU; below which length it would run dense is not known then.
     let device = Device::cuda(0).map_err(|error| {
-        Failure::no_gpu(error, "tiles are measured on a GPU alone, and `proxyattn doctor` says what it takes")
+        let no_gpu = Failure::no_gpu(
+            error,
+            "tiles are measured on a GPU alone, and `proxyattn doctor` says what it takes",
+        );
+        problems(args, &spec, args.dense_below.unwrap_or(0)).err().unwrap_or(no_gpu)
     })?;
     match spec.dtype {
-        Dtype::F16 => on::<f16>(args, &spec, &problems, &device),
-        _ => on::<bf16>(args, &spec, &problems, &device),
+        Dtype::F16 => on::<f16>(args, &spec, &device),
+        _ => on::<bf16>(args, &spec, &device),
     }
 }
 
-/// One problem for each of the lengths, of which no two speak for the same.
-fn problems(args: &TuneArgs, spec: &Spec) -> Outcome<Vec<Problem>> {
+/// One problem for each of the lengths, of which no two speak for the same; below `below` tokens it is dense attention.
+fn problems(args: &TuneArgs, spec: &Spec, below: usize) -> Outcome<Vec<Problem>> {
     let mut places: Vec<(Bucket, bool)> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
     for &tokens in &args.tokens {
         let problem = args.heads.problem(spec, tokens, tokens);
-        let plan = Plan::new(spec, &problem)?;
+        let plan = Plan::new(spec, &problem)?.dense_below(below);
         let place = (Bucket::of(&plan), plan.is_dense());
         if let Some(known) = places.iter().position(|known| *known == place) {
             return Err(Failure::usage(format!(
@@ -49,17 +53,18 @@ fn problems(args: &TuneArgs, spec: &Spec) -> Outcome<Vec<Problem>> {
     Ok(problems)
 }
 
-fn on<T: Element>(args: &TuneArgs, spec: &Spec, problems: &[Problem], device: &Device) -> Outcome {
+fn on<T: Element>(args: &TuneArgs, spec: &Spec, device: &Device) -> Outcome {
     // Records count here whatever PROXYATTN_TUNE does to programs.
     let kernel = AnyAttention::<T>::load_tuned(spec, device, Tune::Cached, &[])?;
     let below = args.dense_below.unwrap_or(kernel.dense_below());
     let kernel = kernel.with_dense_below(below);
+    let problems = problems(args, spec, below)?;
     let mut report = if args.check {
-        check::run(&kernel, spec, problems, device, args.json)?
+        check::run(&kernel, spec, &problems, device, args.json)?
     } else {
         let mut watch = Watch::new();
         let tuned =
-            kernel.tune(problems, Duration::from_secs(args.limit), &mut |progress| watch.hear(progress))?;
+            kernel.tune(&problems, Duration::from_secs(args.limit), &mut |progress| watch.hear(progress))?;
         drop(watch);
         let text = if args.json { report::json(spec, &tuned) } else { report::text(spec, &tuned) };
         Report { text, code: report::code(&tuned) }

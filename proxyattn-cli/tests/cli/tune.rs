@@ -189,3 +189,19 @@ fn lengths_of_one_bucket_are_refused() {
     let machine = Machine::new("tune-buckets").gpu("9.0").nvrtc();
     snapshot("tune_buckets", &machine.run(&["tune", "--tokens", "32768,8192,30000"]));
 }
+
+/// Below the GPU's number a length is dense attention's, and shares nothing with a longer one that is not.
+#[test]
+fn lengths_that_run_dense_have_buckets_of_their_own() {
+    let machine = Machine::new("tune-dense-buckets").gpu("9.0").nvrtc();
+    let tokens = |tokens: &str| {
+        machine.run(&["tune", "head_dim = 64", "--tokens", tokens, "--heads", "4", "--kv-heads", "2"])
+    };
+    let refused = tokens("3000,3500");
+    assert!(
+        refused.stderr.contains("3000 and 3500 both speak for 4096 tokens at 100%"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(tokens("3500,4200").code, 0);
+}

@@ -101,6 +101,9 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// What a workspace, and each buffer in it, begins on a multiple of, in bytes.
+    pub const ALIGNMENT: u64 = 256;
+
     /// Bytes for a shape.
     ///
     /// # Panics

@@ -1,7 +1,7 @@
 //! Tensors as the kernels see them: a device address and strides.
 
-use super::workspace::ALIGNMENT;
 use crate::{Error, Result};
+use proxyattn_codegen::cuda::Buffer;
 
 /// Elements that a step of a tensor map stays below: 2^40 bytes.
 const STRIDE_LIMIT: i64 = 1 << 39;
@@ -54,10 +54,10 @@ impl RawArgs {
                 });
             }
         }
-        if !self.workspace.is_multiple_of(ALIGNMENT) || self.workspace_bytes < workspace_bytes {
+        if !self.workspace.is_multiple_of(Buffer::ALIGNMENT) || self.workspace_bytes < workspace_bytes {
             return Err(Error::Layout {
                 arg: "workspace",
-                expected: format!("{workspace_bytes} bytes on a multiple of {ALIGNMENT}"),
+                expected: format!("{workspace_bytes} bytes on a multiple of {}", Buffer::ALIGNMENT),
                 got: format!("{} bytes at {:#x}", self.workspace_bytes, self.workspace),
             });
         }

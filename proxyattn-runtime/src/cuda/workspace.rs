@@ -4,10 +4,8 @@ use super::failed;
 use crate::Result;
 use core::ops::Range;
 use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr};
+use proxyattn_codegen::cuda::Buffer;
 use std::sync::Arc;
-
-/// What a workspace, and each buffer in it, begins on a multiple of, in bytes.
-pub(super) const ALIGNMENT: u64 = 256;
 
 /// Buffers of the longest pipeline, and some to spare.
 pub(super) const BUFFERS: usize = 16;
@@ -25,12 +23,12 @@ impl Layout {
         let ranges = core::array::from_fn(|buffer| match bytes_of(buffer) {
             0 => 0..0,
             bytes => {
-                let start = end.next_multiple_of(ALIGNMENT);
+                let start = end.next_multiple_of(Buffer::ALIGNMENT);
                 end = start + bytes;
                 start..end
             }
         });
-        Self { ranges, bytes: end.next_multiple_of(ALIGNMENT) }
+        Self { ranges, bytes: end.next_multiple_of(Buffer::ALIGNMENT) }
     }
 
     /// Where a buffer lies.
