@@ -43,9 +43,9 @@ pub const FILES: &[(&str, &str)] = files![
     "hopper/cta.cuh",
     "hopper/dense.cuh",
     "hopper/flash.cuh",
-    "hopper/stream.cuh",
     "hopper/ring.cuh",
     "hopper/score.cuh",
+    "hopper/stream.cuh",
 ];
 
 /// The text of the template with this path, such as `prelude/types.cuh`.

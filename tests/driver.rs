@@ -9,6 +9,8 @@
 mod child;
 #[path = "driver/lanes.rs"]
 mod lanes;
+#[path = "driver/memory.rs"]
+mod memory;
 #[path = "jit/stub.rs"]
 #[allow(dead_code)] // the JIT's tests need more of it
 mod nvrtc;

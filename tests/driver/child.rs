@@ -1,5 +1,6 @@
 //! What runs under the stub driver, in a process of its own: everything that an owner of a GPU does, step by step.
 
+use crate::memory::Memory;
 use proxyattn::codegen::cuda::Candidates;
 use proxyattn::codegen::{Budget, Rows, Spec};
 use proxyattn::tune::{Outcome, Progress};
@@ -18,7 +19,7 @@ struct Dense;
 pub(crate) const HEADS: usize = 4;
 pub(crate) const KV_HEADS: usize = 2;
 /// Enough that the default budget drops blocks.
-const TOKENS: usize = 704;
+pub(crate) const TOKENS: usize = 704;
 pub(crate) const DIM: usize = 64;
 
 /// How a step that failed goes on.
@@ -40,15 +41,13 @@ pub(crate) fn open() {
     assert!(Device::why_not_cuda().is_some());
 }
 
+pub(crate) fn problem(tokens: usize) -> Problem {
+    Problem { batch: 1, heads: HEADS, kv_heads: KV_HEADS, q_len: tokens, kv_len: tokens }
+}
+
 /// A sparse problem, long enough for that on every GPU, and a dense one.
 fn problems() -> [Problem; 2] {
-    [short::SM_80.max(short::SM_90A), TOKENS / 4].map(|tokens| Problem {
-        batch: 1,
-        heads: HEADS,
-        kv_heads: KV_HEADS,
-        q_len: tokens,
-        kv_len: tokens,
-    })
+    [short::SM_80.max(short::SM_90A), TOKENS / 4].map(problem)
 }
 
 /// The configuration of `Sparse` with this share of the mass, as a value: tuned, and put to the test again.
@@ -206,21 +205,9 @@ fn steps(then: Then) -> Result<()> {
 
     let Device::Cuda(cuda) = &device else { unreachable!("it was opened as one") };
     let stream = cuda.stream().cu_stream();
-    let problem = Problem { batch: 1, heads: HEADS, kv_heads: KV_HEADS, q_len: TOKENS, kv_len: TOKENS };
-    let plan = attention.plan(&problem)?;
-    let mut memory = vec![0u8; attention.workspace_bytes(&plan) as usize + 256];
-    let tensor = |data: &Tensor<half::bf16>| RawTensor {
-        address: data.as_slice().as_ptr() as u64 / 16 * 16,
-        strides: [data.shape()[1] * TOKENS * DIM, TOKENS * DIM, DIM].map(|stride| stride as i64),
-    };
-    let args = RawArgs {
-        q: tensor(&more),
-        k: tensor(&some),
-        v: tensor(&some),
-        out: tensor(&back),
-        workspace: (memory.as_mut_ptr() as u64).next_multiple_of(256),
-        workspace_bytes: attention.workspace_bytes(&plan),
-    };
+    let plan = attention.plan(&problem(TOKENS))?;
+    let memory = Memory::new(&attention, &plan);
+    let args = memory.args();
     // SAFETY: the stub's device memory is host memory, and its kernels do nothing.
     step("raw", then, || unsafe { attention.launch_raw(&plan, &args, stream) })?;
     // SAFETY: the same.

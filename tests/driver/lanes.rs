@@ -1,54 +1,37 @@
 //! Launches on several streams under the stub driver, in captures and out of them: which stream gets what.
 
-use crate::child::{DIM, HEADS, KV_HEADS, Sparse, Then, step};
+use crate::child::{Sparse, TOKENS, Then, problem, step};
+use crate::memory::Memory;
 use proxyattn::cudarc::driver::sys::{CUstream, CUstreamCaptureMode};
 use proxyattn::cudarc::driver::{CudaStream, result};
-use proxyattn::{
-    Attention, AttentionKernel, Device, Plan, Problem, RawArgs, RawTensor, Result, Stage, proxy_attention,
-};
+use proxyattn::{Attention, AttentionKernel, Device, Plan, Result, Stage, proxy_attention};
 use std::sync::Arc;
 
 #[proxy_attention(head_dim = 64, budget = ratio(0.25))]
 struct Flat;
 
-const TOKENS: usize = 704;
 /// More than what is kept for streams of their own.
 const STREAMS: usize = 24;
 const THREADS: usize = 4;
 
-/// A kernel and a problem for it in the stub's memory, which is host memory.
+/// A kernel and a problem for it.
 struct Loaded<K: AttentionKernel> {
     attention: Attention<K>,
     plan: Plan,
-    memory: Vec<u64>,
+    memory: Memory,
 }
 
 impl<K: AttentionKernel> Loaded<K> {
     fn new(device: &Device) -> Result<Self> {
         let attention = Attention::<K>::load(device)?.with_dense_below(0);
-        let problem = Problem { batch: 1, heads: HEADS, kv_heads: KV_HEADS, q_len: TOKENS, kv_len: TOKENS };
-        let plan = attention.plan(&problem)?;
-        let bytes = (2 * HEADS * TOKENS * DIM).max(attention.workspace_bytes(&plan) as usize);
-        Ok(Self { attention, plan, memory: vec![0; bytes / 8 + 64] })
+        let plan = attention.plan(&problem(TOKENS))?;
+        let memory = Memory::new(&attention, &plan);
+        Ok(Self { attention, plan, memory })
     }
 
     fn launch(&self, stream: CUstream, stages: &[Stage]) -> Result<()> {
-        // Kernels of the stub do nothing, so that all tensors may be the same memory.
-        let address = (self.memory.as_ptr() as u64).next_multiple_of(256);
-        let tensor = |heads: usize| RawTensor {
-            address,
-            strides: [heads * TOKENS * DIM, TOKENS * DIM, DIM].map(|stride| stride as i64),
-        };
-        let args = RawArgs {
-            q: tensor(HEADS),
-            k: tensor(KV_HEADS),
-            v: tensor(KV_HEADS),
-            out: tensor(HEADS),
-            workspace: address,
-            workspace_bytes: self.attention.workspace_bytes(&self.plan),
-        };
         // SAFETY: nothing is read or written, and the stream is one of the device's.
-        unsafe { self.attention.launch_stages_raw(&self.plan, &args, stream, stages) }
+        unsafe { self.attention.launch_stages_raw(&self.plan, &self.memory.args(), stream, stages) }
     }
 }
 

@@ -1,18 +1,13 @@
 //! Contexts on both sides of the length below which dense attention is faster, under the stub driver.
 
-use crate::child::{DIM, HEADS, KV_HEADS, Sparse, Then, step};
+use crate::child::{DIM, HEADS, KV_HEADS, Sparse, Then, problem, step};
+use crate::memory::Memory;
 use half::bf16;
-use proxyattn::{
-    Attention, AttentionKernel, Device, Plan, Problem, RawArgs, RawTensor, Result, Stage, Tensor, WhyDense,
-};
+use proxyattn::{Attention, AttentionKernel, Device, Plan, Result, Stage, Tensor, WhyDense};
 use std::time::Duration;
 
 /// A number of the caller's.
 const MOVED: usize = 1000;
-
-fn problem(tokens: usize) -> Problem {
-    Problem { batch: 1, heads: HEADS, kv_heads: KV_HEADS, q_len: tokens, kv_len: tokens }
-}
 
 pub(crate) fn run() {
     steps().expect("the stub does everything");
@@ -67,25 +62,10 @@ fn steps() -> Result<()> {
 fn launches(device: &Device, attention: &Attention<Sparse>, short: &Plan, planned: &Plan) -> Result<()> {
     let Device::Cuda(cuda) = device else { unreachable!("it was opened as one") };
     let stream = cuda.stream().cu_stream();
-    let tokens = short.problem().kv_len;
-    let memory = |bytes: usize| vec![0u64; bytes / 8 + 64];
-    let (q, kv) = (memory(2 * HEADS * tokens * DIM), memory(2 * KV_HEADS * tokens * DIM));
-    let (out, workspace) = (q.clone(), memory(attention.workspace_bytes(planned) as usize));
-    let address = |memory: &[u64]| (memory.as_ptr() as u64).next_multiple_of(256);
-    let tensor = |memory: &[u64], heads: usize| RawTensor {
-        address: address(memory),
-        strides: [heads * tokens * DIM, tokens * DIM, DIM].map(|stride| stride as i64),
-    };
-    let args = RawArgs {
-        q: tensor(&q, HEADS),
-        k: tensor(&kv, KV_HEADS),
-        v: tensor(&kv, KV_HEADS),
-        out: tensor(&out, HEADS),
-        workspace: address(&workspace),
-        workspace_bytes: attention.workspace_bytes(planned),
-    };
+    let memory = Memory::new(attention, planned);
+    let args = memory.args();
     let attend = &[Stage::Attend];
-    // SAFETY: the stub's device memory is host memory, its kernels do nothing, and the vectors outlive the launches.
+    // SAFETY: the stub's device memory is host memory, its kernels do nothing, and the memory outlives the launches.
     step("raw", Then::Stop, || unsafe { attention.launch_raw(short, &args, stream) })?;
     // SAFETY: the same.
     step("planned", Then::Stop, || unsafe { attention.launch_raw(planned, &args, stream) })?;

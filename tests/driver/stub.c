@@ -161,7 +161,7 @@ CALL(cuStreamWaitEvent, void *stream, void *event, unsigned flags)
     if (getenv("STUB_EVENTS")) tell("\nwait %p\n", event);
     return wait_event(number(stream), event);
 END
-CALL(cuEventCreate, void **event, unsigned flags) 
+CALL(cuEventCreate, void **event, unsigned flags)
     *event = calloc(1, sizeof(Event));
     __atomic_add_fetch(&handles, 1, __ATOMIC_RELAXED);
 END

@@ -53,11 +53,12 @@ impl Kernels {
     ) -> Result<()> {
         let sources = Sources { kernels: self, shape: Shape::from(plan.problem()), layout, args };
         let planned = |call: &&Arc<Call>| call.dense == plan.is_dense() && stages.contains(&call.stage);
-        let put = |on: CUstream, part: fn(Stage) -> bool| {
+        let mut params = Params { bytes: [0; PARAM_BYTES] };
+        let mut put = |on: CUstream, part: fn(Stage) -> bool| {
             let mut calls = calls.iter().filter(planned).filter(|call| part(call.stage));
             // SAFETY: the caller vouches for the addresses and its stream, and a lane's stream is used between fork and
             // join alone.
-            calls.try_for_each(|call| unsafe { sources.launch(call, on) })
+            calls.try_for_each(|call| unsafe { sources.launch(call, &mut params, on) })
         };
         let runs = |part: fn(Stage) -> bool| calls.iter().filter(planned).any(|call| part(call.stage));
         // SAFETY: the caller vouches for the stream, and the context is current.
@@ -115,22 +116,21 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// Puts one kernel into a stream.
+    /// Puts one kernel into a stream; `params` is where its parameters are put together.
     ///
     /// # Safety
     /// As [`Kernels::launch`].
-    unsafe fn launch(&self, call: &Call, stream: CUstream) -> Result<()> {
+    unsafe fn launch(&self, call: &Call, params: &mut Params, stream: CUstream) -> Result<()> {
         if let Some(word) = call.clears {
             // SAFETY: the workspace holds the buffer, and the caller vouches for it and for the stream.
             unsafe { result::memset_d8_async(self.buffer(word), 0, 4, stream) }
                 .map_err(failed("cuMemsetD8Async"))?;
         }
-        let mut params = Params { bytes: [0; PARAM_BYTES] };
-        self.fill(call, &mut params)?;
+        self.fill(call, params)?;
         // The check saw that these fit.
         let grid = call.entry.grid(&self.shape, self.kernels.device.multiprocessors()).map(|n| n as u32);
         let shared = call.entry.shared_bytes(&self.shape) as u32;
-        let mut arguments = [core::ptr::from_mut(&mut params).cast::<c_void>()];
+        let mut arguments = [core::ptr::from_mut(params).cast::<c_void>()];
         // SAFETY: the function takes one struct by value, laid out by the table that its text was made from and
         // filled above; the caller vouches for the addresses in it and for the stream.
         unsafe {
