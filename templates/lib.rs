@@ -31,6 +31,7 @@ pub const FILES: &[(&str, &str)] = files![
     // The kernel bodies.
     "stages/attend.cuh",
     "stages/budget.cuh",
+    "stages/counts.cuh",
     "stages/dense.cuh",
     "stages/flash.cuh",
     "stages/pool.cuh",
@@ -40,11 +41,13 @@ pub const FILES: &[(&str, &str)] = files![
     "stages/tile.cuh",
     // Those for Hopper.
     "hopper/attend.cuh",
+    "hopper/budget.cuh",
     "hopper/cta.cuh",
     "hopper/dense.cuh",
     "hopper/flash.cuh",
     "hopper/ring.cuh",
     "hopper/score.cuh",
+    "hopper/scoring.cuh",
     "hopper/stream.cuh",
 ];
 

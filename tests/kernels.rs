@@ -159,6 +159,13 @@ fn sizes_follow_from_the_shape() {
     assert_eq!(entry("select").grid(&shape, 132), [16, 8, 2]);
     assert_eq!(entry("attend").value("heads_per_kv", &shape), Some(4));
     assert_eq!(entry("dense").value("heads", &shape), None);
+    let pass = |spec: &Spec, shape: &Shape| {
+        emit(spec, Arch::Sm90a).entry("budget_partials").expect("an entry").grid(shape, 132)
+    };
+    let tall = Spec { block: Block { q: 128, kv: 64 }, ..D };
+    assert_eq!(pass(&D, &shape), [132, 1, 1], "four heads share a CTA");
+    assert_eq!(pass(&tall, &shape), [66, 2, 1], "two packs of two heads");
+    assert_eq!(pass(&D, &Shape { batch: 1, kv_heads: 1, kv_len: 1025, ..shape }), [9, 8, 1], "a stage each");
 }
 
 #[test]

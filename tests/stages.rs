@@ -214,6 +214,19 @@ stages! { Arch::Sm90a;
             head_dim: 256, block: Block { q: 64, kv: 32 }, dtype: Dtype::F16, causal: false,
             budget: Budget::TopK { blocks: 5 }, keep: Keep { sink: 0, local: 0 }, ..Spec::DEFAULT
         }, |t| t, &[[1, 2, 1, 70, 330]];
+    /// The budget's pass alone: packs that lack heads, sequences that end amid a CTA's run, fewer queries than a block, a
+    /// last stage of one key, which one row sees.
+    hopper_budget: bf16, Spec { head_dim: 64, budget: SMALL, ..Spec::DEFAULT }, |t| t,
+        &[[1, 6, 2, 200, 500], [3, 14, 2, 64, 129], [1, 1, 1, 50, 385], [2, 16, 2, 1, 260]];
+    /// A head on two warpgroups, four blocks of keys to a stage; one head more than packs of two hold.
+    hopper_budget_tall: f16, Spec {
+            dtype: Dtype::F16, block: Block { q: 128, kv: 32 }, budget: SMALL, ..Spec::DEFAULT
+        }, |t| t, &[[1, 3, 1, 200, 450], [2, 3, 1, 100, 140], [1, 3, 1, 40, 40]];
+    /// No causal rule, a block of keys fills a stage, two consumers.
+    hopper_budget_not_causal: bf16, Spec {
+            head_dim: 64, causal: false, block: Block { q: 64, kv: 128 }, budget: SMALL, ..Spec::DEFAULT
+        }, |t| Tiles { hopper: HopperTiles { score_warpgroups: 2, score_stages: 2, ..t.hopper }, ..t },
+        &[[1, 3, 1, 150, 500], [2, 2, 1, 30, 257]];
     /// Nothing but `dense`.
     hopper_dense: f16, Spec { dtype: Dtype::F16, budget: Budget::All, ..Spec::DEFAULT }, |t| t,
         &[[1, 4, 2, 300, 300], [2, 2, 1, 65, 263]];

@@ -52,7 +52,7 @@ pub(crate) struct ExpandArgs {
     /// The family of GPUs [default: the newest that the configuration is declared for]
     #[arg(long, value_parser = arch)]
     pub(crate) arch: Option<Arch>,
-    /// One translation unit: scoring, score, attend or dense [default: all]
+    /// One translation unit: scoring, score, budget, attend or dense [default: all]
     #[arg(long)]
     pub(crate) unit: Option<String>,
 }

@@ -3,30 +3,13 @@
 //
 // A unit of work is UNIT_ROWS samples against SEGMENT_KEYS keys: long enough to hide how it begins, short enough to fill
 // the GPU. What a sample's keys sum to is known for each segment, and added up by `select`. Each warpgroup has 64 samples.
-// They take turns at the tensor cores: products and exponentials need equal time, and only where one warpgroup is
-// multiplied while the others are pooled and summed, one after the other, do both units stay busy.
-#define WARPGROUPS SCORE_WARPGROUPS
 #define UNIT_ROWS (WARPGROUPS * WG_ROWS)
 #define STAGE_BLOCKS (STAGE_KEYS / SAMPLES_KV)
-
-// Shared memory: queries, then the ring of keys.
-#define QUERY_BYTES (WG_ROWS * HEAD_DIM * 2)
-#define STAGE_BYTES (STAGE_KEYS * HEAD_DIM * 2)
-#define KEYS_AT (TILES_AT + WARPGROUPS * QUERY_BYTES)
-#define KEYS_FULL TILE_BARRIERS
-#define KEYS_EMPTY (KEYS_FULL + SCORE_STAGES)
-#define QUERIES_FULL (KEYS_EMPTY + SCORE_STAGES)
-#define QUERIES_EMPTY (QUERIES_FULL + WARPGROUPS)
-// Named barriers, one for each warpgroup's turn; 0 is the whole CTA's.
-#define TURN_BARRIER 1
 // Words of a description of work.
 #define WORK_STAGES 0 // 0 ends the kernel
 #define WORK_SEQUENCE 1
 #define WORK_TILE 2
 #define WORK_SEGMENT 3
-
-// How large a lane's share of a row's sum may become before the reference follows: sums stay far inside f32.
-#define HEADROOM 0x1p40f
 
 // What a lane knows of its warpgroup's samples: its rows g and g + 8, and the sample whose maxima it stores.
 struct Samples {
@@ -42,8 +25,8 @@ __device__ __forceinline__ void store_maxima(const float (&top)[STAGE_BLOCKS][2]
     float mine[STAGE_BLOCKS];
 #pragma unroll
     for (u32 b = 0; b < STAGE_BLOCKS; ++b) {
-        const bool even = t % 2 == 0;
-        mine[b] = fmaxf(select(even, top[b][0], top[b][1]), shfl_xor(select(even, top[b][1], top[b][0]), 1));
+        const Share row = share_out(top[b][0], top[b][1], 1);
+        mine[b] = fmaxf(row.own, row.other);
     }
 //@if BLOCK_FILLS_STAGE
     const float max = fmaxf(mine[0], shfl_xor(mine[0], 2));
@@ -51,27 +34,11 @@ __device__ __forceinline__ void store_maxima(const float (&top)[STAGE_BLOCKS][2]
 //@else
 #pragma unroll
     for (u32 b = 0; b < STAGE_BLOCKS; b += 2) {
-        const float max =
-            fmaxf(select(t < 2, mine[b], mine[b + 1]), shfl_xor(select(t < 2, mine[b + 1], mine[b]), 2));
+        const Share half = share_out(mine[b], mine[b + 1], 2);
         const u32 at = block + b + t / 2;
-        if (maxima != nullptr && at < blocks) maxima[(u64)at * SAMPLES_Q] = max * SCALE_LOG2;
+        if (maxima != nullptr && at < blocks) maxima[(u64)at * SAMPLES_Q] = fmaxf(half.own, half.other) * SCALE_LOG2;
     }
 //@end
-}
-
-// Of each of the lane's rows, what its scores add to the sum.
-__device__ __forceinline__ void sum_up(const Samples& samples, const float (&s)[STAGE_KEYS / 2], float (&added)[2]) {
-#pragma unroll
-    for (u32 h = 0; h < 2; ++h) {
-        const float shift = samples.max[h] * SCALE_LOG2;
-        float even = 0.0f, odd = 0.0f;
-#pragma unroll
-        for (u32 j = 0; j < STAGE_KEYS / 8; ++j) {
-            even += exp2_approx(fmaf(s[4 * j + 2 * h], SCALE_LOG2, -shift));
-            odd += exp2_approx(fmaf(s[4 * j + 2 * h + 1], SCALE_LOG2, -shift));
-        }
-        added[h] = even + odd;
-    }
 }
 
 // Takes the scores of a tile against the stage that begins with `key`.
@@ -79,7 +46,8 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
     if (any_sync(key + STAGE_KEYS > samples.seen[0] || key + STAGE_KEYS > samples.seen[1]))
         hide<STAGE_KEYS>(s, 0, samples.seen[0] - key, samples.seen[1] - key);
     float added[2], top[STAGE_BLOCKS][2];
-    sum_up(samples, s, added);
+#pragma unroll
+    for (u32 h = 0; h < 2; ++h) added[h] = sum_columns<STAGE_KEYS>(s, 0, h, samples.max[h]);
 #pragma unroll
     for (u32 h = 0; h < 2; ++h)
 #pragma unroll
@@ -104,8 +72,8 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
             const float max = fmaxf(samples.max[h], quad_max(row));
             samples.sum[h] *= exp2_approx((samples.max[h] - max) * SCALE_LOG2);
             samples.max[h] = max;
+            added[h] = sum_columns<STAGE_KEYS>(s, 0, h, max);
         }
-        sum_up(samples, s, added);
     }
     samples.sum[0] += added[0];
     samples.sum[1] += added[1];
@@ -117,10 +85,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
     if (threadIdx.x == 0) {
         barriers_init(WORK_FULL, WORK_SLOTS, 1);
         barriers_init(WORK_EMPTY, WORK_SLOTS, WARPGROUPS * WG_WARPS);
-        barriers_init(KEYS_FULL, SCORE_STAGES, 1);
-        barriers_init(KEYS_EMPTY, SCORE_STAGES, WARPGROUPS * WG_WARPS);
-        barriers_init(QUERIES_FULL, WARPGROUPS, 1);
-        barriers_init(QUERIES_EMPTY, WARPGROUPS, WG_WARPS);
+        scoring_barriers_init(WARPGROUPS);
         fence_mbarrier_init();
     }
     sync_threads();
@@ -174,24 +139,10 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
             if (!more) return;
 
             const u32 group = sequence % (u32)p.groups, batch = sequence / (u32)p.groups;
-            for (u32 w = 0; w < WARPGROUPS; ++w) {
-                const u32 full = barrier_at(QUERIES_FULL + w);
-                mbarrier_wait(barrier_at(QUERIES_EMPTY + w), parity_of(unit, 1) ^ 1);
-                mbarrier_arrive_expect_tx(full, QUERY_BYTES);
-#pragma unroll
-                for (u32 half = 0; half < HALVES; ++half)
-                    tma_load_4d(smem_u32(smem) + TILES_AT + w * QUERY_BYTES + half * WG_ROWS * ROW_BYTES, &p.proxy_q_map, full,
-                                half * 64, (i32)(tile * UNIT_ROWS + w * WG_ROWS), group, batch);
-            }
-            for (u32 i = 0; i < stages; ++i, ++n) {
-                const u32 stage = n % SCORE_STAGES, full = barrier_at(KEYS_FULL + stage);
-                mbarrier_wait(barrier_at(KEYS_EMPTY + stage), parity_of(n, SCORE_STAGES) ^ 1);
-                mbarrier_arrive_expect_tx(full, STAGE_BYTES);
-#pragma unroll
-                for (u32 half = 0; half < HALVES; ++half)
-                    tma_load_4d(smem_u32(smem) + KEYS_AT + stage * STAGE_BYTES + half * STAGE_KEYS * ROW_BYTES,
-                                &p.keys_map, full, half * 64, first + (i32)(i * STAGE_KEYS), group, batch);
-            }
+            for (u32 w = 0; w < WARPGROUPS; ++w)
+                load_queries(&p.proxy_q_map, w, unit, (i32)(tile * UNIT_ROWS + w * WG_ROWS), group, batch);
+            for (u32 i = 0; i < stages; ++i, ++n)
+                load_keys(&p.keys_map, n, first + (i32)(i * STAGE_KEYS), group, batch);
             ticket = gridDim.x + atomic_add_global(p.units, 1);
         }
     }
@@ -199,9 +150,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
     registers_increase<CONSUMER_REGISTERS>();
     const u32 samples_all = (u32)p.rows * SAMPLES_Q, t = lane_id() % 4, g = lane_id() / 4;
     const u64 q = wgmma_descriptor(smem_u32(smem) + TILES_AT + wg * QUERY_BYTES, 16, 1024);
-    const u64 keys = wgmma_descriptor(smem_u32(smem) + KEYS_AT, 16, 1024);
-    const u32 turn = TURN_BARRIER + wg, turn_after = TURN_BARRIER + (wg + 1) % WARPGROUPS;
-    if (wg == WARPGROUPS - 1) named_barrier_arrive(turn_after, 2 * WG_THREADS);
+    const Turns turns = turns_begin(wg, WARPGROUPS);
     u32 n = 0; // stages so far
     for (u32 unit = 0;; ++unit) {
         work_wait(unit);
@@ -210,7 +159,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
         const u32 tile = ld_shared_u32(work_at(unit, WORK_TILE)), segment = ld_shared_u32(work_at(unit, WORK_SEGMENT));
         work_release(unit);
         if (stages == 0) {
-            if (wg == 0) named_barrier_sync(turn, 2 * WG_THREADS); // the turn that nobody takes
+            turns_end(turns);
             return;
         }
 
@@ -232,13 +181,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
         i32 key = (i32)(segment * p.segment_keys);
         for (u32 i = 0; i < stages; ++i, ++n, key += STAGE_KEYS) {
             float s[STAGE_KEYS / 2];
-            mbarrier_wait(barrier_at(KEYS_FULL + n % SCORE_STAGES), parity_of(n, SCORE_STAGES));
-            named_barrier_sync(turn, 2 * WG_THREADS);
-            multiply_keys(s, q, descriptor_at(keys, n % SCORE_STAGES * STAGE_BYTES));
-            named_barrier_arrive(turn_after, 2 * WG_THREADS);
-            wgmma_wait<0>();
-            wgmma_hold(s);
-            release(KEYS_EMPTY + n % SCORE_STAGES);
+            multiply_stage(s, q, n, turns);
             take(samples, s, key, p.blocks);
         }
         release(QUERIES_EMPTY + wg);

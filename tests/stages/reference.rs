@@ -139,22 +139,36 @@ impl Reference<'_> {
         }
     }
 
-    /// The measured counts lie between those of slightly smaller and slightly larger shares.
+    /// Partials hold each (query, block)'s share of the sum, and the measured counts lie between those of slightly smaller
+    /// and slightly larger shares.
     pub(crate) fn budget(&self, gamma: f64) {
         let measured = self.memory.words("measured");
+        let partials = (self.memory.floats("partial_max"), self.memory.floats("partial_sum"));
         let queries = (self.spec.block.q as usize).min(self.shape.q_len as usize);
         let ratio = self.shape.heads_per_kv() as usize;
         for batch in 0..self.shape.batch {
             let (q, k) = (self.heads("q", "q", batch), self.heads("k", "k", batch));
             for (head, q) in q.iter().enumerate() {
                 let mut masses = vec![0.0; self.geometry.blocks()];
-                for (token, query) in q.iter().enumerate().skip(q.len() - queries) {
+                let flat = batch as usize * self.shape.heads as usize + head;
+                for (i, (token, query)) in q.iter().enumerate().skip(q.len() - queries).enumerate() {
                     let limit =
                         if self.spec.causal { self.geometry.offset() + token + 1 } else { usize::MAX };
                     let logits = self.logits(query, &k[head / ratio], limit);
                     let total: f64 = logits.iter().map(|x| x.exp2()).sum();
-                    for (mass, logits) in masses.iter_mut().zip(logits.chunks(self.spec.block.kv as usize)) {
-                        *mass += logits.iter().map(|x| x.exp2()).sum::<f64>() / total / queries as f64;
+                    let blocks = logits.chunks(self.spec.block.kv as usize).enumerate();
+                    for (block, logits) in blocks {
+                        let sum = logits.iter().map(|x| x.exp2()).sum::<f64>();
+                        masses[block] += sum / total / queries as f64;
+                        let at = (flat * masses.len() + block) * self.spec.block.q as usize + i;
+                        let (max, under) = (f64::from(partials.0[at]), f64::from(partials.1[at]));
+                        let (got, want) = (max + under.log2(), sum.log2());
+                        // What weighs nothing beside the whole may be any little.
+                        let nothing = total.log2() - 60.0;
+                        assert!(
+                            (got - want).abs() < 2e-4 * (1.0 + want.abs()) || got.max(want) < nothing,
+                            "partial {batch}/{head}/{i}/{block}: {got}, not {want}"
+                        );
                     }
                 }
                 masses.sort_by(|a, b| b.total_cmp(a));
@@ -166,7 +180,7 @@ impl Reference<'_> {
                     });
                     reached.map_or(masses.len(), |last| last + 1)
                 };
-                let got = measured[batch as usize * self.shape.heads as usize + head] as usize;
+                let got = measured[flat] as usize;
                 let (low, high) = (fewest(gamma - 1e-4), fewest(gamma + 1e-4));
                 assert!((low..=high).contains(&got), "head {head}: {got} blocks, not {low}..={high}");
             }

@@ -115,7 +115,7 @@ impl Entry {
             "pool_queries" => [(shape.q_samples(spec) * chunks).div_ceil(POOL_THREADS.into()), groups, batch],
             "pool_keys" => [(shape.kv_samples(spec) * chunks).div_ceil(POOL_THREADS.into()), groups, batch],
             "score" if !self.hopper => [shape.q_samples(spec).div_ceil(SCORING_ROWS.into()), groups, batch],
-            "budget_partials" => {
+            "budget_partials" if !self.hopper => {
                 let packs = ratio.div_ceil((SCORING_ROWS / spec.block.q).into());
                 [packs * shape.blocks(spec).div_ceil(BLOCKS_PER_CTA), shape.kv_heads, batch]
             }
@@ -125,6 +125,12 @@ impl Entry {
             "score" if self.hopper => {
                 let tiles = shape.q_samples(spec).div_ceil(tiles.hopper.score_rows().into());
                 [multiprocessors.min(tiles * shape.segments(spec) * groups * batch), 1, 1]
+            }
+            "budget_partials" if self.hopper => {
+                let packs = ratio.div_ceil((tiles.hopper.score_rows() / spec.block.q).into());
+                let stages = shape.kv_len.div_ceil(tiles.hopper.keys.into());
+                let line = stages * shape.kv_heads * batch;
+                [(multiprocessors / packs).clamp(1, line), packs, 1]
             }
             "attend" if self.hopper => {
                 let packs = ratio.div_ceil(tiles.hopper.heads(spec).into());
@@ -239,7 +245,11 @@ pub(super) fn entries(spec: &Spec, tiles: &Tiles, family: Family) -> Vec<Entry> 
         }
         tables.push(if family.score { score_hopper(spec, tiles) } else { score(spec, tiles) });
         if matches!(spec.budget, Budget::Dynamic { .. }) {
-            tables.push(budget_partials(spec, tiles));
+            tables.push(if family.budget {
+                budget_partials_hopper(spec, tiles)
+            } else {
+                budget_partials(spec, tiles)
+            });
             tables.push(budget_counts(spec));
         }
         tables.push(select(spec, family));
@@ -266,6 +276,7 @@ fn lay_out(table: Table, spec: &Spec, tiles: &Tiles, family: Family) -> Entry {
         unit: match table.name {
             name @ ("attend" | "dense") => name,
             "score" if family.score => "score",
+            "budget_partials" | "budget_counts" if family.budget => "budget",
             _ => "scoring",
         },
         hopper: !table.maps.is_empty(),
@@ -475,6 +486,24 @@ fn score_hopper(spec: &Spec, tiles: &Tiles) -> Table {
         grid: [
             "min(multiprocessors, ceil(q_samples / (64 · SCORE_WARPGROUPS)) · segments · groups · batch)",
             "1",
+            "1",
+        ],
+    }
+}
+
+fn budget_partials_hopper(spec: &Spec, tiles: &Tiles) -> Table {
+    Table {
+        name: "budget_partials",
+        stage: "budget",
+        maps: vec![("q_map", 64), ("k_map", tiles.hopper.keys)],
+        pointers: vec![("float", "partial_max"), ("float", "partial_sum")],
+        strides: vec![],
+        numbers: vec!["q_len", "kv_len", "blocks", "batch", "kv_heads", "heads_per_kv"],
+        threads: tiles.hopper.score_threads(),
+        shared: fixed(tiles.hopper.score_bytes(spec)),
+        grid: [
+            "min(multiprocessors / packs, ceil(kv_len / STAGE_KEYS) · kv_heads · batch)",
+            "packs = ceil(heads_per_kv · BLOCK_Q / (64 · SCORE_WARPGROUPS))",
             "1",
         ],
     }

@@ -26,6 +26,7 @@ pub(super) fn comment(
             "dense" => "dense attention",
             "attend" => "block-sparse attention, given its lists",
             "score" => "the scores of block-sparse attention",
+            "budget" => "the budgets of block-sparse attention",
             _ => "the lists of block-sparse attention",
         }
     ));
@@ -92,8 +93,9 @@ pub(super) fn comment(
 pub(super) fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> Vec<String> {
     let row = spec.head_dim * 2;
     match entries[0].unit {
-        "score" => vec![format!(
-            "  barriers and descriptions of work in 1024 B; {} × {} B of queries; {} stages of {} B keys",
+        unit @ ("score" | "budget") => vec![format!(
+            "  {} in 1024 B; {} × {} B of queries; {} stages of {} B keys",
+            if unit == "score" { "barriers and descriptions of work" } else { "barriers" },
             tiles.hopper.score_warpgroups,
             64 * row,
             tiles.hopper.score_stages,

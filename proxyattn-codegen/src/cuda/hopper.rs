@@ -18,9 +18,9 @@ pub struct HopperTiles {
     pub keys: u32,
     /// `STAGES`: stages of the ring that keys and values share.
     pub stages: u32,
-    /// `SCORE_WARPGROUPS`: consumer warpgroups of the scoring pass, each with 64 samples.
+    /// `SCORE_WARPGROUPS`: consumer warpgroups of the scoring passes, each with 64 samples or queries.
     pub score_warpgroups: u32,
-    /// `SCORE_STAGES`: stages of keys of the scoring pass.
+    /// `SCORE_STAGES`: stages of keys of the scoring passes.
     pub score_stages: u32,
     /// `QUERY_SLOTS`: 2 lets the next tile's queries arrive while this one's output leaves, 1 saves their room.
     pub query_slots: u32,
@@ -66,7 +66,7 @@ impl HopperTiles {
             && self.shared_bytes(spec) <= SHARED_BYTES
             && matches!(self.score_warpgroups, 2..=4)
             && self.score_stages >= 2
-            && (!self.score(spec) || self.score_bytes(spec) <= SHARED_BYTES)
+            && (!(self.score(spec) || self.budget(spec)) || self.score_bytes(spec) <= SHARED_BYTES)
     }
 
     /// Whether a configuration's scoring pass has a Hopper kernel: shared memory has no room for wider rows, and
@@ -76,17 +76,26 @@ impl HopperTiles {
         spec.head_dim <= 128 && samples >= 8 && self.keys.is_multiple_of(samples)
     }
 
-    /// Samples of one unit of the scoring pass.
+    /// Whether a configuration's pass for the budget has one: a head's queries fill warpgroups of a CTA, and a stage
+    /// holds whole blocks.
+    pub(super) fn budget(&self, spec: &Spec) -> bool {
+        spec.head_dim <= 128
+            && spec.block.q.is_multiple_of(64)
+            && self.score_rows().is_multiple_of(spec.block.q)
+            && self.keys.is_multiple_of(spec.block.kv)
+    }
+
+    /// Rows of a CTA of the scoring passes: samples, or queries of a pack of heads.
     pub(super) fn score_rows(&self) -> u32 {
         self.score_warpgroups * 64
     }
 
-    /// Threads of a CTA of the scoring pass.
+    /// Threads of a CTA of the scoring passes.
     pub(super) fn score_threads(&self) -> u32 {
         (self.score_warpgroups + 1) * WARPGROUP
     }
 
-    /// Bytes of shared memory of the scoring pass.
+    /// Bytes of shared memory of the scoring passes.
     pub(super) fn score_bytes(&self, spec: &Spec) -> u32 {
         (self.score_rows() + self.score_stages * self.keys) * spec.head_dim * 2 + BARRIER_BYTES
     }

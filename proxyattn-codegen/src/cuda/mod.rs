@@ -45,7 +45,7 @@ pub struct Module {
 /// A translation unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
-    /// `scoring`, `score`, `attend` or `dense`; [`Entry::unit`] names it.
+    /// `scoring`, `score`, `budget`, `attend` or `dense`; [`Entry::unit`] names it.
     pub name: &'static str,
     /// The opening comment, the element type and the wrappers of PTX instructions.
     pub prelude: String,

@@ -156,10 +156,10 @@ const PARTIAL_MAX: Buffer = buffer!(
     "partial_max",
     "f32",
     ["batch", "heads", "blocks", "BLOCK_Q"],
-    "largest score of a (last query, block)"
+    "a score near the largest of a (last query, block), base 2"
 );
 const PARTIAL_SUM: Buffer =
-    buffer!("partial_sum", "f32", ["batch", "heads", "blocks", "BLOCK_Q"], "sum under that maximum");
+    buffer!("partial_sum", "f32", ["batch", "heads", "blocks", "BLOCK_Q"], "sum under that score");
 const MEASURED: Buffer = buffer!("measured", "u32", ["batch", "heads"], "blocks that hold GAMMA of the mass");
 const LISTS: Buffer = buffer!("lists", "u32", ["batch", "groups", "rows", "blocks"], "blocks to visit");
 const COUNTS: Buffer =

@@ -7,6 +7,7 @@ use crate::{Arch, Budget, Spec};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Family {
     pub(super) score: bool,
+    pub(super) budget: bool,
     pub(super) attend: bool,
     pub(super) dense: bool,
 }
@@ -16,6 +17,7 @@ impl Family {
         let hopper = arch == Arch::Sm90a && HopperTiles::exist_for(spec);
         Self {
             score: hopper && !spec.is_dense() && tiles.hopper.score(spec),
+            budget: hopper && matches!(spec.budget, Budget::Dynamic { .. }) && tiles.hopper.budget(spec),
             attend: hopper && HopperTiles::attend(spec),
             dense: hopper,
         }
@@ -52,19 +54,24 @@ pub(super) fn units(spec: &Spec, family: Family) -> Vec<(&'static str, Vec<&'sta
     if !spec.is_dense() {
         let dynamic = matches!(spec.budget, Budget::Dynamic { .. });
         let mut scoring = vec!["stages/tile.cuh", "stages/pool.cuh"];
-        if dynamic || !family.score {
+        let portable_budget = dynamic && !family.budget;
+        if portable_budget || !family.score {
             scoring.push("stages/softmax.cuh");
         }
         if !family.score {
             scoring.push("stages/score.cuh");
         }
-        if dynamic {
-            scoring.push("stages/budget.cuh");
+        if portable_budget {
+            scoring.extend(["stages/budget.cuh", "stages/counts.cuh"]);
         }
         scoring.push("stages/select.cuh");
         units.push(("scoring", scoring));
         if family.score {
-            units.push(("score", vec!["hopper/cta.cuh", "hopper/score.cuh"]));
+            units.push(("score", vec!["hopper/cta.cuh", "hopper/scoring.cuh", "hopper/score.cuh"]));
+        }
+        if family.budget {
+            let files = ["hopper/cta.cuh", "hopper/scoring.cuh", "hopper/budget.cuh", "stages/counts.cuh"];
+            units.push(("budget", files.to_vec()));
         }
         units.push(("attend", attention(family.attend, ["hopper/attend.cuh", "stages/attend.cuh"])));
     }

@@ -22,7 +22,7 @@ pub(super) struct Call {
 /// What a parameter is taken from. Buffers are numbered in the order of the module's table.
 #[derive(Clone, Copy)]
 pub(super) enum Source {
-    /// The map of a tensor, in boxes of so many tokens. A tensor has a map in one kernel of a plan at most.
+    /// The map of a tensor, in boxes of so many tokens.
     Map(Tensor, u32),
     /// A tensor's address.
     Address(Tensor),
