@@ -1,8 +1,8 @@
 //! The CUDA backend against the reference. Opt-in: it runs where `PROXYATTN_GPU=1` says that there is a GPU, and says
 //! that it does not run elsewhere.
 //!
-//! Proxies are rounded to 16 bits on a GPU, so blocks whose scores are close may change places: how many do, and how
-//! close they were, is printed and bounded.
+//! Proxies and scores are rounded to 16 bits on a GPU, so blocks whose scores are close may change places: how many do,
+//! and how close they were, is printed and bounded.
 
 #[path = "gpu/beyond.rs"]
 mod beyond;

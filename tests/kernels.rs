@@ -152,7 +152,7 @@ fn sizes_follow_from_the_shape() {
     let bytes =
         |name: &str| module.buffers.iter().find(|b| b.name == name).expect("a buffer").bytes(&D, &shape);
     assert_eq!(bytes("proxy_q"), 2 * 8 * 250 * 128 * 2);
-    assert_eq!(bytes("maxima"), 2 * 8 * 16 * 64 * 16 * 4);
+    assert_eq!(bytes("maxima"), 2 * 8 * 16 * 64 * 16 * 2);
     assert_eq!(bytes("measured"), 2 * 32 * 4);
     let entry = |name: &str| module.entry(name).expect("an entry");
     assert_eq!(entry("attend").grid(&shape, 132), [16 * 2, 8, 2], "two heads share a CTA");

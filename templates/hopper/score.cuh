@@ -15,12 +15,12 @@
 struct Samples {
     float max[2], sum[2];
     i32 seen[2];     // keys that the rows see
-    float* maxima;   // of the stored sample and block 0, or null
+    f16* maxima;     // of the stored sample and block 0, or null
 };
 
 // The largest score of each block in each of the lane's rows goes to one lane of the quad: lane t keeps those of row
 // g + 8 · (t % 2) and of every block whose last bit is t / 2.
-__device__ __forceinline__ void store_maxima(const float (&top)[STAGE_BLOCKS][2], float* maxima, u32 block, u32 blocks) {
+__device__ __forceinline__ void store_maxima(const float (&top)[STAGE_BLOCKS][2], f16* maxima, u32 block, u32 blocks) {
     const u32 t = lane_id() % 4;
     float mine[STAGE_BLOCKS];
 #pragma unroll
@@ -30,13 +30,15 @@ __device__ __forceinline__ void store_maxima(const float (&top)[STAGE_BLOCKS][2]
     }
 //@if BLOCK_FILLS_STAGE
     const float max = fmaxf(mine[0], shfl_xor(mine[0], 2));
-    if (t < 2 && maxima != nullptr && block < blocks) maxima[(u64)block * SAMPLES_Q] = max * SCALE_LOG2;
+    if (t < 2 && maxima != nullptr && block < blocks)
+        maxima[(u64)block * SAMPLES_Q] = float_to_f16_finite(max * SCALE_LOG2);
 //@else
 #pragma unroll
     for (u32 b = 0; b < STAGE_BLOCKS; b += 2) {
         const Share half = share_out(mine[b], mine[b + 1], 2);
         const u32 at = block + b + t / 2;
-        if (maxima != nullptr && at < blocks) maxima[(u64)at * SAMPLES_Q] = fmaxf(half.own, half.other) * SCALE_LOG2;
+        if (maxima != nullptr && at < blocks)
+            maxima[(u64)at * SAMPLES_Q] = float_to_f16_finite(fmaxf(half.own, half.other) * SCALE_LOG2);
     }
 //@end
 }

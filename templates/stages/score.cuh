@@ -51,7 +51,7 @@
     running_start(running);
     const u32 warp_sample = (u32)first_sample + warp_id() * 32;
     // Whose maxima this lane stores, and where: [row of blocks][block][sample of the row].
-    auto maxima_of = [&](u32 sample) -> float* {
+    auto maxima_of = [&](u32 sample) -> f16* {
         const u64 row = sequence * p.rows + sample / SAMPLES_Q;
         return p.maxima + row * p.blocks * SAMPLES_Q + sample % SAMPLES_Q;
     };
@@ -87,7 +87,8 @@
         }
         const u32 sample = warp_sample + quad_row();
         if ((part + 1 == SAMPLES_KV / RING_KEYS || tile + 1 == tiles) && sample < samples)
-            maxima_of(sample)[(u64)(tile / (SAMPLES_KV / RING_KEYS)) * SAMPLES_Q] = quad_pick(block_max) * SCALE_LOG2;
+            maxima_of(sample)[(u64)(tile / (SAMPLES_KV / RING_KEYS)) * SAMPLES_Q] =
+                float_to_f16_finite(quad_pick(block_max) * SCALE_LOG2);
 //@end
 //@if BLOCK_FILLS_N_TILES
 #pragma unroll
@@ -102,7 +103,7 @@
             const u32 sample = warp_sample + quad_row();
             const u32 block = tile * (RING_KEYS / SAMPLES_KV) + b;
             if (sample < samples && block < (u32)p.blocks)
-                maxima_of(sample)[(u64)block * SAMPLES_Q] = quad_pick(block_max) * SCALE_LOG2;
+                maxima_of(sample)[(u64)block * SAMPLES_Q] = float_to_f16_finite(quad_pick(block_max) * SCALE_LOG2);
         }
 //@end
 //@if BLOCK_WITHIN_N_TILE
@@ -119,17 +120,17 @@
 //@if BLOCK_OF_4
                 const float top = fmaxf(fmaxf(a, b), shfl_xor(fmaxf(a, b), 1));
                 if (t % 2 == 0 && sample < samples && first < (u32)p.blocks)
-                    maxima_of(sample)[(u64)first * SAMPLES_Q] = top * SCALE_LOG2;
+                    maxima_of(sample)[(u64)first * SAMPLES_Q] = float_to_f16_finite(top * SCALE_LOG2);
 //@end
 //@if BLOCK_OF_2
                 if (sample < samples && first < (u32)p.blocks)
-                    maxima_of(sample)[(u64)first * SAMPLES_Q] = fmaxf(a, b) * SCALE_LOG2;
+                    maxima_of(sample)[(u64)first * SAMPLES_Q] = float_to_f16_finite(fmaxf(a, b) * SCALE_LOG2);
 //@end
 //@if BLOCK_OF_1
                 if (sample < samples && first < (u32)p.blocks)
-                    maxima_of(sample)[(u64)first * SAMPLES_Q] = a * SCALE_LOG2;
+                    maxima_of(sample)[(u64)first * SAMPLES_Q] = float_to_f16_finite(a * SCALE_LOG2);
                 if (sample < samples && first + 1 < (u32)p.blocks)
-                    maxima_of(sample)[(u64)(first + 1) * SAMPLES_Q] = b * SCALE_LOG2;
+                    maxima_of(sample)[(u64)(first + 1) * SAMPLES_Q] = float_to_f16_finite(b * SCALE_LOG2);
 //@end
             }
         }

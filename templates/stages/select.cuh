@@ -64,6 +64,14 @@ __device__ __forceinline__ u32 wanted_blocks() { return TOP_K; }
 __device__ __forceinline__ u32 wanted_blocks(u32 visible) { return (u32)ceil(RATIO * (double)visible); }
 //@end
 
+//@if SAMPLES_BY_EIGHT
+// The larger log₂ probability of two samples: their maxima as a pair, and where the sums over their keys are.
+__device__ __forceinline__ float score_of_two(u32 maxima, u32 lse) {
+    const f16 low = {(u16)maxima}, high = {(u16)(maxima >> 16)};
+    return fmaxf(f16_to_float(low) - ld_shared_f32(lse), f16_to_float(high) - ld_shared_f32(lse + 4));
+}
+//@end
+
 // Floats as integers of the same order.
 __device__ __forceinline__ u32 rank_of(float score) {
     const u32 bits = __float_as_uint(score);
@@ -167,25 +175,25 @@ __device__ __forceinline__ u32 rank_of(float score) {
 //@end
 
     // Ranks: the score of a block is the largest of its samples' log₂ probabilities.
-    const float* maxima = p.maxima + group_row * p.blocks * SAMPLES_Q;
+    const f16* maxima = p.maxima + group_row * p.blocks * SAMPLES_Q;
     for (u32 block = threadIdx.x; block < r.visible; block += SELECT_THREADS) {
         u32 rank = RANK_PINNED;
         if (block >= r.sink && (block < r.local || block >= r.diagonal_end)) {
             float score = FLOAT_NEG_INF;
-            const float* of_block = maxima + (u64)block * SAMPLES_Q;
-//@if SAMPLES_BY_FOUR
+            const f16* of_block = maxima + (u64)block * SAMPLES_Q;
+//@if SAMPLES_BY_EIGHT
 #pragma unroll
-            for (u32 i = 0; i < SAMPLES_Q; i += 4) {
-                const u32x4 four = ld_global_nc_v4(of_block + i);
-                score = fmaxf(score, __uint_as_float(four.x) - ld_shared_f32(word(SELECT_LSE + i)));
-                score = fmaxf(score, __uint_as_float(four.y) - ld_shared_f32(word(SELECT_LSE + i + 1)));
-                score = fmaxf(score, __uint_as_float(four.z) - ld_shared_f32(word(SELECT_LSE + i + 2)));
-                score = fmaxf(score, __uint_as_float(four.w) - ld_shared_f32(word(SELECT_LSE + i + 3)));
+            for (u32 i = 0; i < SAMPLES_Q; i += 8) {
+                const u32x4 eight = ld_global_nc_v4(of_block + i);
+                score = fmaxf(score, score_of_two(eight.x, word(SELECT_LSE + i)));
+                score = fmaxf(score, score_of_two(eight.y, word(SELECT_LSE + i + 2)));
+                score = fmaxf(score, score_of_two(eight.z, word(SELECT_LSE + i + 4)));
+                score = fmaxf(score, score_of_two(eight.w, word(SELECT_LSE + i + 6)));
             }
 //@else
 #pragma unroll
             for (u32 i = 0; i < SAMPLES_Q; ++i)
-                score = fmaxf(score, __uint_as_float(ld_global_nc_u32(of_block + i)) - ld_shared_f32(word(SELECT_LSE + i)));
+                score = fmaxf(score, f16_to_float(of_block[i]) - ld_shared_f32(word(SELECT_LSE + i)));
 //@end
             rank = rank_of(score);
         }

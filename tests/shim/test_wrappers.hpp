@@ -75,7 +75,7 @@ inline void formats() {
 
 inline void convert(u64 seed) {
     shim::Buffer<float> in(32);
-    shim::Buffer<u32> out(9 * 32);
+    shim::Buffer<u32> out(10 * 32);
     for (u32 i = 0; i < 32; i++) in[i] = (i + 1) * 0.3f;
     in[30] = FLOAT_NEG_INF, in[31] = 0;
     shim::launch(1, 32, 0, seed, [&] { convert_kernel(in.data(), out.data()); });
@@ -87,6 +87,7 @@ inline void convert(u64 seed) {
                     "approximate functions lane " + std::to_string(i));
         check::that(std::fabs(f(6, i) - v) <= v / 256 && std::fabs(f(7, i) - v) <= v / 2048, "narrowing lane " + std::to_string(i));
     }
+    check::that(f(9, 0) == 0x1.334p15f && f(9, 1) == 65504 && f(9, 30) == -65504 && f(9, 31) == 0, "finite halves");
     check::that(f(0, 30) == 0 && f(1, 31) == FLOAT_NEG_INF && f(2, 31) == FLOAT_INF, "approximate functions at the edges");
     for (u32 i = 0; i < 32; i++) {
         float next = in[(i + 1) % 32];

@@ -37,7 +37,7 @@ impl Features {
             ("BLOCK_OF_4", samples_kv == 4),
             ("BLOCK_OF_2", samples_kv == 2),
             ("BLOCK_OF_1", samples_kv == 1),
-            ("SAMPLES_BY_FOUR", (spec.block.q / spec.stride.q).is_multiple_of(4)),
+            ("SAMPLES_BY_EIGHT", (spec.block.q / spec.stride.q).is_multiple_of(8)),
         ])
     }
 

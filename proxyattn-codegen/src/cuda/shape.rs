@@ -92,7 +92,7 @@ impl Shape {
 pub struct Buffer {
     /// The parameter that points at it.
     pub name: &'static str,
-    /// Element type: `elem` is the 16-bit type of the configuration.
+    /// Element type: `f16`, `f32` or `u32`; `elem` is the 16-bit type of the configuration.
     pub elem: &'static str,
     /// Dimensions, in the names of [`Shape`]'s and the text's values.
     pub dims: &'static [&'static str],
@@ -109,7 +109,11 @@ impl Buffer {
     /// # Panics
     /// If the table of buffers names a dimension that does not exist, which a test rules out.
     pub fn bytes(&self, spec: &Spec, shape: &Shape) -> u64 {
-        let elem = if self.elem == "elem" { spec.dtype.bytes() as u64 } else { 4 };
+        let elem = match self.elem {
+            "elem" => spec.dtype.bytes() as u64,
+            "f16" => 2,
+            _ => 4,
+        };
         let dim = |name: &&str| match *name {
             "batch" => shape.batch,
             "heads" => shape.heads,
@@ -140,7 +144,7 @@ const PROXY_K: Buffer =
     buffer!("proxy_k", "elem", ["batch", "groups", "kv_samples", "HEAD_DIM"], "mean key of a group");
 const MAXIMA: Buffer = buffer!(
     "maxima",
-    "f32",
+    "f16",
     ["batch", "groups", "rows", "blocks", "SAMPLES_Q"],
     "largest score of a (sample, block), base 2"
 );

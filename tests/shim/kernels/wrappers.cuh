@@ -35,6 +35,7 @@ extern "C" __global__ void __launch_bounds__(32) convert_kernel(const float* in,
     out[32 * row++ + lane] = __float_as_uint(bf16_to_float(float_to_bf16(v)));
     out[32 * row++ + lane] = __float_as_uint(f16_to_float(float_to_f16(v)));
     out[32 * row++ + lane] = pack2_bf16(v, other) ^ pack2_f16(other, v);
+    out[32 * row++ + lane] = __float_as_uint(f16_to_float(float_to_f16_finite(v * 0x1p17f)));
 }
 
 // One warp, 512 bytes of shared memory: each width of load and store. A lane reads in[8 * lane ..], swaps the first
