@@ -35,6 +35,7 @@ pub const FILES: &[(&str, &str)] = files![
     "stages/dense.cuh",
     "stages/flash.cuh",
     "stages/pool.cuh",
+    "stages/ranking.cuh",
     "stages/score.cuh",
     "stages/select.cuh",
     "stages/softmax.cuh",

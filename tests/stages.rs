@@ -117,6 +117,64 @@ fn geometry<K: AttentionKernel>(shape: &Shape) -> Geometry {
     attention.plan(&problem).expect("the shape fits the spec").geometry()
 }
 
+/// Scores made up for `select`: all equal; a few values; many that differ by little; some far beyond any sensible score.
+const SCORES: [fn(f64) -> f64; 4] =
+    [|_| -12.0, |x| (x * 6.0).round() - 13.0, |x| x * 0.05 - 13.0, |x| x * 120.0 - 30.0];
+
+/// The lists of many heads, or of one count for all, from scores that tie.
+fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
+    let spec = K::SPEC;
+    let mut module = emit_tiled(&spec, Arch::Sm80, &Tiles::portable(&spec, None));
+    module.units.retain(|unit| unit.name == "scoring");
+    let harness = Harness::compile(K::NAME, &spec, module);
+    for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
+        let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
+        for score in SCORES {
+            let mut random = Random(seed as u64 + 1);
+            let (mut memory, samples) = (Memory::default(), spec.block.q / spec.stride.q);
+            let samples = batch * shape.groups(&spec) * shape.rows(&spec) * u64::from(samples);
+            // Samples that weigh the same in each row, so that scores tie across them.
+            let lse = (0..samples).flat_map(|i| ((i % 2) as f32).to_le_bytes()).collect();
+            let maxima = (0..samples * shape.blocks(&spec))
+                .flat_map(|_| f16::from_f64(score(random.next())).to_bits().to_le_bytes());
+            memory.bytes.extend([("lse", lse), ("maxima", maxima.collect())]);
+            if matches!(spec.budget, Budget::Dynamic { .. }) {
+                let blocks = shape.blocks(&spec) as f64;
+                let measured =
+                    (0..batch * heads).flat_map(|_| ((random.next().abs() * blocks) as u32).to_le_bytes());
+                memory.bytes.insert("measured", measured.collect());
+            }
+            harness.run_one("select", &shape, &mut memory, seed as u64 + 1);
+            Reference { spec, shape, geometry: geometry::<K>(&shape), memory: &memory }.select();
+        }
+    }
+}
+
+macro_rules! select {
+    ($($(#[$doc:meta])* $test:ident: $spec:expr, $shapes:expr;)+) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $test() {
+            struct Kernel;
+            impl AttentionKernel for Kernel {
+                const NAME: &'static str = stringify!($test);
+                const SPEC: Spec = $spec;
+                type Elem = bf16;
+            }
+            check_select::<Kernel>($shapes);
+        }
+    )+};
+}
+
+select! {
+    /// More cuts than warps, and than lanes; few blocks.
+    many_cuts: Spec { groups: Some(1), budget: SMALL, stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
+        &[[1, 160, 1, 100, 32_000], [2, 3, 1, 130, 3_000], [1, 256, 1, 64, 200]];
+    /// One cut, within equal scores; samples by fours.
+    one_cut: Spec { budget: Budget::Ratio { share: 0.3 }, stride: Stride { q: 16, kv: 4 }, ..Spec::DEFAULT },
+        &[[1, 4, 2, 130, 9_000], [1, 2, 1, 64, 70]];
+}
+
 const SMALL: Budget = Budget::Dynamic { gamma: 0.8, min_tokens: 128, rows: Rows::Ratio };
 
 macro_rules! stages {

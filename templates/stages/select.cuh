@@ -1,82 +1,20 @@
 // select: from block maxima to the list of a group's row. The ranking is never sorted: each count is a cut through it,
 // found by its digits, and a block's place in the list follows from the cuts that it survives.
-#define SELECT_THREADS 256
+#define SELECT_THREADS 128
 #define SELECT_WARPS (SELECT_THREADS / WARP_SIZE)
-#define RANK_PINNED 0xffffffffu
+#define MAX_CUTS 256 // and DIGITS, for a warp's words hold either
+#define MAX_SEGMENTS 512 // a power of two above MAX_CUTS: the last segment holds what no cut keeps
 #define NO_BOUND 0xffffffffu
-//@if DYNAMIC
-#define MAX_CUTS SELECT_THREADS
-//@else
-#define MAX_CUTS 1
-//@end
-// Shared memory, in words.
-#define SELECT_LSE 0
-#define SELECT_HISTOGRAM SAMPLES_Q
-#define SELECT_FOUND (SELECT_HISTOGRAM + 256)
-#define SELECT_COUNTS (SELECT_FOUND + 4)
+// Shared memory, in words. A warp has words of its own: a histogram, later where its share of each segment goes.
+#define SELECT_HISTOGRAM 0
+#define SELECT_OF_WARPS (SELECT_HISTOGRAM + DIGITS)
+#define SELECT_LSE (SELECT_OF_WARPS + SELECT_WARPS * MAX_CUTS)
+#define SELECT_COUNTS (SELECT_LSE + (SAMPLES_Q + 3) / 4 * 4)
 #define SELECT_CUTS (SELECT_COUNTS + MAX_CUTS)
 #define SELECT_THRESHOLDS (SELECT_CUTS + MAX_CUTS)
 #define SELECT_BOUNDS (SELECT_THRESHOLDS + MAX_CUTS)
-#define SELECT_PLACES (SELECT_BOUNDS + MAX_CUTS)
-#define SELECT_RANKS (SELECT_PLACES + SELECT_WARPS * MAX_CUTS)
-
-// What a row of blocks sees, and what it keeps whatever the score.
-struct RowBlocks {
-    u32 visible;
-    u32 pinned;
-    u32 sink;  // blocks before it are pinned
-    u32 local; // blocks in [local, diagonal_end) are pinned
-    u32 diagonal_end;
-};
-
-__device__ __forceinline__ RowBlocks row_blocks(u32 row, i32 q_len, i32 kv_len, u32 blocks) {
-    const i32 start = (i32)(row * BLOCK_Q), end = min(start + BLOCK_Q, q_len);
-    const u32 diagonal = (u32)(kv_len - q_len + start) / BLOCK_KV;
-    RowBlocks r;
-    r.diagonal_end = (u32)(kv_len - q_len + end - 1) / BLOCK_KV + 1;
-//@if CAUSAL
-    r.visible = r.diagonal_end;
-//@else
-    r.visible = blocks;
-//@end
-    r.sink = min((u32)KEEP_SINK, r.visible);
-    r.local = diagonal > KEEP_LOCAL ? diagonal - KEEP_LOCAL : 0;
-    const u32 local = max(r.local, r.sink);
-    r.pinned = r.sink + (r.diagonal_end > local ? r.diagonal_end - local : 0);
-    return r;
-}
-
-// Blocks that a head visits, before bounds.
-//@if DYNAMIC
-__device__ __forceinline__ u32 wanted_blocks(u32 measured, u32 visible, u32 last_visible) {
-//@if ROWS_RATIO
-    const u32 scaled = (u32)(((u64)measured * visible + last_visible - 1) / last_visible);
-//@else
-    const u32 scaled = measured;
-//@end
-    return max(scaled, (u32)MIN_BLOCKS);
-}
-//@end
-//@if TOP_K_BUDGET
-__device__ __forceinline__ u32 wanted_blocks() { return TOP_K; }
-//@end
-//@if RATIO_BUDGET
-__device__ __forceinline__ u32 wanted_blocks(u32 visible) { return (u32)ceil(RATIO * (double)visible); }
-//@end
-
-//@if SAMPLES_BY_EIGHT
-// The larger log₂ probability of two samples: their maxima as a pair, and where the sums over their keys are.
-__device__ __forceinline__ float score_of_two(u32 maxima, u32 lse) {
-    const f16 low = {(u16)maxima}, high = {(u16)(maxima >> 16)};
-    return fmaxf(f16_to_float(low) - ld_shared_f32(lse), f16_to_float(high) - ld_shared_f32(lse + 4));
-}
-//@end
-
-// Floats as integers of the same order.
-__device__ __forceinline__ u32 rank_of(float score) {
-    const u32 bits = __float_as_uint(score);
-    return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
+#define SELECT_FOUND (SELECT_BOUNDS + MAX_CUTS)
+#define SELECT_RANKS (SELECT_FOUND + 4)
 
 //@kernel select
 {
@@ -90,33 +28,36 @@ __device__ __forceinline__ u32 rank_of(float score) {
     if (row == 0 && group == 0 && batch == 0 && threadIdx.x == 0) *p.tickets = 0;
 //@end
 
+    for (u32 digit = threadIdx.x; digit < DIGITS; digit += SELECT_THREADS)
+        st_shared_u32(word(SELECT_HISTOGRAM + digit), 0);
+    // Ranks are read by fours: those past the last are lower than any.
+    if (threadIdx.x < 3) st_shared_u32(word(SELECT_RANKS + r.visible + threadIdx.x), 0);
+
     // The counts of the group's heads, and where they cut the ranking: distinct, ascending.
-//@if DYNAMIC
-    const u32 last_visible = row_blocks(p.rows - 1, p.q_len, p.kv_len, p.blocks).visible;
     const u32 heads = p.heads_per_group;
     const u64 first_head = ((u64)batch * p.groups + group) * heads;
-    u32 count = 0;
-    if (threadIdx.x < heads) {
-        count = wanted_blocks(p.measured[first_head + threadIdx.x], r.visible, last_visible);
-        count = min(max(count, r.pinned), r.visible);
-        p.counts[(first_head + threadIdx.x) * p.rows + row] = count;
-        st_shared_u32(word(SELECT_COUNTS + threadIdx.x), count);
-    }
-    sync_threads();
-    u32 smaller = 0;
-    bool repeated = threadIdx.x >= heads;
-    for (u32 h = 0; h < heads; ++h) {
-        const u32 other = ld_shared_u32(word(SELECT_COUNTS + h));
-        bool fresh = true; // the first head with this count
-        for (u32 e = 0; e < h; ++e) fresh &= ld_shared_u32(word(SELECT_COUNTS + e)) != other;
-        smaller += fresh && other < count;
-        repeated |= h < threadIdx.x && other == count;
-    }
-    if (threadIdx.x == 0) st_shared_u32(word(SELECT_FOUND), 0);
-    sync_threads();
-    if (!repeated) {
-        st_shared_u32(word(SELECT_CUTS + smaller), count);
-        atomic_add_shared(word(SELECT_FOUND), 1);
+//@if DYNAMIC
+    if (warp_id() == 0) {
+        const u32 last_visible = row_blocks(p.rows - 1, p.q_len, p.kv_len, p.blocks).visible;
+        for (u32 head = lane_id(); head < heads; head += WARP_SIZE) {
+            u32 count = wanted_blocks(p.measured[first_head + head], r.visible, last_visible);
+            count = min(max(count, r.pinned), r.visible);
+            p.counts[(first_head + head) * p.rows + row] = count;
+            st_shared_u32(word(SELECT_COUNTS + head), count);
+        }
+        sync_warp();
+        u32 found = 0;
+        for (u32 last = 0;; ++found) {
+            u32 next = NO_BOUND;
+            for (u32 head = lane_id(); head < heads; head += WARP_SIZE) {
+                const u32 count = ld_shared_u32(word(SELECT_COUNTS + head));
+                if (count > last) next = min(next, count);
+            }
+            last = redux_min(next);
+            if (last == NO_BOUND) break;
+            if (lane_id() == 0) st_shared_u32(word(SELECT_CUTS + found), last);
+        }
+        if (lane_id() == 0) st_shared_u32(word(SELECT_FOUND), found);
     }
 //@else
 //@if TOP_K_BUDGET
@@ -124,12 +65,12 @@ __device__ __forceinline__ u32 rank_of(float score) {
 //@else
     const u32 count = min(max(wanted_blocks(r.visible), r.pinned), r.visible);
 //@end
-    for (u32 h = threadIdx.x; h < (u32)p.heads_per_group; h += SELECT_THREADS)
-        p.counts[(((u64)batch * p.groups + group) * p.heads_per_group + h) * p.rows + row] = count;
+    for (u32 head = threadIdx.x; head < heads; head += SELECT_THREADS)
+        p.counts[(first_head + head) * p.rows + row] = count;
     if (threadIdx.x == 0) st_shared_u32(word(SELECT_CUTS), count);
 //@end
 
-    // Samples past the last query weigh nothing.
+    // The samples' sums, by the last threads: the first warp has the counts. Samples past the last query weigh nothing.
 //@if SEGMENTS
     // Segments that the row's last sample sees: `score` has gone through no others for certain.
     const i32 last_token = min((i32)((row + 1) * BLOCK_Q), p.q_len) - 1;
@@ -148,20 +89,27 @@ __device__ __forceinline__ u32 rank_of(float score) {
     const u32 segments = p.segments;
 //@end
 //@end
-    for (u32 i = threadIdx.x; i < SAMPLES_Q; i += SELECT_THREADS) {
+    for (u32 i = SELECT_THREADS - 1 - threadIdx.x; i < SAMPLES_Q; i += SELECT_THREADS) {
 //@if STRIDED_Q
         const bool inside = (i32)(row * BLOCK_Q + i * STRIDE_Q) < p.q_len;
 //@else
         const bool inside = (i32)(row * BLOCK_Q + i) < p.q_len;
 //@end
 //@if SEGMENTS
-        // The sum over a sample's keys, from those over its segments.
+        // The sum over a sample's keys, from those over its segments: four are on their way at a time.
         const float* parts = p.lse + group_row * p.segments * SAMPLES_Q + i;
-        float top = inside ? parts[0] : FLOAT_INF;
-        for (u32 s = 1; inside && s < segments; ++s) top = fmaxf(top, parts[s * SAMPLES_Q]);
-        float sum = inside ? 0.0f : 1.0f;
-        for (u32 s = 0; inside && s < segments; ++s) sum += exp2_approx(parts[s * SAMPLES_Q] - top);
-        st_shared_f32(word(SELECT_LSE + i), top + log2_approx(sum));
+        const u32 last = segments - 1;
+        float top = FLOAT_NEG_INF, sum = 0.0f;
+        for (u32 first = 0; first <= last; first += 4)
+#pragma unroll
+            for (u32 s = first; s < first + 4; ++s) top = fmaxf(top, parts[min(s, last) * SAMPLES_Q]);
+        for (u32 first = 0; first <= last; first += 4)
+#pragma unroll
+            for (u32 s = first; s < first + 4; ++s) {
+                const float share = exp2_approx(parts[min(s, last) * SAMPLES_Q] - top);
+                sum += s <= last ? share : 0.0f;
+            }
+        st_shared_f32(word(SELECT_LSE + i), inside ? top + log2_approx(sum) : FLOAT_INF);
 //@else
         st_shared_f32(word(SELECT_LSE + i), inside ? p.lse[group_row * SAMPLES_Q + i] : FLOAT_INF);
 //@end
@@ -176,139 +124,124 @@ __device__ __forceinline__ u32 rank_of(float score) {
 
     // Ranks: the score of a block is the largest of its samples' log₂ probabilities.
     const f16* maxima = p.maxima + group_row * p.blocks * SAMPLES_Q;
+#pragma unroll(SAMPLES_Q <= 16 ? 2 : 1)
     for (u32 block = threadIdx.x; block < r.visible; block += SELECT_THREADS) {
-        u32 rank = RANK_PINNED;
-        if (block >= r.sink && (block < r.local || block >= r.diagonal_end)) {
-            float score = FLOAT_NEG_INF;
-            const f16* of_block = maxima + (u64)block * SAMPLES_Q;
+        float score = FLOAT_NEG_INF;
+        const f16* of_block = maxima + block * SAMPLES_Q;
 //@if SAMPLES_BY_EIGHT
 #pragma unroll
-            for (u32 i = 0; i < SAMPLES_Q; i += 8) {
-                const u32x4 eight = ld_global_nc_v4(of_block + i);
-                score = fmaxf(score, score_of_two(eight.x, word(SELECT_LSE + i)));
-                score = fmaxf(score, score_of_two(eight.y, word(SELECT_LSE + i + 2)));
-                score = fmaxf(score, score_of_two(eight.z, word(SELECT_LSE + i + 4)));
-                score = fmaxf(score, score_of_two(eight.w, word(SELECT_LSE + i + 6)));
-            }
+        for (u32 i = 0; i < SAMPLES_Q; i += 8) {
+            const u32x4 eight = ld_global_nc_v4(of_block + i);
+            const u32x4 lse = ld_shared_v4(word(SELECT_LSE + i)), more = ld_shared_v4(word(SELECT_LSE + i + 4));
+            score = fmaxf(score, score_of_two(eight.x, lse.x, lse.y));
+            score = fmaxf(score, score_of_two(eight.y, lse.z, lse.w));
+            score = fmaxf(score, score_of_two(eight.z, more.x, more.y));
+            score = fmaxf(score, score_of_two(eight.w, more.z, more.w));
+        }
 //@else
 #pragma unroll
-            for (u32 i = 0; i < SAMPLES_Q; ++i)
-                score = fmaxf(score, f16_to_float(of_block[i]) - ld_shared_f32(word(SELECT_LSE + i)));
+        for (u32 i = 0; i < SAMPLES_Q; ++i)
+            score = fmaxf(score, f16_to_float(of_block[i]) - ld_shared_f32(word(SELECT_LSE + i)));
 //@end
-            rank = rank_of(score);
-        }
+        const bool pinned = block < r.sink || (block >= r.local && block < r.diagonal_end);
+        const u32 rank = pinned ? RANK_PINNED : rank_of(score);
         st_shared_u32(word(SELECT_RANKS + block), rank);
+        atomic_add_shared(word(SELECT_HISTOGRAM + first_digit(rank)), 1);
     }
     sync_threads();
 
-    // Each cut: the smallest rank that it keeps, and, where it parts equal ranks, the last block that it keeps of them.
-    for (u32 cut = 0; cut < cuts; ++cut) {
-        u32 need = ld_shared_u32(word(SELECT_CUTS + cut)), threshold = 0, equal = 0;
-        if (need < r.visible) {
-            for (u32 shift = 32; shift > 0;) {
-                shift -= 8;
-                st_shared_u32(word(SELECT_HISTOGRAM + threadIdx.x), 0);
-                sync_threads();
-                for (u32 block = threadIdx.x; block < r.visible; block += SELECT_THREADS) {
-                    const u32 rank = ld_shared_u32(word(SELECT_RANKS + block));
-                    if ((rank ^ threshold) >> shift >> 8 == 0)
-                        atomic_add_shared(word(SELECT_HISTOGRAM + (rank >> shift) % 256), 1);
-                }
-                sync_threads();
-                if (warp_id() == 0) {
-                    // Lane i owns digits 255 − 8i downwards; above it lie those of the lanes before it.
-                    const u32 top = 255 - lane_id() * 8;
-                    u32 own = 0;
-                    for (u32 d = 0; d < 8; ++d) own += ld_shared_u32(word(SELECT_HISTOGRAM + top - d));
-                    u32 upto = own;
-                    for (u32 step = 1; step < WARP_SIZE; step *= 2) {
-                        const u32 before = shfl_up(upto, step);
-                        if (lane_id() >= step) upto += before;
-                    }
-                    u32 above = upto - own;
-                    if (above < need && need <= upto) {
-                        u32 digit = top;
-                        u32 here = ld_shared_u32(word(SELECT_HISTOGRAM + digit));
-                        while (above + here < need) {
-                            above += here;
-                            here = ld_shared_u32(word(SELECT_HISTOGRAM + --digit));
-                        }
-                        st_shared_u32(word(SELECT_FOUND + 1), digit);
-                        st_shared_u32(word(SELECT_FOUND + 2), need - above);
-                        st_shared_u32(word(SELECT_FOUND + 3), here);
-                    }
-                }
-                sync_threads();
-                threshold |= ld_shared_u32(word(SELECT_FOUND + 1)) << shift;
-                need = ld_shared_u32(word(SELECT_FOUND + 2));
-                equal = ld_shared_u32(word(SELECT_FOUND + 3));
+    // A warp to a cut: it looks for a rank from which on the cut keeps, and, where the cut parts equal ranks, for the
+    // last block that it keeps of them.
+    const u32 of_warp = SELECT_OF_WARPS + warp_id() * MAX_CUTS;
+    for (u32 cut = warp_id(); cut < cuts; cut += SELECT_WARPS) {
+        u32 need = ld_shared_u32(word(SELECT_CUTS + cut)), here;
+        const u32 first = find_digit(word(SELECT_HISTOGRAM), need, here);
+        u32 lowest = rank_of_digit(first), highest = first == DIGITS - 1 ? RANK_PINNED : rank_of_digit(first + 1) - 1;
+        // The ranks that are left, fewer with each digit, until the cut keeps all of them, or they are equal.
+        while (need < here && lowest < highest) {
+            const u32 span = highest - lowest, shift = 24 - min((u32)__clz((i32)span), 24u);
+#pragma unroll
+            for (u32 digit = 0; digit < DIGITS; digit += WARP_SIZE) st_shared_u32(word(of_warp + digit + lane_id()), 0);
+            sync_warp();
+            auto count = [&](u32 rank) {
+                const u32 digit = word(of_warp + ((rank - lowest) >> shift));
+                if (rank - lowest <= span) atomic_add_shared(digit, 1);
+            };
+            for (u32 block = lane_id() * 4; block < r.visible; block += WARP_SIZE * 4) {
+                const u32x4 ranks = ld_shared_v4(word(SELECT_RANKS + block));
+                count(ranks.x);
+                count(ranks.y);
+                count(ranks.z);
+                count(ranks.w);
+            }
+            sync_warp();
+            lowest += find_digit(word(of_warp), need, here) << shift;
+            highest = lowest + min(highest - lowest, (1u << shift) - 1);
+            sync_warp();
+        }
+        u32 bound = NO_BOUND;
+        if (need < here) {
+            // The lower index wins: count equal ranks from the first block on.
+            for (u32 first = 0; bound == NO_BOUND; first += WARP_SIZE) {
+                const u32 block = first + lane_id();
+                const bool same = block < r.visible && ld_shared_u32(word(SELECT_RANKS + block)) == lowest;
+                const u32 lanes = ballot(same);
+                const bool last = same && (u32)__popc(lanes & ((2u << lane_id()) - 1)) == need;
+                if (any_sync(last)) bound = first + (u32)__ffs((i32)ballot(last)) - 1;
+                need -= __popc(lanes);
             }
         }
-        if (warp_id() == 0) {
-            u32 bound = NO_BOUND;
-            if (need < equal) {
-                // The lower index wins: count equal ranks from the first block on.
-                u32 found = 0;
-                for (u32 first = 0; bound == NO_BOUND; first += WARP_SIZE) {
-                    const u32 block = first + lane_id();
-                    const bool same = block < r.visible && ld_shared_u32(word(SELECT_RANKS + block)) == threshold;
-                    const u32 lanes = ballot(same);
-                    const bool last = same && found + __popc(lanes & ((2u << lane_id()) - 1)) == need;
-                    if (any_sync(last)) bound = first + (u32)__ffs((i32)ballot(last)) - 1;
-                    found += __popc(lanes);
-                }
-            }
-            if (lane_id() == 0) {
-                st_shared_u32(word(SELECT_THRESHOLDS + cut), threshold);
-                st_shared_u32(word(SELECT_BOUNDS + cut), bound);
-            }
+        if (lane_id() == 0) {
+            st_shared_u32(word(SELECT_THRESHOLDS + cut), lowest);
+            st_shared_u32(word(SELECT_BOUNDS + cut), bound);
         }
-        sync_threads();
     }
+    sync_threads();
 
-    // The list: what the first cut keeps, then what each next one adds, ascending within each.
-    auto segment_of = [&](u32 block) -> u32 {
-        if (block >= r.visible) return cuts;
-        const u32 rank = ld_shared_u32(word(SELECT_RANKS + block));
-        u32 segment = 0;
-        for (; segment < cuts; ++segment) {
-            const u32 threshold = ld_shared_u32(word(SELECT_THRESHOLDS + segment));
-            if (rank > threshold || (rank == threshold && block <= ld_shared_u32(word(SELECT_BOUNDS + segment)))) break;
-        }
-        return segment;
-    };
-    // Each warp has a run of blocks: it counts its share of every segment, then writes from where the share begins.
+    // The list: what the first cut keeps, then what each next one adds, ascending within each. A block's segment is the
+    // number of cuts that drop it.
+    for (u32 segment = lane_id(); segment < cuts; segment += WARP_SIZE) st_shared_u32(word(of_warp + segment), 0);
+    sync_warp();
+    // Each warp has a run of blocks: first it counts its share of every segment. A block's rank gives way to its
+    // segment, and how many of the share lie before it.
     const u32 span = (r.visible + SELECT_THREADS - 1) / SELECT_THREADS * WARP_SIZE;
     const u32 begin = warp_id() * span, end = min(begin + span, r.visible);
-    const u32 places = SELECT_PLACES + warp_id() * MAX_CUTS;
-    for (u32 segment = lane_id(); segment < cuts; segment += WARP_SIZE) st_shared_u32(word(places + segment), 0);
-    sync_warp();
     for (u32 first = begin; first < end; first += WARP_SIZE) {
-        const u32 segment = segment_of(first + lane_id());
-        if (segment < cuts) atomic_add_shared(word(places + segment), 1);
+        const u32 block = first + lane_id();
+        const bool inside = block < end;
+        const u32 rank = inside ? ld_shared_u32(word(SELECT_RANKS + block)) : 0;
+        // Bit by bit; `peers` are the lanes with the same bits.
+        u32 segment = 0, peers = ballot(inside);
+        for (u32 bit = 1u << (31 - __clz((i32)cuts)); bit > 0; bit /= 2) {
+            const u32 next = segment + bit, cut = min(next, cuts) - 1;
+            const u32 threshold = ld_shared_u32(word(SELECT_THRESHOLDS + cut));
+            const u32 bound = ld_shared_u32(word(SELECT_BOUNDS + cut));
+            const bool dropped = (rank < threshold) | ((rank == threshold) & (block > bound));
+            const bool beyond = (next <= cuts) & dropped;
+            const u32 lanes = ballot(beyond);
+            peers &= beyond ? lanes : ~lanes;
+            if (beyond) segment = next;
+        }
+        const u32 leader = (u32)__ffs((i32)peers) - 1;
+        u32 before = 0;
+        if (lane_id() == leader && segment < cuts) before = atomic_add_shared(word(of_warp + segment), __popc(peers));
+        before = shfl_idx(before, leader) + __popc(peers & ((1u << lane_id()) - 1));
+        if (inside) st_shared_u32(word(SELECT_RANKS + block), before * MAX_SEGMENTS + segment);
     }
     sync_threads();
     for (u32 segment = threadIdx.x; segment < cuts; segment += SELECT_THREADS) {
         u32 place = segment == 0 ? 0 : ld_shared_u32(word(SELECT_CUTS + segment - 1));
+#pragma unroll
         for (u32 w = 0; w < SELECT_WARPS; ++w) {
-            const u32 share = ld_shared_u32(word(SELECT_PLACES + w * MAX_CUTS + segment));
-            st_shared_u32(word(SELECT_PLACES + w * MAX_CUTS + segment), place);
+            const u32 share = ld_shared_u32(word(SELECT_OF_WARPS + w * MAX_CUTS + segment));
+            st_shared_u32(word(SELECT_OF_WARPS + w * MAX_CUTS + segment), place);
             place += share;
         }
     }
     sync_threads();
     u32* list = p.lists + group_row * p.blocks;
-    for (u32 first = begin; first < end; first += WARP_SIZE) {
-        const u32 segment = segment_of(first + lane_id());
-        for (u32 open = ballot(segment < cuts); open != 0;) {
-            const u32 turn = shfl_idx(segment, (u32)__ffs((i32)open) - 1);
-            const u32 lanes = ballot(segment == turn);
-            const u32 place = ld_shared_u32(word(places + turn));
-            if (segment == turn) list[place + __popc(lanes & ((1u << lane_id()) - 1))] = first + lane_id();
-            sync_warp();
-            if (lane_id() == 0) st_shared_u32(word(places + turn), place + __popc(lanes));
-            sync_warp();
-            open &= ~lanes;
-        }
+    for (u32 block = begin + lane_id(); block < end; block += WARP_SIZE) {
+        const u32 place = ld_shared_u32(word(SELECT_RANKS + block)), segment = place % MAX_SEGMENTS;
+        if (segment < cuts) list[ld_shared_u32(word(of_warp + segment)) + place / MAX_SEGMENTS] = block;
     }
 }

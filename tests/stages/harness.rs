@@ -74,10 +74,20 @@ impl Harness {
 
     /// Launches the entries in order, `dense` into `out_dense`, and fills `memory` with every buffer.
     pub(crate) fn run(&self, shape: &Shape, memory: &mut Memory, seed: u64) {
+        self.run_some(|_| true, shape, memory, seed);
+    }
+
+    /// One of the entries, on what `memory` has already.
+    pub(crate) fn run_one(&self, name: &str, shape: &Shape, memory: &mut Memory, seed: u64) {
+        self.run_some(|entry| entry.name == name, shape, memory, seed);
+    }
+
+    fn run_some(&self, takes: impl Fn(&Entry) -> bool, shape: &Shape, memory: &mut Memory, seed: u64) {
         let module = &self.module;
         for buffer in &module.buffers {
             // NaN and impossible indices: what no kernel wrote must not be read.
-            memory.bytes.insert(buffer.name, vec![0xff; buffer.bytes(&self.spec, shape) as usize]);
+            let poison = || vec![0xff; buffer.bytes(&self.spec, shape) as usize];
+            memory.bytes.entry(buffer.name).or_insert_with(poison);
         }
         let mut input = Vec::new();
         let mut number = |name: &str, value: i64| record(&mut input, 0, name, value, &[]);
@@ -97,7 +107,7 @@ impl Harness {
                 number(param.name, entry.value(param.name, shape).expect("a parameter of the entry") as i64);
             }
         }
-        for entry in &module.entries {
+        for entry in module.entries.iter().filter(|entry| takes(entry)) {
             self.run_entry(entry, &input, memory, seed);
         }
     }

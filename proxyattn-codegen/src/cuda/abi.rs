@@ -16,7 +16,9 @@ pub(super) const SCORING_ROWS: u32 = 128;
 const SCORING_THREADS: u32 = 128;
 const POOL_THREADS: u32 = 256;
 const COUNT_THREADS: u32 = 512;
-const SELECT_THREADS: u32 = 256;
+const SELECT_THREADS: u32 = 128;
+/// Heads of a group, and so cuts of its ranking, that `select` has room for.
+const MAX_CUTS: u32 = 256;
 /// Blocks of one CTA of the budget's pass over the keys: long enough to hide how it starts.
 pub(super) const BLOCKS_PER_CTA: u64 = 16;
 
@@ -198,7 +200,8 @@ impl Entry {
             "score" | "budget_partials" => "SCORING_THREADS, 2",
             // One CTA is enough: left to itself, the compiler spills a few bytes to fit one more.
             "budget_counts" => "COUNT_THREADS, 1",
-            "select" => "SELECT_THREADS, 1",
+            // As many CTAs as hide how they wait: left to itself, the compiler takes a few registers more.
+            "select" => "SELECT_THREADS, 10",
             _ => "TILE_THREADS",
         }
     }
@@ -381,8 +384,9 @@ fn select(spec: &Spec, family: Family) -> Table {
     if family.score {
         numbers.extend(["segments", "segment_keys"]);
     }
-    let cuts = if dynamic { SELECT_THREADS } else { 1 };
-    let words = spec.block.q / spec.stride.q + 256 + 4 + cuts * (4 + SELECT_THREADS / 32);
+    // A histogram; as much for each warp; the samples' sums; counts, cuts and where they fall; and what rounds up.
+    let samples = (spec.block.q / spec.stride.q).next_multiple_of(4);
+    let words = 256 + SELECT_THREADS / 32 * MAX_CUTS + samples + 4 * MAX_CUTS + 4 + 3;
     Table {
         name: "select",
         stage: "select",

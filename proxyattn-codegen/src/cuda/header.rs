@@ -108,7 +108,7 @@ pub(super) fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> V
                 tiles.ring_stages,
                 tiles.ring_keys * row
             ),
-            "  select:    words for the samples' sums, a histogram, the cuts, and a rank for each block"
+            "  select:    words for a histogram, one a warp, the samples' sums, the cuts, and a rank for each block"
                 .into(),
         ],
         _ if entries[0].hopper => {

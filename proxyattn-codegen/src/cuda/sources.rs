@@ -64,7 +64,7 @@ pub(super) fn units(spec: &Spec, family: Family) -> Vec<(&'static str, Vec<&'sta
         if portable_budget {
             scoring.extend(["stages/budget.cuh", "stages/counts.cuh"]);
         }
-        scoring.push("stages/select.cuh");
+        scoring.extend(["stages/ranking.cuh", "stages/select.cuh"]);
         units.push(("scoring", scoring));
         if family.score {
             units.push(("score", vec!["hopper/cta.cuh", "hopper/scoring.cuh", "hopper/score.cuh"]));

@@ -1,0 +1,105 @@
+// What `select` ranks by: the blocks of a row and how many of them a head wants, scores as integers, and their digits.
+#define RANK_PINNED 0xffffffffu
+#define DIGITS 256
+// The first digit of a rank: 32 to each octave of scores from -64 to -1/4; its ends hold what lies beyond.
+#define RANK_OF_MINUS_64 0x3d7fffffu
+#define FIRST_DIGIT_SHIFT 18
+
+// What a row of blocks sees, and what it keeps whatever the score.
+struct RowBlocks {
+    u32 visible;
+    u32 pinned;
+    u32 sink;  // blocks before it are pinned
+    u32 local; // blocks in [local, diagonal_end) are pinned
+    u32 diagonal_end;
+};
+
+__device__ __forceinline__ RowBlocks row_blocks(u32 row, i32 q_len, i32 kv_len, u32 blocks) {
+    const i32 start = (i32)(row * BLOCK_Q), end = min(start + BLOCK_Q, q_len);
+    const u32 diagonal = (u32)(kv_len - q_len + start) / BLOCK_KV;
+    RowBlocks r;
+    r.diagonal_end = (u32)(kv_len - q_len + end - 1) / BLOCK_KV + 1;
+//@if CAUSAL
+    r.visible = r.diagonal_end;
+//@else
+    r.visible = blocks;
+//@end
+    r.sink = min((u32)KEEP_SINK, r.visible);
+    r.local = diagonal > KEEP_LOCAL ? diagonal - KEEP_LOCAL : 0;
+    const u32 local = max(r.local, r.sink);
+    r.pinned = r.sink + (r.diagonal_end > local ? r.diagonal_end - local : 0);
+    return r;
+}
+
+// Blocks that a head visits, before bounds.
+//@if DYNAMIC
+__device__ __forceinline__ u32 wanted_blocks(u32 measured, u32 visible, u32 last_visible) {
+//@if ROWS_RATIO
+    const u32 scaled = (u32)(((u64)measured * visible + last_visible - 1) / last_visible);
+//@else
+    const u32 scaled = measured;
+//@end
+    return max(scaled, (u32)MIN_BLOCKS);
+}
+//@end
+//@if TOP_K_BUDGET
+__device__ __forceinline__ u32 wanted_blocks() { return TOP_K; }
+//@end
+//@if RATIO_BUDGET
+__device__ __forceinline__ u32 wanted_blocks(u32 visible) { return (u32)ceil(RATIO * (double)visible); }
+//@end
+
+//@if SAMPLES_BY_EIGHT
+// The larger log₂ probability of two samples: their maxima as a pair, and the sums over their keys.
+__device__ __forceinline__ float score_of_two(u32 maxima, u32 lse_low, u32 lse_high) {
+    const f16 low = {(u16)maxima}, high = {(u16)(maxima >> 16)};
+    return fmaxf(f16_to_float(low) - __uint_as_float(lse_low), f16_to_float(high) - __uint_as_float(lse_high));
+}
+//@end
+
+// Floats as integers of the same order.
+__device__ __forceinline__ u32 rank_of(float score) {
+    const u32 bits = __float_as_uint(score);
+    return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
+__device__ __forceinline__ u32 first_digit(u32 rank) {
+    return min((max(rank, RANK_OF_MINUS_64) - RANK_OF_MINUS_64) >> FIRST_DIGIT_SHIFT, DIGITS - 1);
+}
+
+// The smallest rank with that first digit.
+__device__ __forceinline__ u32 rank_of_digit(u32 digit) {
+    return digit == 0 ? 0 : RANK_OF_MINUS_64 + (digit << FIRST_DIGIT_SHIFT);
+}
+
+// By a whole warp: the digit of the `need`-th largest rank. `need` becomes how many to take of those with that digit,
+// of which `here` exist.
+__device__ __forceinline__ u32 find_digit(u32 histogram, u32& need, u32& here) {
+    // Lane i owns digits 255 − 8i downwards; above it lie those of the lanes before it.
+    u32 digit = DIGITS - 1 - lane_id() * 8;
+    const u32x4 high = ld_shared_v4(histogram + (digit - 3) * 4), low = ld_shared_v4(histogram + (digit - 7) * 4);
+    const u32 counts[8] = {high.w, high.z, high.y, high.x, low.w, low.z, low.y, low.x};
+    u32 own = 0;
+#pragma unroll
+    for (u32 i = 0; i < 8; ++i) own += counts[i];
+    u32 upto = own;
+#pragma unroll
+    for (u32 step = 1; step < WARP_SIZE; step *= 2) {
+        const u32 before = shfl_up(upto, step);
+        if (lane_id() >= step) upto += before;
+    }
+    const u32 owner = (u32)__ffs((i32)ballot(upto >= need)) - 1;
+    u32 sum = upto - own, above = sum;
+#pragma unroll
+    for (u32 i = 0; i < 8; ++i) {
+        sum += counts[i];
+        if (sum < need) {
+            --digit;
+            above = sum;
+        }
+    }
+    digit = shfl_idx(digit, owner);
+    need -= shfl_idx(above, owner);
+    here = ld_shared_u32(histogram + digit * 4);
+    return digit;
+}
