@@ -117,9 +117,19 @@ fn geometry<K: AttentionKernel>(shape: &Shape) -> Geometry {
     attention.plan(&problem).expect("the shape fits the spec").geometry()
 }
 
-/// Scores made up for `select`: all equal; a few values; many that differ by little; some far beyond any sensible score.
-const SCORES: [fn(f64) -> f64; 4] =
-    [|_| -12.0, |x| (x * 6.0).round() - 13.0, |x| x * 0.05 - 13.0, |x| x * 120.0 - 30.0];
+/// The largest score of a sample in a block, from a random number, and what the i-th sample's keys sum to, both base 2.
+type Scores = (fn(f64) -> f64, fn(u64) -> f32);
+
+/// Scores made up for `select`: all equal; a few values; many that differ by
+/// little; some far beyond any sensible score; ranks that are the last ones of a digit. Samples weigh the same in each row,
+/// so that scores tie across them.
+const SCORES: [Scores; 5] = [
+    (|_| -12.0, |i| (i % 2) as f32),
+    (|x| (x * 6.0).round() - 13.0, |i| (i % 2) as f32),
+    (|x| x * 0.05 - 13.0, |i| (i % 2) as f32),
+    (|x| x * 120.0 - 30.0, |i| (i % 2) as f32),
+    (|x| x * 0.5 - 1.5, |_| f32::EPSILON),
+];
 
 /// The lists of many heads, or of one count for all, from scores that tie.
 fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
@@ -129,12 +139,11 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
     let harness = Harness::compile(K::NAME, &spec, module);
     for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
         let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
-        for score in SCORES {
+        for (score, sum) in SCORES {
             let mut random = Random(seed as u64 + 1);
             let (mut memory, samples) = (Memory::default(), spec.block.q / spec.stride.q);
             let samples = batch * shape.groups(&spec) * shape.rows(&spec) * u64::from(samples);
-            // Samples that weigh the same in each row, so that scores tie across them.
-            let lse = (0..samples).flat_map(|i| ((i % 2) as f32).to_le_bytes()).collect();
+            let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
             let maxima = (0..samples * shape.blocks(&spec))
                 .flat_map(|_| f16::from_f64(score(random.next())).to_bits().to_le_bytes());
             memory.bytes.extend([("lse", lse), ("maxima", maxima.collect())]);
