@@ -120,9 +120,8 @@ fn geometry<K: AttentionKernel>(shape: &Shape) -> Geometry {
 /// The largest score of a sample in a block, from a random number, and what the i-th sample's keys sum to, both base 2.
 type Scores = (fn(f64) -> f64, fn(u64) -> f32);
 
-/// Scores made up for `select`: all equal; a few values; many that differ by
-/// little; some far beyond any sensible score; ranks that are the last ones of a digit. Samples weigh the same in each row,
-/// so that scores tie across them.
+/// Scores made up for `select`: all equal; a few values; many that differ by little; some far beyond any sensible score;
+/// ranks that are the last ones of a digit. Samples weigh the same in each row, so that scores tie across them.
 const SCORES: [Scores; 5] = [
     (|_| -12.0, |i| (i % 2) as f32),
     (|x| (x * 6.0).round() - 13.0, |i| (i % 2) as f32),
@@ -141,8 +140,9 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
         let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
         for (score, sum) in SCORES {
             let mut random = Random(seed as u64 + 1);
-            let (mut memory, samples) = (Memory::default(), spec.block.q / spec.stride.q);
-            let samples = batch * shape.groups(&spec) * shape.rows(&spec) * u64::from(samples);
+            let mut memory = Memory::default();
+            let per_row = u64::from(spec.block.q / spec.stride.q);
+            let samples = batch * shape.groups(&spec) * shape.rows(&spec) * per_row;
             let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
             let maxima = (0..samples * shape.blocks(&spec))
                 .flat_map(|_| f16::from_f64(score(random.next())).to_bits().to_le_bytes());
@@ -159,17 +159,24 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
     }
 }
 
+/// A kernel of a test, by the test's name.
+macro_rules! kernel {
+    ($test:ident, $elem:ty, $spec:expr) => {
+        struct Kernel;
+        impl AttentionKernel for Kernel {
+            const NAME: &'static str = stringify!($test);
+            const SPEC: Spec = $spec;
+            type Elem = $elem;
+        }
+    };
+}
+
 macro_rules! select {
     ($($(#[$doc:meta])* $test:ident: $spec:expr, $shapes:expr;)+) => {$(
         $(#[$doc])*
         #[test]
         fn $test() {
-            struct Kernel;
-            impl AttentionKernel for Kernel {
-                const NAME: &'static str = stringify!($test);
-                const SPEC: Spec = $spec;
-                type Elem = bf16;
-            }
+            kernel!($test, bf16, $spec);
             check_select::<Kernel>($shapes);
         }
     )+};
@@ -191,12 +198,7 @@ macro_rules! stages {
         $(#[$doc])*
         #[test]
         fn $test() {
-            struct Kernel;
-            impl AttentionKernel for Kernel {
-                const NAME: &'static str = stringify!($test);
-                const SPEC: Spec = $spec;
-                type Elem = $elem;
-            }
+            kernel!($test, $elem, $spec);
             check::<Kernel>($arch, $tiles, $shapes);
         }
     )+};
