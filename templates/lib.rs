@@ -47,6 +47,7 @@ pub const FILES: &[(&str, &str)] = files![
     "hopper/dense.cuh",
     "hopper/flash.cuh",
     "hopper/ring.cuh",
+    "hopper/schedule.cuh",
     "hopper/score.cuh",
     "hopper/scoring.cuh",
     "hopper/stream.cuh",

@@ -256,12 +256,12 @@ stages! { Arch::Sm90a;
     hopper_uneven: f16, Spec {
             head_dim: 64, dtype: Dtype::F16, block: Block { q: 64, kv: 64 }, keep: Keep { sink: 1, local: 0 },
             budget: Budget::Dynamic { gamma: 0.7, min_tokens: 64, rows: Rows::Ratio }, ..Spec::DEFAULT
-        }, |t| Tiles { hopper: HopperTiles { stages: 3, ..t.hopper }, ..t },
-        &[[1, 4, 1, 320, 1984]];
+        }, |t| Tiles { hopper: HopperTiles { stages: 4, ..t.hopper }, ..t },
+        &[[1, 4, 1, 320, 1984], [1, 4, 1, 800, 1984], [1, 7, 1, 830, 830]];
     /// Pooled keys by fours, narrow heads, one slot of queries, no turns.
     hopper_narrow: f16, Spec {
             head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 }, budget: SMALL, ..Spec::DEFAULT
-        }, |t| Tiles { hopper: HopperTiles { query_slots: 1, ping_pong: 0, stages: 3, score_stages: 2, ..t.hopper }, ..t },
+        }, |t| Tiles { hopper: HopperTiles { query_slots: 1, ping_pong: 0, stages: 4, score_stages: 2, ..t.hopper }, ..t },
         &[[1, 6, 2, 400, 400], [1, 8, 2, 100, 300]];
     /// Three warpgroups, stages of 64 keys, which are half a block.
     hopper_three: bf16, Spec {

@@ -4,8 +4,13 @@
 #define WG_ROWS 64
 #define CTA_THREADS ((WARPGROUPS + 1) * WG_THREADS)
 // Registers of a thread after the roles have parted: the producer needs few.
+//@if WIDE
+#define PRODUCER_REGISTERS (WARPGROUPS > 2 ? 32 : 24)
+#define CONSUMER_REGISTERS (WARPGROUPS > 2 ? 160 : 240)
+//@else
 #define PRODUCER_REGISTERS (WARPGROUPS > 2 ? 32 : HEAD_DIM > 128 ? 40 : 56)
 #define CONSUMER_REGISTERS (WARPGROUPS > 3 ? 112 : WARPGROUPS > 2 ? 160 : HEAD_DIM > 128 ? 232 : 224)
+//@end
 
 // Rows of shared memory are 64 elements, 128 bytes: what is wider lies in halves of 64 columns, one after the other.
 #define ROW_BYTES 128
@@ -18,11 +23,11 @@
 
 extern __shared__ __align__(1024) u8 smem[];
 
-// The first KiB of shared memory: barriers of eight bytes each from its beginning, descriptions of work up to its end.
+// The first two KiB of shared memory: barriers of eight bytes each from its beginning, descriptions of work up to its end.
 // Behind it lie tiles of queries, keys and values.
-#define TILES_AT 1024
+#define TILES_AT 2048
 #define WORK_SLOTS 4
-#define WORK_WORDS 16
+#define WORK_WORDS 80
 #define WORK_AT (TILES_AT - WORK_SLOTS * WORK_WORDS * 4)
 // Each stage or slot has a full and an empty barrier. Full ones count the producer and the bytes that it announces, empty
 // ones the warps that have read.
@@ -79,16 +84,22 @@ __device__ __forceinline__ void wgmma_rs(float (&d)[64], const u32 (&a)[4], u64 
     wgmma_m64n128k16_rs<Transposed>(d, a, b, accumulate);
 }
 
-// Starts s = Q·Kᵀ of 64 rows of queries, and as many keys as a stage has; both by descriptor.
-__device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u64 queries, u64 keys) {
+// Starts s = Q·Kᵀ of 64 rows of queries, and as many keys as a stage has; both by descriptor. What `meanwhile` does
+// stands behind the first of the products.
+template <class Meanwhile>
+__device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u64 queries, u64 keys, const Meanwhile& meanwhile) {
     wgmma_fence();
 #pragma unroll
     for (u32 step = 0; step < HEAD_DIM / 16; ++step) {
         const u32 half = step / 4, part = step % 4 * 32;
         wgmma_ss<K_MAJOR>(s, descriptor_at(queries, half * WG_ROWS * ROW_BYTES + part),
                           descriptor_at(keys, half * STAGE_KEYS * ROW_BYTES + part), step > 0);
+        if (step == 0) meanwhile();
     }
     wgmma_commit();
+}
+__device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u64 queries, u64 keys) {
+    multiply_keys(s, queries, keys, [] {});
 }
 
 // Hides columns of the keys [first, first + COUNT) of a stage: from `seen` on for the lane's row g, from `seen_8` on

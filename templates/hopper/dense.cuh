@@ -7,23 +7,42 @@
 #define WORK_HEAD 2
 #define WORK_BATCH 3
 
-// One stage of keys or of values.
-struct Stage {
-    i32 first;
-    u32 kv_head, batch;
-};
-
 //@kernel dense
 {
-    barriers_start(WARPGROUPS * WG_WARPS);
+    barriers_start(1, WARPGROUPS * WG_WARPS + 2);
     const u32 wg = uniform(threadIdx.x / WG_THREADS);
     if (wg == WARPGROUPS) {
         registers_decrease<PRODUCER_REGISTERS>();
-        if (threadIdx.x != WARPGROUPS * WG_THREADS) return;
+        if (lane_id() != 0) return;
+        const u32 warp = warp_id() % WG_WARPS;
+        auto fill = [&](const TensorMap* map, u32 slot, u32 parity, i32 first, u32 kv_head, u32 batch) {
+            stage_begin(slot, RING_FULL + slot, parity);
+            load_piece(map, slot, RING_FULL + slot, 0, first, kv_head, batch);
+        };
+        // The thread that loads queries, and the one that loads values.
+        if (warp == 1 || warp == 2) {
+            u32 n = 0; // stages so far
+            for (u32 tile = 0;; ++tile) {
+                work_wait(tile);
+                const u32 stages = ld_shared_u32(work_at(tile, WORK_STAGES)), head = ld_shared_u32(work_at(tile, WORK_HEAD));
+                const u32 batch = ld_shared_u32(work_at(tile, WORK_BATCH));
+                if (stages == 0) return;
+                if (warp == 1)
+                    for (u32 w = 0; w < WARPGROUPS; ++w)
+                        load_queries(&p.q_map, tile, w, (i32)(ld_shared_u32(work_at(tile, WORK_ROWS)) + w * WG_ROWS), head,
+                                     batch);
+                else
+                    for (u32 i = 0; i < stages; ++i, ++n)
+                        fill(&p.v_map, value_slot(n), parity_of(n, VALUE_STAGES) ^ 1, (i32)((stages - 1 - i) * STAGE_KEYS),
+                             head / (u32)p.heads_per_kv, batch);
+                mbarrier_arrive(barrier_at(WORK_EMPTY + tile % WORK_SLOTS));
+            }
+        }
+        // The thread that describes the tiles and loads keys.
+        if (warp != 0) return;
         const u32 row_tiles = ((u32)p.q_len + ROW_TILE - 1) / ROW_TILE;
         const u32 tiles = (u32)(p.batch * p.heads) * row_tiles;
-        u32 n = 0;    // stages so far
-        Stage before; // the n-th but one: its values are still to come
+        u32 n = 0; // stages so far
         u32 ticket = blockIdx.x, fetched = atomic_add_global(p.tickets, 1);
         for (u32 tile = 0;; ++tile) {
             // One KV head after the other, so that its keys stay in the cache; the longest rows first.
@@ -43,37 +62,29 @@ struct Stage {
             st_shared_u32(work_at(tile, WORK_HEAD), head);
             st_shared_u32(work_at(tile, WORK_BATCH), batch);
             work_publish(tile);
-            auto fill = [&](const TensorMap* map, u32 use, const Stage& stage) {
-                const Slot slot = slot_of(use);
-                stage_begin(slot);
-                load_piece(map, slot, 0, stage.first, stage.kv_head, stage.batch);
-            };
-            if (n > 0 && (QUERY_SLOTS == 1 || stages == 0)) fill(&p.v_map, value_use(n - 1), before);
             if (stages == 0) return;
             ticket = gridDim.x + fetched;
             fetched = atomic_add_global(p.tickets, 1);
 
-            for (u32 w = 0; w < WARPGROUPS; ++w)
-                load_queries(&p.q_map, tile, w, true, first + (i32)(w * WG_ROWS), head, batch);
-            for (u32 i = 0; i < stages; ++i, ++n) {
-                const Stage stage = {(i32)((stages - 1 - i) * STAGE_KEYS), head / (u32)p.heads_per_kv, batch};
-                fill(&p.k_map, key_use(n), stage);
-                if (n > 0 && (QUERY_SLOTS > 1 || i > 0)) fill(&p.v_map, value_use(n - 1), before);
-                before = stage;
-            }
+            for (u32 i = 0; i < stages; ++i, ++n)
+                fill(&p.k_map, key_slot(n), parity_of(n, KEY_STAGES) ^ 1, (i32)((stages - 1 - i) * STAGE_KEYS), head / (u32)p.heads_per_kv,
+                     batch);
         }
     }
 
     registers_increase<CONSUMER_REGISTERS>();
     struct Part {
-        u32 tile, end, stages, all, turns;
+        u32 number = 0u - 1, tile = 0u - 1, stages = 0;
+        u32 behind = 0; // stages up to its end
+        bool joined = true;
         i32 limit, plain; // keys that the lane's first row sees, and those that every row of the warpgroup sees
     };
-    auto next = [&](Part& part) -> bool {
+    auto next = [&](Part& part, Phase& phase) -> bool {
         part.tile += 1;
         work_wait(part.tile);
-        part.stages = part.all = part.turns = uniform(ld_shared_u32(work_at(part.tile, WORK_STAGES)));
-        part.end += part.stages;
+        part.stages = uniform(ld_shared_u32(work_at(part.tile, WORK_STAGES)));
+        phase = phase_of(key_slot(part.behind), value_slot(part.behind), part.stages, 0, 1, 0, true, WARPGROUPS == 2);
+        part.behind += part.stages;
 //@if CAUSAL
         const i32 row = p.kv_len - p.q_len + (i32)uniform(ld_shared_u32(work_at(part.tile, WORK_ROWS))) + (i32)(wg * WG_ROWS);
         part.limit = row + (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4) + 1;
@@ -81,10 +92,13 @@ struct Stage {
 //@else
         part.limit = part.plain = p.kv_len;
 //@end
-        return part.stages > 0;
+        if (part.stages == 0) return false;
+        part.number = part.tile;
+        return true;
     };
-    auto mask = [&](float (&s)[STAGE_KEYS / 2], const Part& part, u32 i) {
-        const i32 key = (i32)((part.stages - 1 - i) * STAGE_KEYS);
+    auto again = [](Part&, Phase&) {}; // a tile is one phase
+    auto mask = [&](float (&s)[STAGE_KEYS / 2], const Part& part, u32 at) {
+        const i32 key = (i32)((part.stages - 1 - at) * STAGE_KEYS);
         if (key + STAGE_KEYS <= part.plain) return;
 //@if CAUSAL
         hide<STAGE_KEYS>(s, 0, part.limit - key, part.limit - key + 8);
@@ -92,12 +106,12 @@ struct Stage {
         hide<STAGE_KEYS>(s, 0, part.limit - key, part.limit - key);
 //@end
     };
-    auto store = [&](const Flash& flash, const float (&sum)[2], u32 tile) {
-        flash_store(flash, sum, &p.out_map, wg, query_slot(tile, wg), [&]() -> Place {
-            const i32 first = (i32)ld_shared_u32(work_at(tile, WORK_ROWS));
-            return Place{first + (i32)(wg * WG_ROWS), ld_shared_u32(work_at(tile, WORK_HEAD)),
-                         ld_shared_u32(work_at(tile, WORK_BATCH))};
+    auto store = [&](const Flash& flash, const float (&sum)[2], const Part& part) {
+        flash_store(flash, sum, &p.out_map, wg, query_slot(part.number, wg), [&]() -> Place {
+            const i32 first = (i32)ld_shared_u32(work_at(part.tile, WORK_ROWS));
+            return Place{first + (i32)(wg * WG_ROWS), ld_shared_u32(work_at(part.tile, WORK_HEAD)),
+                         ld_shared_u32(work_at(part.tile, WORK_BATCH))};
         });
     };
-    flash_stream<Part>(wg, next, mask, store);
+    flash_stream<Part, false>(wg, next, again, mask, store);
 }

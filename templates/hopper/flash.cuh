@@ -13,16 +13,15 @@ struct Flash {
 };
 
 // Starts o (+)= P·V.
-__device__ __forceinline__ void multiply_values(Flash& flash, const u32 (&p)[STAGE_KEYS / 16][4], u32 values,
+__device__ __forceinline__ void multiply_values(Flash& flash, const u32 (&p)[STAGE_KEYS / 16][4], u64 values,
                                                 bool accumulate) {
-    const u64 b = wgmma_descriptor(values, STAGE_KEYS * ROW_BYTES, 1024);
     wgmma_fence();
 #pragma unroll
     for (u32 step = 0; step < STAGE_KEYS / 16; ++step)
 #pragma unroll
         for (u32 tile = 0; tile < OUT_TILES; ++tile)
             wgmma_rs<MN_MAJOR>(flash.o[tile], p[step],
-                               descriptor_at(b, tile * 2 * STAGE_KEYS * ROW_BYTES + step * 16 * ROW_BYTES),
+                               descriptor_at(values, tile * 2 * STAGE_KEYS * ROW_BYTES + step * 16 * ROW_BYTES),
                                step > 0 || accumulate);
     wgmma_commit();
 }
@@ -35,6 +34,9 @@ __device__ __forceinline__ void hold_output(Flash& flash) {
 // How large the weights of a lane's share of a row may become, summed: the reference is followed only beyond, so that a
 // stage needs no maximum of its own, weights stay far inside the 16-bit formats, and the output is hardly ever rescaled.
 #define HEADROOM 256.0f
+__device__ __forceinline__ bool above_headroom(const float (&sum)[2]) {
+    return any_sync(fmaxf(sum[0], sum[1]) > HEADROOM);
+}
 
 // The largest score in each of the lane's rows becomes the reference, if it is above it. `factor` is what earlier sums
 // shrink by. Two chains for each row keep the pipelines busy.
@@ -89,13 +91,10 @@ __device__ __forceinline__ void rescale(Flash& flash, const float (&factor)[2]) 
 }
 
 // Once the warpgroup's last output has left its slot, queries may take its place.
-#define NO_SLOT 0xffffffffu
-__device__ __forceinline__ void store_finish(u32& stored) {
-    if (stored != NO_SLOT && threadIdx.x % WG_THREADS == 0) {
-        tma_store_wait_read<0>();
-        mbarrier_arrive(barrier_at(QUERIES_EMPTY + stored));
-    }
-    stored = NO_SLOT;
+__device__ __forceinline__ void output_left(u32 slot) {
+    if (threadIdx.x % WG_THREADS != 0) return;
+    tma_store_wait_read<0>();
+    mbarrier_arrive(barrier_at(QUERIES_EMPTY + slot));
 }
 
 // Where a warpgroup's rows belong. Rows past the tensor's end are not written.

@@ -1,11 +1,16 @@
-// Where queries, keys and values lie. Keys and values share one ring of stages of STAGE_KEYS tokens, in the order in which
-// they are needed: K0 K1 V0 K2 V1 K3 … Queries, and the output in their place, have slots.
+// Where queries, keys and values lie. Keys have a ring of stages of STAGE_KEYS tokens, values another: the slots behind
+// those of the keys. Queries, and the output in their place, have slots too.
 #define QUERY_BYTES (WG_ROWS * HEAD_DIM * 2)
 #define STAGE_BYTES (STAGE_KEYS * HEAD_DIM * 2)
+#define KEY_STAGES (STAGES / 2)
+#define VALUE_STAGES (STAGES - KEY_STAGES)
 #define RING_AT (TILES_AT + QUERY_SLOTS * WARPGROUPS * QUERY_BYTES)
 
+// A waiting warpgroup tells the uses of a barrier apart by their parity, so it must have seen each: stages that others read
+// besides have other barriers than those that it reads alone.
+#define READERS 3
 #define RING_FULL TILE_BARRIERS
-#define RING_EMPTY (RING_FULL + STAGES)
+#define RING_EMPTY (RING_FULL + READERS * STAGES)
 #define QUERIES_FULL (RING_EMPTY + STAGES)
 #define QUERIES_EMPTY (QUERIES_FULL + QUERY_SLOTS * WARPGROUPS)
 
@@ -13,31 +18,66 @@
 #define TURN_BARRIER 1
 #define WG_BARRIER (TURN_BARRIER + WARPGROUPS)
 
-// Which use of the ring the n-th keys and values are.
-__device__ __forceinline__ u32 key_use(u32 n) { return n == 0 ? 0 : 2 * n - 1; }
-__device__ __forceinline__ u32 value_use(u32 n) { return 2 * n + 2; }
+// The slots of the n-th keys and of the n-th values.
+__device__ __forceinline__ u32 key_slot(u32 n) { return n % KEY_STAGES; }
+__device__ __forceinline__ u32 value_slot(u32 n) { return KEY_STAGES + n % VALUE_STAGES; }
+// So many stages on, fewer than the ring has.
+__device__ __forceinline__ u32 key_slot_after(u32 slot, u32 stages) {
+    return slot + stages < KEY_STAGES ? slot + stages : slot + stages - KEY_STAGES;
+}
+__device__ __forceinline__ u32 value_slot_after(u32 slot, u32 stages) {
+    return slot + stages < STAGES ? slot + stages : slot + stages - VALUE_STAGES;
+}
 
-// A stage at one of its uses.
+// A slot that a warpgroup waits for: its full barrier, and the parity of what it waits for.
 struct Slot {
-    u32 index, parity;
+    u32 index, full, parity;
 };
-__device__ __forceinline__ Slot slot_of(u32 use) { return Slot{use % STAGES, parity_of(use, STAGES)}; }
-// Of the use that follows.
-__device__ __forceinline__ Slot slot_after(Slot slot) {
-    const bool wraps = slot.index + 1 == STAGES;
-    return Slot{wraps ? 0 : slot.index + 1, slot.parity ^ wraps};
+
+// A phase is a number of stages that warpgroups go through in step: all on the same ones, as one column, or two of them on
+// stages of their own, in turn, as two columns. This is where a warpgroup is in one.
+struct Phase {
+    u32 key, value;           // slots of the next stage
+    u32 key_step, value_step; // to those of the stage after it
+    u32 left, at;             // stages, the next one included, and its place in the list
+    u32 full, bit;            // the first full barrier, and the first bit of those that the warpgroup has seen
+    bool both, begins;        // whether both warpgroups go through it, and whether both begin a part with it
+    bool in_turn;             // whether both come from its stage before
+};
+#define SEEN_BITS (WARPGROUPS == 2 ? 16 : 10)
+// A phase that begins with these slots, of which the warpgroup goes through one column with `readers`.
+__device__ __forceinline__ Phase phase_of(u32 key, u32 value, u32 stages, u32 from, u32 columns, u32 readers, bool both,
+                                          bool begins) {
+    return Phase{key,
+                 value,
+                 columns % KEY_STAGES,
+                 columns % VALUE_STAGES,
+                 stages,
+                 from,
+                 RING_FULL + readers * STAGES,
+                 (WARPGROUPS == 2 ? min(readers, 1u) : readers) * SEEN_BITS,
+                 both,
+                 begins,
+                 false};
+}
+// `seen` has a bit for each full barrier, and changes it if the slot is `wanted`.
+__device__ __forceinline__ Slot slot_in(const Phase& phase, u32 index, u32& seen, bool wanted) {
+    const u32 parity = seen >> (phase.bit + index) & 1;
+    seen ^= (u32)wanted << (phase.bit + index);
+    return Slot{index, phase.full + index, parity};
 }
 __device__ __forceinline__ u32 ring_at(u32 index) { return smem_u32(smem) + RING_AT + index * STAGE_BYTES; }
 
-__device__ __forceinline__ u32 query_slot(u32 tile, u32 wg) { return tile % QUERY_SLOTS * WARPGROUPS + wg; }
+// Of the n-th part that a warpgroup has to do.
+__device__ __forceinline__ u32 query_slot(u32 part, u32 wg) { return part % QUERY_SLOTS * WARPGROUPS + wg; }
 __device__ __forceinline__ u32 queries_at(u32 slot) { return smem_u32(smem) + TILES_AT + slot * QUERY_BYTES; }
 
-// Every thread of the CTA. `work_readers` warps read each description of work.
-__device__ __forceinline__ void barriers_start(u32 work_readers) {
+// Every thread of the CTA. `work_writers` lanes write each description of work, `work_readers` warps read it.
+__device__ __forceinline__ void barriers_start(u32 work_writers, u32 work_readers) {
     if (threadIdx.x == 0) {
-        barriers_init(WORK_FULL, WORK_SLOTS, 1);
+        barriers_init(WORK_FULL, WORK_SLOTS, work_writers);
         barriers_init(WORK_EMPTY, WORK_SLOTS, work_readers);
-        barriers_init(RING_FULL, STAGES, 1);
+        barriers_init(RING_FULL, READERS * STAGES, 1);
         barriers_init(RING_EMPTY, STAGES, WARPGROUPS * WG_WARPS);
         barriers_init(QUERIES_FULL, QUERY_SLOTS * WARPGROUPS, 1);
         barriers_init(QUERIES_EMPTY, QUERY_SLOTS * WARPGROUPS, 1);
@@ -46,41 +86,36 @@ __device__ __forceinline__ void barriers_start(u32 work_readers) {
     sync_threads();
 }
 
-// One lane of the producer: the queries of a warpgroup for a tile, or none.
-__device__ __forceinline__ void load_queries(const TensorMap* map, u32 tile, u32 wg, bool present, i32 first, u32 head,
-                                             u32 batch) {
-    const u32 slot = query_slot(tile, wg), full = barrier_at(QUERIES_FULL + slot);
-    mbarrier_wait(barrier_at(QUERIES_EMPTY + slot), parity_of(tile, QUERY_SLOTS) ^ 1);
-    if (present) {
-        mbarrier_arrive_expect_tx(full, QUERY_BYTES);
+// One lane of the producer: the queries of a warpgroup's n-th part.
+__device__ __forceinline__ void load_queries(const TensorMap* map, u32 part, u32 wg, i32 first, u32 head, u32 batch) {
+    const u32 slot = query_slot(part, wg), full = barrier_at(QUERIES_FULL + slot);
+    mbarrier_wait(barrier_at(QUERIES_EMPTY + slot), parity_of(part, QUERY_SLOTS) ^ 1);
+    mbarrier_arrive_expect_tx(full, QUERY_BYTES);
 #pragma unroll
-        for (u32 half = 0; half < HALVES; ++half)
-            tma_load_4d(queries_at(slot) + half * WG_ROWS * ROW_BYTES, map, full, half * 64, first, head, batch);
-    } else {
-        mbarrier_arrive(full);
-        mbarrier_arrive(barrier_at(QUERIES_EMPTY + slot));
-    }
+    for (u32 half = 0; half < HALVES; ++half)
+        tma_load_4d(queries_at(slot) + half * WG_ROWS * ROW_BYTES, map, full, half * 64, first, head, batch);
 }
 
-// One lane of the producer: waits until the stage is free, and announces its bytes.
-__device__ __forceinline__ void stage_begin(Slot slot) {
-    mbarrier_wait(barrier_at(RING_EMPTY + slot.index), slot.parity ^ 1);
-    mbarrier_arrive_expect_tx(barrier_at(RING_FULL + slot.index), STAGE_BYTES);
+// One lane of the producer: waits until the slot is free, and announces its bytes.
+__device__ __forceinline__ void stage_begin(u32 slot, u32 full, u32 parity) {
+    mbarrier_wait(barrier_at(RING_EMPTY + slot), parity);
+    mbarrier_arrive_expect_tx(barrier_at(full), STAGE_BYTES);
 }
 
 // One lane of the producer: a box of tokens from `first` on, to the rows from `row` on of a stage.
-__device__ __forceinline__ void load_piece(const TensorMap* map, Slot slot, u32 row, i32 first, u32 head, u32 batch) {
+__device__ __forceinline__ void load_piece(const TensorMap* map, u32 slot, u32 full, u32 row, i32 first, u32 head,
+                                           u32 batch) {
 #pragma unroll
     for (u32 half = 0; half < HALVES; ++half)
-        tma_load_4d(ring_at(slot.index) + (half * STAGE_KEYS + row) * ROW_BYTES, map, barrier_at(RING_FULL + slot.index),
-                    half * 64, first, head, batch);
+        tma_load_4d(ring_at(slot) + (half * STAGE_KEYS + row) * ROW_BYTES, map, barrier_at(full), half * 64, first, head,
+                    batch);
 }
 
 // One lane of the producer: arrives in place of a warpgroup that leaves the stage out.
-__device__ __forceinline__ void skip_stage(Slot slot) {
+__device__ __forceinline__ void skip_stage(u32 slot) {
 #pragma unroll
-    for (u32 warp = 0; warp < WG_WARPS; ++warp) mbarrier_arrive(barrier_at(RING_EMPTY + slot.index));
+    for (u32 warp = 0; warp < WG_WARPS; ++warp) mbarrier_arrive(barrier_at(RING_EMPTY + slot));
 }
 
 // A consumer: waits until the stage has been loaded.
-__device__ __forceinline__ void stage_wait(Slot slot) { mbarrier_wait(barrier_at(RING_FULL + slot.index), slot.parity); }
+__device__ __forceinline__ void stage_wait(Slot slot) { mbarrier_wait(barrier_at(slot.full), slot.parity); }

@@ -30,13 +30,13 @@ __device__ __forceinline__ void mbarrier_arrive_expect_tx(u32 bar, u32 bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" :: "r"(bar), "r"(bytes) : "memory");
 }
 
-// Whether the phase of this parity has ended; may sleep for a while before it says no. A barrier in its first phase
-// answers yes for parity 1.
+// Whether the phase of this parity has ended; sleeps for up to ten milliseconds before it says no, so that who waits takes
+// no turns from who works. A barrier in its first phase answers yes for parity 1.
 __device__ __forceinline__ bool mbarrier_try_wait(u32 bar, u32 parity) {
     u32 done;
     asm volatile("{\n\t"
                  ".reg .pred p;\n\t"
-                 "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n\t"
+                 "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2, 10000000;\n\t"
                  "selp.u32 %0, 1, 0, p;\n\t"
                  "}" : "=r"(done) : "r"(bar), "r"(parity) : "memory");
     return done != 0;

@@ -7,7 +7,7 @@ const SHARED_BYTES: u32 = 227 * 1024;
 /// Threads of a warpgroup.
 const WARPGROUP: u32 = 128;
 /// Room before the tiles for barriers and the descriptions of work.
-const BARRIER_BYTES: u32 = 1024;
+const BARRIER_BYTES: u32 = 2048;
 
 /// The numbers of the Hopper kernels that the GPU decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,7 +61,8 @@ impl HopperTiles {
             && matches!(self.keys, 64 | 128)
             && (block.is_multiple_of(self.keys) || self.keys.is_multiple_of(block))
             && (spec.block.q <= 64 || self.warpgroups.is_multiple_of(spec.block.q / 64))
-            && self.stages >= 3
+            && self.stages >= 4
+            && self.stages <= if self.warpgroups == 2 { 16 } else { 10 }
             && matches!(self.query_slots, 1 | 2)
             && self.shared_bytes(spec) <= SHARED_BYTES
             && matches!(self.score_warpgroups, 2..=4)

@@ -73,16 +73,20 @@ pub(super) fn units(spec: &Spec, family: Family) -> Vec<(&'static str, Vec<&'sta
             let files = ["hopper/cta.cuh", "hopper/scoring.cuh", "hopper/budget.cuh", "stages/counts.cuh"];
             units.push(("budget", files.to_vec()));
         }
-        units.push(("attend", attention(family.attend, ["hopper/attend.cuh", "stages/attend.cuh"])));
+        units.push((
+            "attend",
+            attention(family.attend, [&["hopper/schedule.cuh", "hopper/attend.cuh"], &["stages/attend.cuh"]]),
+        ));
     }
-    units.push(("dense", attention(family.dense, ["hopper/dense.cuh", "stages/dense.cuh"])));
+    units.push(("dense", attention(family.dense, [&["hopper/dense.cuh"], &["stages/dense.cuh"]])));
     units
 }
 
-fn attention(hopper: bool, [on_hopper, portable]: [&'static str; 2]) -> Vec<&'static str> {
-    if hopper {
-        vec!["hopper/cta.cuh", "hopper/ring.cuh", "hopper/flash.cuh", "hopper/stream.cuh", on_hopper]
+fn attention(hopper: bool, [on_hopper, portable]: [&[&'static str]; 2]) -> Vec<&'static str> {
+    let (below, own): (&[_], _) = if hopper {
+        (&["hopper/cta.cuh", "hopper/ring.cuh", "hopper/flash.cuh", "hopper/stream.cuh"], on_hopper)
     } else {
-        vec!["stages/tile.cuh", "stages/flash.cuh", portable]
-    }
+        (&["stages/tile.cuh", "stages/flash.cuh"], portable)
+    };
+    [below, own].concat()
 }
