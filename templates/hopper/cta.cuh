@@ -8,8 +8,8 @@
 #define PRODUCER_REGISTERS (WARPGROUPS > 2 ? 32 : 24)
 #define CONSUMER_REGISTERS (WARPGROUPS > 2 ? 160 : 240)
 //@else
-#define PRODUCER_REGISTERS (WARPGROUPS > 2 ? 32 : HEAD_DIM > 128 ? 40 : 56)
-#define CONSUMER_REGISTERS (WARPGROUPS > 3 ? 112 : WARPGROUPS > 2 ? 160 : HEAD_DIM > 128 ? 232 : 224)
+#define PRODUCER_REGISTERS (WARPGROUPS > 2 ? 32 : 56)
+#define CONSUMER_REGISTERS (WARPGROUPS > 3 ? 112 : WARPGROUPS > 2 ? 160 : 224)
 //@end
 
 // Rows of shared memory are 64 elements, 128 bytes: what is wider lies in halves of 64 columns, one after the other.

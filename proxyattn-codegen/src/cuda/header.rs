@@ -1,5 +1,6 @@
 //! The opening comment of a text, and its constants.
 
+use super::hopper::BARRIER_BYTES;
 use super::{Buffer, Entry, Tiles};
 use crate::{Arch, Budget, Spec};
 use core::f64::consts::LOG2_E;
@@ -94,7 +95,7 @@ pub(super) fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> V
     let row = spec.head_dim * 2;
     match entries[0].unit {
         unit @ ("score" | "budget") => vec![format!(
-            "  {} in 1024 B; {} × {} B of queries; {} stages of {} B keys",
+            "  {} in {BARRIER_BYTES} B; {} × {} B of queries; {} stages of {} B keys",
             if unit == "score" { "barriers and descriptions of work" } else { "barriers" },
             tiles.hopper.score_warpgroups,
             64 * row,
@@ -114,15 +115,17 @@ pub(super) fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> V
         _ if entries[0].hopper => {
             let t = &tiles.hopper;
             vec![
-                "  1024 B of barriers, full and empty of each stage and slot, and descriptions of work;"
-                    .into(),
                 format!(
-                    "  {} × {} slots of {} B of queries (later the output); {} stages of {} B keys or values",
+                    "  {BARRIER_BYTES} B of barriers, full and empty of each stage and slot, and descriptions of work;"
+                ),
+                format!(
+                    "  {} × {} slots of {} B of queries (later the output); of {} B each {} stages of keys, {} of values",
                     t.warpgroups,
                     t.query_slots,
                     64 * row,
-                    t.stages,
-                    t.keys * row
+                    t.keys * row,
+                    t.stages / 2,
+                    t.stages - t.stages / 2,
                 ),
             ]
         }

@@ -7,7 +7,7 @@ const SHARED_BYTES: u32 = 227 * 1024;
 /// Threads of a warpgroup.
 const WARPGROUP: u32 = 128;
 /// Room before the tiles for barriers and the descriptions of work.
-const BARRIER_BYTES: u32 = 2048;
+pub(super) const BARRIER_BYTES: u32 = 2048;
 
 /// The numbers of the Hopper kernels that the GPU decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
