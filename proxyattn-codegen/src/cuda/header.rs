@@ -124,8 +124,8 @@ pub(super) fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> V
                     t.query_slots,
                     64 * row,
                     t.keys * row,
-                    t.stages / 2,
-                    t.stages - t.stages / 2,
+                    t.key_stages(),
+                    t.stages - t.key_stages(),
                 ),
             ]
         }

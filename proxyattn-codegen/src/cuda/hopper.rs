@@ -61,13 +61,25 @@ impl HopperTiles {
             && matches!(self.keys, 64 | 128)
             && (block.is_multiple_of(self.keys) || self.keys.is_multiple_of(block))
             && (spec.block.q <= 64 || self.warpgroups.is_multiple_of(spec.block.q / 64))
-            && self.stages >= 4
-            && self.stages <= if self.warpgroups == 2 { 16 } else { 10 }
+            && self.key_stages() >= 2
+            && self.stages <= self.stages_told_apart()
             && matches!(self.query_slots, 1 | 2)
             && self.shared_bytes(spec) <= SHARED_BYTES
             && matches!(self.score_warpgroups, 2..=4)
             && self.score_stages >= 2
             && (!(self.score(spec) || self.budget(spec)) || self.score_bytes(spec) <= SHARED_BYTES)
+    }
+
+    /// Stages of keys, which have a ring of their own; the rest is for values: `KEY_STAGES` of `ring.cuh`. Side by side,
+    /// two heads need two of each.
+    pub(super) fn key_stages(&self) -> u32 {
+        self.stages / 2
+    }
+
+    /// The stages that a warpgroup can tell the uses of apart, by a bit for each in a word, for each kind of stages that
+    /// it reads: `SEEN_BITS` of `ring.cuh`.
+    fn stages_told_apart(&self) -> u32 {
+        if self.warpgroups == 2 { 16 } else { 10 }
     }
 
     /// Whether a configuration's scoring pass has a Hopper kernel: shared memory has no room for wider rows, and
