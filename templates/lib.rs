@@ -23,6 +23,7 @@ pub const FILES: &[(&str, &str)] = files![
     "prelude/sync.cuh",
     "prelude/elem.cuh",
     // sm_90a besides, after `elem.cuh`.
+    "prelude/stmatrix.cuh",
     "prelude/mbarrier.cuh",
     "prelude/tma.cuh",
     "prelude/descriptor.cuh",

@@ -114,3 +114,18 @@ __device__ __forceinline__ void hide(float (&s)[STAGE_KEYS / 2], u32 first, i32 
         for (u32 e = 0; e < 4; ++e)
             if ((i32)(j * 8 + e % 2) >= own[e / 2]) s[(first / 8 + j) * 4 + e] = MASKED_SCORE;
 }
+
+// The same where row g + 8 sees APART keys more than row g, 0 or 8: each comparison serves both.
+template <u32 COUNT, u32 APART>
+__device__ __forceinline__ void hide_apart(float (&s)[STAGE_KEYS / 2], u32 first, i32 seen) {
+    const i32 own = seen - (i32)(lane_id() % 4) * 2;
+#pragma unroll
+    for (u32 n = 0; n < (COUNT + APART) / 8; ++n)
+#pragma unroll
+        for (u32 e = 0; e < 2; ++e) {
+            const i32 column = (i32)(n * 8 + e) - (i32)APART; // of row g, and that much further of row g + 8
+            const bool hidden = column >= own;
+            if (column >= 0 && hidden) s[(first + (u32)column) / 8 * 4 + e] = MASKED_SCORE;
+            if (n < COUNT / 8 && hidden) s[(first / 8 + n) * 4 + 2 + e] = MASKED_SCORE;
+        }
+}

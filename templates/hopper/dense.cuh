@@ -101,9 +101,9 @@
         const i32 key = (i32)((part.stages - 1 - at) * STAGE_KEYS);
         if (key + STAGE_KEYS <= part.plain) return;
 //@if CAUSAL
-        hide<STAGE_KEYS>(s, 0, part.limit - key, part.limit - key + 8);
+        hide_apart<STAGE_KEYS, 8>(s, 0, part.limit - key);
 //@else
-        hide<STAGE_KEYS>(s, 0, part.limit - key, part.limit - key);
+        hide_apart<STAGE_KEYS, 0>(s, 0, part.limit - key);
 //@end
     };
     auto store = [&](const Flash& flash, const float (&sum)[2], const Part& part) {

@@ -107,17 +107,17 @@ struct Place {
 template <class Where>
 __device__ __forceinline__ void flash_store(const Flash& flash, const float (&sum)[2], const TensorMap* map, u32 wg,
                                             u32 slot, const Where& place) {
-    const u32 tile = queries_at(slot), g = lane_id() / 4, t = lane_id() % 4;
+    const u32 tile = queries_at(slot), lane = lane_id();
+    const float inverse[2] = {rcp_approx(quad_sum(sum[0])), rcp_approx(quad_sum(sum[1]))};
+    // The 16 bytes that the lane addresses: of row `lane % 16` of the warp's, and of a step's 16 columns the left or the right
+    // ones.
+    const u32 at = tile + (warp_id() % WG_WARPS * 16 + lane % 16) * ROW_BYTES + (lane / 16 ^ lane % 8) * 16;
 #pragma unroll
-    for (u32 h = 0; h < 2; ++h) {
-        const float inverse = rcp_approx(quad_sum(sum[h]));
-        const u32 row = warp_id() % WG_WARPS * 16 + h * 8 + g;
-#pragma unroll
-        for (u32 j = 0; j < HEAD_DIM / 8; ++j) {
-            const float* o = &flash.o[j / (OUT_N / 8)][j % (OUT_N / 8) * 4 + 2 * h];
-            st_shared_u32(tile + (j / 8 * WG_ROWS + row) * ROW_BYTES + (j % 8 ^ g) * 16 + t * 4,
-                          pack2(o[0] * inverse, o[1] * inverse));
-        }
+    for (u32 step = 0; step < HEAD_DIM / 16; ++step) {
+        const float* o = &flash.o[step / (OUT_N / 16)][step % (OUT_N / 16) * 8];
+        const u32 packed[4] = {pack2(o[0] * inverse[0], o[1] * inverse[0]), pack2(o[2] * inverse[1], o[3] * inverse[1]),
+                               pack2(o[4] * inverse[0], o[5] * inverse[0]), pack2(o[6] * inverse[1], o[7] * inverse[1])};
+        stmatrix_x4((at ^ step % 4 * 32) + step / 4 * WG_ROWS * ROW_BYTES, packed);
     }
     fence_proxy_async();
     named_barrier_sync(WG_BARRIER + wg, WG_THREADS);

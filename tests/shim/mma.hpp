@@ -1,4 +1,4 @@
-// Twins of prelude/mma.cuh, written from the layouts in the PTX manual: the whole warp meets, then fragments are
+// Twins of prelude/mma.cuh and prelude/stmatrix.cuh, written from the layouts in the PTX manual: the whole warp meets, then fragments are
 // gathered into matrices, multiplied, and scattered.
 #pragma once
 
@@ -25,6 +25,16 @@ inline void ldmatrix(MatrixSlot& slot, bool transposed, const char* operation, A
                 lanes[lane]->r[matrix] = lo | hi << 16;
             }
         }
+    });
+}
+
+inline void stmatrix(MatrixSlot& slot, const char* operation, At at) {
+    machine.collective(operation, at, slot, [&](MatrixSlot* (&lanes)[32]) {
+        for (u32 matrix = 0; matrix < 4; matrix++)
+            for (u32 lane = 0; lane < 32; lane++) {
+                u32 row = lanes[8 * matrix + lane / 4]->addr;
+                std::memcpy(shared_at(row, 16, 16, operation, at) + lane % 4 * 4, &lanes[lane]->r[matrix], 4);
+            }
     });
 }
 
@@ -75,6 +85,10 @@ inline void ldmatrix_x4_trans(u32& r0, u32& r1, u32& r2, u32& r3, u32 addr, shim
 }
 inline void ldmatrix_x4_trans(u32 (&r)[4], u32 addr, shim::At at = shim::At::here()) {
     ldmatrix_x4_trans(r[0], r[1], r[2], r[3], addr, at);
+}
+inline void stmatrix_x4(u32 addr, const u32 (&r)[4], shim::At at = shim::At::here()) {
+    shim::MatrixSlot slot{addr, {r[0], r[1], r[2], r[3]}};
+    shim::stmatrix(slot, "stmatrix_x4", at);
 }
 inline void mma_m16n8k16_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, shim::At at = shim::At::here()) {
     shim::ProductSlot slot{d, a, {b0, b1}};

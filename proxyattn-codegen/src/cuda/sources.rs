@@ -38,6 +38,7 @@ pub(super) fn prelude(hopper: bool) -> Vec<&'static str> {
     ];
     if hopper {
         files.extend([
+            "prelude/stmatrix.cuh",
             "prelude/mbarrier.cuh",
             "prelude/tma.cuh",
             "prelude/descriptor.cuh",
