@@ -1,16 +1,22 @@
 // attend: exact attention of each query head over its blocks, a prefix of its group's list. Heads of one KV head, in the
 // order of their counts, share each block that is loaded as far as they both visit it.
 
+// Where a piece of a tile lies: in a block that is on its way from the list, `offset` keys into it.
+//@if CAUSAL
+// Or in one of the diagonal's, which is known.
 #define UNKNOWN_BLOCK 0xffffffffu
-
-// Where a piece of a tile lies: a block that is known, or else one that is on its way from the list.
 struct Piece {
-    u32 known, listed; // blocks
-    u32 offset;        // in it, in keys
+    u32 known, listed, offset;
     __device__ __forceinline__ i32 first_key() const {
         return (i32)((known == UNKNOWN_BLOCK ? listed : known) * BLOCK_KV + offset);
     }
 };
+//@else
+struct Piece {
+    u32 listed, offset;
+    __device__ __forceinline__ i32 first_key() const { return (i32)(listed * BLOCK_KV + offset); }
+};
+//@end
 template <class Params>
 __device__ __forceinline__ Piece piece_of(const Params& p, u32 t, u32 piece) {
     const u32 i = piece / BLOCK_PIECES, offset = piece % BLOCK_PIECES * PIECE_KEYS;
@@ -21,7 +27,7 @@ __device__ __forceinline__ Piece piece_of(const Params& p, u32 t, u32 piece) {
     const u32 at = past < run ? past : i;
     return Piece{i < diagonal.blocks ? diagonal.first + i : UNKNOWN_BLOCK, list[min(at, (u32)p.blocks - 1)], offset};
 //@else
-    return Piece{UNKNOWN_BLOCK, list[min(i, (u32)p.blocks - 1)], offset};
+    return Piece{list[min(i, (u32)p.blocks - 1)], offset};
 //@end
 }
 
@@ -30,8 +36,7 @@ template <class Params>
 __device__ __forceinline__ void load_ring(const Params& p, bool values) {
     const u32 lane = lane_id();
     const TensorMap* map = values ? &p.v_map : &p.k_map;
-    const u32 first = values ? KEY_STAGES : 0, behind = values ? STAGES : KEY_STAGES;
-    u32 slot = first, parity = 1; // of the next stage, and of the slot when it is free
+    Cursor next = cursor_of(values);
     // Lanes look up a piece each, for as many stages of a phase as those make; a stage that would lack one gets the last
     // once more.
     i32 keys[2];    // for each column: now
@@ -75,20 +80,16 @@ __device__ __forceinline__ void load_ring(const Params& p, bool values) {
                     for (u32 piece = 0; piece < STAGE_PIECES; ++piece)
                         at[piece] = shfl_idx(column == 0 ? keys[0] : keys[1], (i * STAGE_PIECES + piece) % WARP_SIZE);
                     if (lane == 0) {
-                        const u32 full = RING_FULL + readers_of(takers) * STAGES + slot;
-                        stage_begin(slot, full, parity);
+                        const u32 full = RING_FULL + readers_of(takers) * STAGES + next.slot;
+                        stage_begin(next, full);
 #pragma unroll
                         for (u32 piece = 0; piece < STAGE_PIECES; ++piece)
-                            load_piece(map, slot, full, piece * PIECE_KEYS, at[piece], kv_head, batch);
+                            load_piece(map, next.slot, full, piece * PIECE_KEYS, at[piece], kv_head, batch);
                         for (u32 w = 0; w < WARPGROUPS; ++w)
-                            if (!(takers >> w & 1)) skip_stage(slot);
+                            if (!(takers >> w & 1)) skip_stage(next.slot);
                     }
                     sync_warp();
-                    slot += 1;
-                    if (slot == behind) {
-                        slot = first;
-                        parity ^= 1;
-                    }
+                    next.advance();
                 }
             }
         }
@@ -141,11 +142,10 @@ __device__ __forceinline__ void load_ring(const Params& p, bool values) {
         bool joined = true;                // whether it follows on the one before in the ring
     };
     auto go = [&](Part& part, Phase& phase) {
-        const u32x4 leg = ld_shared_v4(leg_at(part.tile, wg, part.leg));
-        part.own = uniform(leg.z);
-        const u32 how = part.how = uniform(leg.w);
-        phase = phase_of(how & 0xff, how >> 8 & 0xff, uniform(leg.x), uniform(leg.y), (how >> HOW_COLUMNS & 1) + 1,
-                         how >> 16 & 0xf, how >> HOW_BOTH & 1, how >> HOW_BEGINS & 1);
+        const Leg leg = leg_of(part.tile, wg, part.leg);
+        part.own = leg.own;
+        part.how = leg.how;
+        phase = leg.phase();
     };
     // On to the part's next leg.
     auto again = [&](Part& part, Phase& phase) {

@@ -15,34 +15,36 @@
         registers_decrease<PRODUCER_REGISTERS>();
         if (lane_id() != 0) return;
         const u32 warp = warp_id() % WG_WARPS;
-        auto fill = [&](const TensorMap* map, u32 slot, u32 parity, i32 first, u32 kv_head, u32 batch) {
-            stage_begin(slot, RING_FULL + slot, parity);
-            load_piece(map, slot, RING_FULL + slot, 0, first, kv_head, batch);
+        Cursor next = cursor_of(warp == 2);
+        // All keys of a tile, or all its values, the last first.
+        auto load = [&](const TensorMap* map, u32 stages, u32 head, u32 batch) {
+            for (u32 left = stages; left-- > 0; next.advance()) {
+                const u32 full = RING_FULL + next.slot;
+                stage_begin(next, full);
+                load_piece(map, next.slot, full, 0, (i32)(left * STAGE_KEYS), head / (u32)p.heads_per_kv, batch);
+            }
         };
         // The thread that loads queries, and the one that loads values.
         if (warp == 1 || warp == 2) {
-            u32 n = 0; // stages so far
             for (u32 tile = 0;; ++tile) {
                 work_wait(tile);
                 const u32 stages = ld_shared_u32(work_at(tile, WORK_STAGES)), head = ld_shared_u32(work_at(tile, WORK_HEAD));
                 const u32 batch = ld_shared_u32(work_at(tile, WORK_BATCH));
                 if (stages == 0) return;
-                if (warp == 1)
+                if (warp == 2) {
+                    load(&p.v_map, stages, head, batch);
+                } else {
+                    const i32 first = (i32)ld_shared_u32(work_at(tile, WORK_ROWS));
                     for (u32 w = 0; w < WARPGROUPS; ++w)
-                        load_queries(&p.q_map, tile, w, (i32)(ld_shared_u32(work_at(tile, WORK_ROWS)) + w * WG_ROWS), head,
-                                     batch);
-                else
-                    for (u32 i = 0; i < stages; ++i, ++n)
-                        fill(&p.v_map, value_slot(n), parity_of(n, VALUE_STAGES) ^ 1, (i32)((stages - 1 - i) * STAGE_KEYS),
-                             head / (u32)p.heads_per_kv, batch);
-                mbarrier_arrive(barrier_at(WORK_EMPTY + tile % WORK_SLOTS));
+                        load_queries(&p.q_map, tile, w, first + (i32)(w * WG_ROWS), head, batch);
+                }
+                work_read(tile);
             }
         }
         // The thread that describes the tiles and loads keys.
         if (warp != 0) return;
         const u32 row_tiles = ((u32)p.q_len + ROW_TILE - 1) / ROW_TILE;
         const u32 tiles = (u32)(p.batch * p.heads) * row_tiles;
-        u32 n = 0; // stages so far
         u32 ticket = blockIdx.x, fetched = atomic_add_global(p.tickets, 1);
         for (u32 tile = 0;; ++tile) {
             // One KV head after the other, so that its keys stay in the cache; the longest rows first.
@@ -65,10 +67,7 @@
             if (stages == 0) return;
             ticket = gridDim.x + fetched;
             fetched = atomic_add_global(p.tickets, 1);
-
-            for (u32 i = 0; i < stages; ++i, ++n)
-                fill(&p.k_map, key_slot(n), parity_of(n, KEY_STAGES) ^ 1, (i32)((stages - 1 - i) * STAGE_KEYS), head / (u32)p.heads_per_kv,
-                     batch);
+            load(&p.k_map, stages, head, batch);
         }
     }
 

@@ -35,7 +35,7 @@ __device__ __forceinline__ void hold_output(Flash& flash) {
 // stage needs no maximum of its own, weights stay far inside the 16-bit formats, and the output is hardly ever rescaled.
 #define HEADROOM 256.0f
 __device__ __forceinline__ bool above_headroom(const float (&sum)[2]) {
-    return any_sync(fmaxf(sum[0], sum[1]) > HEADROOM);
+    return any_sync(!(fmaxf(sum[0], sum[1]) <= HEADROOM));
 }
 
 // The largest score in each of the lane's rows becomes the reference, if it is above it. `factor` is what earlier sums
@@ -109,14 +109,14 @@ __device__ __forceinline__ void flash_store(const Flash& flash, const float (&su
                                             u32 slot, const Where& place) {
     const u32 tile = queries_at(slot), lane = lane_id();
     const float inverse[2] = {rcp_approx(quad_sum(sum[0])), rcp_approx(quad_sum(sum[1]))};
-    // The 16 bytes that the lane addresses: of row `lane % 16` of the warp's, and of a step's 16 columns the left or the right
-    // ones.
+    // Where a lane's 16 bytes of a step's 16 columns are: in row `lane % 16` of the warp's, on the left or on the right.
     const u32 at = tile + (warp_id() % WG_WARPS * 16 + lane % 16) * ROW_BYTES + (lane / 16 ^ lane % 8) * 16;
 #pragma unroll
     for (u32 step = 0; step < HEAD_DIM / 16; ++step) {
         const float* o = &flash.o[step / (OUT_N / 16)][step % (OUT_N / 16) * 8];
-        const u32 packed[4] = {pack2(o[0] * inverse[0], o[1] * inverse[0]), pack2(o[2] * inverse[1], o[3] * inverse[1]),
-                               pack2(o[4] * inverse[0], o[5] * inverse[0]), pack2(o[6] * inverse[1], o[7] * inverse[1])};
+        u32 packed[4];
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) packed[i] = pack2(o[2 * i] * inverse[i % 2], o[2 * i + 1] * inverse[i % 2]);
         stmatrix_x4((at ^ step % 4 * 32) + step / 4 * WG_ROWS * ROW_BYTES, packed);
     }
     fence_proxy_async();

@@ -96,9 +96,25 @@ __device__ __forceinline__ void load_queries(const TensorMap* map, u32 part, u32
         tma_load_4d(queries_at(slot) + half * WG_ROWS * ROW_BYTES, map, full, half * 64, first, head, batch);
 }
 
+// Where one who loads keys, or values, is in the ring: the slot of the next stage, and the slot's parity when it is free.
+struct Cursor {
+    u32 first, behind, slot, parity;
+    __device__ __forceinline__ void advance() {
+        slot += 1;
+        if (slot == behind) {
+            slot = first;
+            parity ^= 1;
+        }
+    }
+};
+__device__ __forceinline__ Cursor cursor_of(bool values) {
+    const u32 first = values ? KEY_STAGES : 0;
+    return Cursor{first, values ? STAGES : KEY_STAGES, first, 1};
+}
+
 // One lane of the producer: waits until the slot is free, and announces its bytes.
-__device__ __forceinline__ void stage_begin(u32 slot, u32 full, u32 parity) {
-    mbarrier_wait(barrier_at(RING_EMPTY + slot), parity);
+__device__ __forceinline__ void stage_begin(const Cursor& next, u32 full) {
+    mbarrier_wait(barrier_at(RING_EMPTY + next.slot), next.parity);
     mbarrier_arrive_expect_tx(barrier_at(full), STAGE_BYTES);
 }
 

@@ -36,14 +36,13 @@
 #define PHASE_FROM 2   // for each column
 #define PHASE_WORDS 4
 #define PHASES (PARTS == 2 ? 6 : WARPGROUPS)
-// Words of a leg, which is what a warpgroup goes through of a phase.
-#define LEG_STAGES 0 // 0: it has no part in the tile
-#define LEG_FROM 1
-#define LEG_OWN 2 // pieces that the part's head visits
+// Words of a leg.
 #define LEG_HOW 3
 #define LEG_WORDS 4
 #define LEGS (PARTS == 2 ? 5 : WARPGROUPS)
-// Bits of LEG_HOW. Up to bit 16 it has the slots of its first keys and values, up to bit 20 its readers.
+// Bits of `how`: the slots of the first keys and values, the readers, and
+#define HOW_VALUE 8
+#define HOW_READERS 16
 #define HOW_COLUMNS 20 // two columns
 #define HOW_BOTH 21    // both warpgroups go through it
 #define HOW_BEGINS 22  // and both begin a part
@@ -59,6 +58,19 @@ __device__ __forceinline__ u32 phase_at(u32 tile, u32 phase, u32 word) {
 }
 __device__ __forceinline__ u32 leg_at(u32 tile, u32 wg, u32 leg) {
     return work_at(tile, WORK_LEG + (wg * LEGS + leg) * LEG_WORDS);
+}
+// A leg is what a warpgroup goes through of a phase: `stages` of them, 0 where it has no part in the tile, and where in the
+// list the first one is. Its head visits `own` pieces.
+struct Leg {
+    u32 stages, from, own, how;
+    __device__ __forceinline__ Phase phase() const {
+        return phase_of(how & 0xff, how >> HOW_VALUE & 0xff, stages, from, (how >> HOW_COLUMNS & 1) + 1,
+                        how >> HOW_READERS & 0xf, how >> HOW_BOTH & 1, how >> HOW_BEGINS & 1);
+    }
+};
+__device__ __forceinline__ Leg leg_of(u32 tile, u32 wg, u32 leg) {
+    const u32x4 words = ld_shared_v4(leg_at(tile, wg, leg));
+    return Leg{uniform(words.x), uniform(words.y), uniform(words.z), uniform(words.w)};
 }
 // Two warpgroups are both or either, three are all or as many as have not left yet.
 __device__ __forceinline__ u32 readers_of(u32 takers) { return (WARPGROUPS == 2 ? takers : (u32)__popc(takers)) % READERS; }
@@ -109,8 +121,8 @@ struct Phases {
         }
         if ((takers | beside) >> lane & 1) {
             const u32 column = beside >> lane & 1;
-            how = key_slot(behind + column) | value_slot(behind + column) << 8 |
-                  readers_of(column == 0 ? takers : beside) << 16 | (columns - 1) << HOW_COLUMNS |
+            how = key_slot(behind + column) | value_slot(behind + column) << HOW_VALUE |
+                  readers_of(column == 0 ? takers : beside) << HOW_READERS | (columns - 1) << HOW_COLUMNS |
                   (u32)((takers | beside) == (1u << WARPGROUPS) - 1) << HOW_BOTH | (u32)begins << HOW_BEGINS |
                   (u32)(behind != behind_leg) << HOW_APART | part << HOW_PART | masked << HOW_MASKED;
             st_shared_v4(leg_at(tile, lane, legs), u32x4{stages, column == 0 ? from : from_beside, own, how});

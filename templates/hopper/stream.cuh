@@ -2,8 +2,8 @@
 
 // A part is what a warpgroup does for one output: the `stages` stages of part `number`, in one phase or several. `next(part,
 // phase)` goes on to the next part and its first phase, or to a tile without a part: without stages. `again(part, phase)`
-// goes on to the part's next phase; `mask(s, part, at)`
-// hides what the rows do not see of the stage at a place of the list; `store(flash, sum, part)` begins to store the rows.
+// goes on to the part's next phase; `mask(s, part, at)` hides what the rows do not see of the stage at a place of the list;
+// `store(flash, sum, part)` begins to store the rows.
 template <class Part, bool Several, class Next, class Again, class Mask, class Store>
 __device__ __forceinline__ void flash_stream(u32 wg, const Next& next, const Again& again, const Mask& mask,
                                              const Store& store) {
