@@ -47,6 +47,7 @@ pub const FILES: &[(&str, &str)] = files![
     "hopper/cta.cuh",
     "hopper/dense.cuh",
     "hopper/flash.cuh",
+    "hopper/order.cuh",
     "hopper/ring.cuh",
     "hopper/schedule.cuh",
     "hopper/score.cuh",

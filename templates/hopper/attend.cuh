@@ -181,7 +181,7 @@ __device__ __forceinline__ void load_ring(const Params& p, bool values) {
             const u32 nth = from + piece;
             if (nth >= masked && nth < own) continue;
             const i32 seen = nth < masked ? limit - (i32)(nth * PIECE_KEYS) : -STAGE_KEYS;
-            hide_apart<PIECE_KEYS, 8>(s, piece * PIECE_KEYS, seen);
+            hide<PIECE_KEYS, 8>(s, piece * PIECE_KEYS, seen);
         }
 //@else
         if (p.kv_len % BLOCK_KV == 0 && from + STAGE_PIECES <= own) return;
@@ -192,7 +192,7 @@ __device__ __forceinline__ void load_ring(const Params& p, bool values) {
             i32 seen = -STAGE_KEYS;
             if (nth < own)
                 seen = p.kv_len - (i32)(list[nth / BLOCK_PIECES] * BLOCK_KV + nth % BLOCK_PIECES * PIECE_KEYS);
-            hide_apart<PIECE_KEYS, 0>(s, piece * PIECE_KEYS, seen);
+            hide<PIECE_KEYS, 0>(s, piece * PIECE_KEYS, seen);
         }
 //@end
     };

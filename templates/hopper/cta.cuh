@@ -103,31 +103,3 @@ __device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u64 qu
 __device__ __forceinline__ void multiply_keys(float (&s)[STAGE_KEYS / 2], u64 queries, u64 keys) {
     multiply_keys(s, queries, keys, [] {});
 }
-
-// Hides columns of the keys [first, first + COUNT) of a stage: from `seen` on for the lane's row g, from `seen_8` on
-// for row g + 8.
-template <u32 COUNT>
-__device__ __forceinline__ void hide(float (&s)[STAGE_KEYS / 2], u32 first, i32 seen, i32 seen_8) {
-    const i32 column = (i32)(lane_id() % 4) * 2;
-    const i32 own[2] = {seen - column, seen_8 - column}; // so that each comparison is with a constant
-#pragma unroll
-    for (u32 j = 0; j < COUNT / 8; ++j)
-#pragma unroll
-        for (u32 e = 0; e < 4; ++e)
-            if ((i32)(j * 8 + e % 2) >= own[e / 2]) s[(first / 8 + j) * 4 + e] = MASKED_SCORE;
-}
-
-// The same where row g + 8 sees APART keys more than row g, 0 or 8: each comparison serves both.
-template <u32 COUNT, u32 APART>
-__device__ __forceinline__ void hide_apart(float (&s)[STAGE_KEYS / 2], u32 first, i32 seen) {
-    const i32 own = seen - (i32)(lane_id() % 4) * 2;
-#pragma unroll
-    for (u32 n = 0; n < (COUNT + APART) / 8; ++n)
-#pragma unroll
-        for (u32 e = 0; e < 2; ++e) {
-            const i32 column = (i32)(n * 8 + e) - (i32)APART; // of row g, and that much further of row g + 8
-            const bool hidden = column >= own;
-            if (column >= 0 && hidden) s[(first + (u32)column) / 8 * 4 + e] = MASKED_SCORE;
-            if (n < COUNT / 8 && hidden) s[(first / 8 + n) * 4 + 2 + e] = MASKED_SCORE;
-        }
-}

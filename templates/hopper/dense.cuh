@@ -44,20 +44,21 @@
         // The thread that describes the tiles and loads keys.
         if (warp != 0) return;
         const u32 row_tiles = ((u32)p.q_len + ROW_TILE - 1) / ROW_TILE;
-        const u32 tiles = (u32)(p.batch * p.heads) * row_tiles;
+        const u32 sequences = (u32)(p.batch * p.heads) / (u32)p.heads_per_kv, tiles = (u32)(p.batch * p.heads) * row_tiles;
         u32 ticket = blockIdx.x, fetched = atomic_add_global(p.tickets, 1);
         for (u32 tile = 0;; ++tile) {
-            // One KV head after the other, so that its keys stay in the cache; the longest rows first.
-            const u32 member = ticket % (u32)p.heads_per_kv, line = ticket / (u32)p.heads_per_kv;
-            const u32 sequence = line / row_tiles * (u32)p.heads_per_kv + member;
+            const bool more = ticket < tiles;
+            const u32 member = ticket % (u32)p.heads_per_kv;
+            const Line line = line_of(more ? ticket / (u32)p.heads_per_kv : 0, sequences, row_tiles, (u32)p.kv_len);
+            const u32 sequence = line.sequence * (u32)p.heads_per_kv + member;
             const u32 head = sequence % (u32)p.heads, batch = sequence / (u32)p.heads;
-            const i32 first = (i32)((row_tiles - 1 - line % row_tiles) * ROW_TILE);
+            const i32 first = (i32)(line.row * ROW_TILE);
 //@if CAUSAL
             const i32 end = min(p.kv_len - p.q_len + first + ROW_TILE, p.kv_len);
 //@else
             const i32 end = p.kv_len;
 //@end
-            const u32 stages = ticket < tiles ? (u32)(end + STAGE_KEYS - 1) / STAGE_KEYS : 0;
+            const u32 stages = more ? (u32)(end + STAGE_KEYS - 1) / STAGE_KEYS : 0;
             work_begin(tile);
             st_shared_u32(work_at(tile, WORK_STAGES), stages);
             st_shared_u32(work_at(tile, WORK_ROWS), (u32)first);
@@ -100,9 +101,9 @@
         const i32 key = (i32)((part.stages - 1 - at) * STAGE_KEYS);
         if (key + STAGE_KEYS <= part.plain) return;
 //@if CAUSAL
-        hide_apart<STAGE_KEYS, 8>(s, 0, part.limit - key);
+        hide<STAGE_KEYS, 8>(s, 0, part.limit - key);
 //@else
-        hide_apart<STAGE_KEYS, 0>(s, 0, part.limit - key);
+        hide<STAGE_KEYS, 0>(s, 0, part.limit - key);
 //@end
     };
     auto store = [&](const Flash& flash, const float (&sum)[2], const Part& part) {

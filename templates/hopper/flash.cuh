@@ -31,6 +31,22 @@ __device__ __forceinline__ void hold_output(Flash& flash) {
     for (u32 tile = 0; tile < OUT_TILES; ++tile) wgmma_hold(flash.o[tile]);
 }
 
+// Hides columns of the keys [first, first + COUNT) of a stage: from `seen` on for the lane's row g, from `seen + APART` on,
+// APART 0 or 8, for row g + 8. Each comparison serves both.
+template <u32 COUNT, u32 APART>
+__device__ __forceinline__ void hide(float (&s)[STAGE_KEYS / 2], u32 first, i32 seen) {
+    const i32 own = seen - (i32)(lane_id() % 4) * 2;
+#pragma unroll
+    for (u32 n = 0; n < (COUNT + APART) / 8; ++n)
+#pragma unroll
+        for (u32 e = 0; e < 2; ++e) {
+            const i32 column = (i32)(n * 8 + e) - (i32)APART; // of row g, and that much further of row g + 8
+            const bool hidden = column >= own;
+            if (column >= 0 && hidden) s[(first + (u32)column) / 8 * 4 + e] = MASKED_SCORE;
+            if (n < COUNT / 8 && hidden) s[(first / 8 + n) * 4 + 2 + e] = MASKED_SCORE;
+        }
+}
+
 // How large the weights of a lane's share of a row may become, summed: the reference is followed only beyond, so that a
 // stage needs no maximum of its own, weights stay far inside the 16-bit formats, and the output is hardly ever rescaled.
 #define HEADROOM 256.0f

@@ -183,7 +183,7 @@ template <class Params>
 __device__ __forceinline__ void schedule(const Params& p) {
     const u32 lane = lane_id();
     auto packs_of = [&](u32 heads) -> u32 { return ((u32)p.heads_per_kv + heads - 1) / heads; };
-    const u32 lines = (u32)(p.batch * p.kv_heads * p.rows);
+    const u32 sequences = (u32)(p.batch * p.kv_heads), lines = sequences * (u32)p.rows;
     const u32 tile_heads = lines * packs_of(TILE_HEADS) < TILES_ENOUGH * gridDim.x ? PACK_HEADS : TILE_HEADS;
     const u32 packs = packs_of(tile_heads), tiles = lines * packs;
     u32 ticket = blockIdx.x;
@@ -195,10 +195,10 @@ __device__ __forceinline__ void schedule(const Params& p) {
             if (lane == 0) fetched = atomic_add_global(p.tickets, 1);
             ticket = gridDim.x + shfl_idx(fetched, 0);
         }
-        // One KV head after the other, so that its keys stay in the cache; the longest rows first.
         const bool more = ticket < tiles;
-        const u32 pack = ticket % packs, line = ticket / packs, sequence = line / (u32)p.rows;
-        const u32 row = (u32)p.rows - 1 - line % (u32)p.rows;
+        const u32 pack = ticket % packs;
+        const Line line = line_of(more ? ticket / packs : 0, sequences, (u32)p.rows, (u32)p.kv_len);
+        const u32 row = line.row, sequence = line.sequence;
         const u32 kv_head = sequence % (u32)p.kv_heads, batch = sequence / (u32)p.kv_heads;
         const u32 list = (batch * p.groups + kv_head / p.kv_heads_per_group) * p.rows + row;
         const u32 window = pack * tile_heads / WINDOW_HEADS * WINDOW_HEADS;

@@ -77,6 +77,19 @@ __device__ __forceinline__ void multiply_stage(float (&s)[STAGE_KEYS / 2], u64 q
     release(KEYS_EMPTY + stage);
 }
 
+// Hides columns of the keys [first, first + COUNT) of a stage: from `seen` on for the lane's row g, from `seen_8` on
+// for row g + 8.
+template <u32 COUNT>
+__device__ __forceinline__ void hide(float (&s)[STAGE_KEYS / 2], u32 first, i32 seen, i32 seen_8) {
+    const i32 column = (i32)(lane_id() % 4) * 2;
+    const i32 own[2] = {seen - column, seen_8 - column}; // so that each comparison is with a constant
+#pragma unroll
+    for (u32 j = 0; j < COUNT / 8; ++j)
+#pragma unroll
+        for (u32 e = 0; e < 4; ++e)
+            if ((i32)(j * 8 + e % 2) >= own[e / 2]) s[(first / 8 + j) * 4 + e] = MASKED_SCORE;
+}
+
 // What the lane's scores of its row g + 8 · h in columns [first, first + COUNT) sum to, relative to a reference.
 template <u32 COUNT>
 __device__ __forceinline__ float sum_columns(const float (&s)[STAGE_KEYS / 2], u32 first, u32 h, float reference) {

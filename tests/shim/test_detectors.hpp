@@ -41,6 +41,10 @@ inline void all() {
                           u32 r[4];
                           ldmatrix_x4(r, base() + 2);
                       }));
+        check::throws("unaligned stmatrix row", {"stmatrix_x4 at shared offset 2"}, warp([] {
+                          u32 r[4] = {};
+                          stmatrix_x4(base() + 2, r);
+                      }));
         check::throws("unaligned global access", {"ld_global_v4", "not a multiple of 16"}, warp([] {
                           alignas(16) u32 local[8] = {};
                           ld_global_v4(local + 1);

@@ -150,6 +150,14 @@ inline void product(u64 seed) {
     }
 }
 
+inline void matrices(u64 seed) {
+    shim::Buffer<u32> out(128);
+    shim::launch(1, 32, 512, seed, [&] { matrices_kernel(out.data()); });
+    // Lane 4 g + t holds columns 2 t and 2 t + 1 of row g, which are word 4 g + t of the matrix.
+    for (u32 i = 0; i < 128; i++)
+        check::that(out[i] == ((3 - i / 32) << 16 | i % 32), "stored matrices, word " + std::to_string(i));
+}
+
 inline void all() {
     formats();
     for (u64 seed = 0; seed < 12; seed++) {
@@ -159,6 +167,7 @@ inline void all() {
         reduction(seed);
         handover(seed);
         product(seed);
+        matrices(seed);
     }
 }
 

@@ -199,11 +199,11 @@ fn hopper_score(spec: &Spec, default: &Tiles) -> Vec<Tiles> {
     found
 }
 
-/// Registers of a consumer's thread: 384 threads share them as 40 + 2 · 232 to each 128, 512 as 32 + 3 · 160, 640 as
+/// Registers of a consumer's thread: 384 threads share them as 56 + 2 · 224 to each 128, 512 as 32 + 3 · 160, 640 as
 /// 32 + 4 · 112.
 fn pool(warpgroups: u32) -> u32 {
     match warpgroups {
-        2 => 232,
+        2 => 224,
         3 => 160,
         _ => 112,
     }

@@ -83,11 +83,11 @@ pub(super) fn units(spec: &Spec, family: Family) -> Vec<(&'static str, Vec<&'sta
     units
 }
 
+/// What the attention kernels of each family stand on.
+const ON_HOPPER: [&str; 5] =
+    ["hopper/cta.cuh", "hopper/order.cuh", "hopper/ring.cuh", "hopper/flash.cuh", "hopper/stream.cuh"];
+const PORTABLE: [&str; 2] = ["stages/tile.cuh", "stages/flash.cuh"];
+
 fn attention(hopper: bool, [on_hopper, portable]: [&[&'static str]; 2]) -> Vec<&'static str> {
-    let (below, own): (&[_], _) = if hopper {
-        (&["hopper/cta.cuh", "hopper/ring.cuh", "hopper/flash.cuh", "hopper/stream.cuh"], on_hopper)
-    } else {
-        (&["stages/tile.cuh", "stages/flash.cuh"], portable)
-    };
-    [below, own].concat()
+    if hopper { [&ON_HOPPER, on_hopper].concat() } else { [&PORTABLE, portable].concat() }
 }

@@ -128,3 +128,15 @@ extern "C" __global__ void __launch_bounds__(32) product_kernel(const u16* x, co
         out[128 + at] = d[2][i] + d[2][i + 2];
     }
 }
+
+// One warp: fragments stored as matrices, in the order that lane addresses give, here the last matrix first. out[32 i ..) is
+// matrix 3 - i, row-major, two elements a word.
+extern "C" __global__ void __launch_bounds__(32) matrices_kernel(u32* out) {
+    extern __shared__ __align__(1024) u8 smem[];
+    u32 base = smem_u32(smem), lane = lane_id();
+    u32 r[4];
+    for (u32 i = 0; i < 4; i++) r[i] = i << 16 | lane;
+    stmatrix_x4(base + (3 - lane / 8) * 128 + lane % 8 * 16, r);
+    sync_warp();
+    for (u32 i = 0; i < 4; i++) out[32 * i + lane] = ld_shared_u32(base + 128 * i + 4 * lane);
+}
