@@ -108,8 +108,8 @@ struct Cursor {
     }
 };
 __device__ __forceinline__ Cursor cursor_of(bool values) {
-    const u32 first = values ? KEY_STAGES : 0;
-    return Cursor{first, values ? STAGES : KEY_STAGES, first, 1};
+    const u32 first = values ? KEY_STAGES : 0, behind = values ? STAGES : KEY_STAGES;
+    return Cursor{first, behind, first, 1};
 }
 
 // One lane of the producer: waits until the slot is free, and announces its bytes.
