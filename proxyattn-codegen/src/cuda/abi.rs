@@ -14,7 +14,7 @@ use core::fmt::Write;
 /// Rows of a CTA of the scoring passes.
 pub(super) const SCORING_ROWS: u32 = 128;
 const SCORING_THREADS: u32 = 128;
-const POOL_THREADS: u32 = 256;
+const POOL_THREADS: u32 = 128;
 const COUNT_THREADS: u32 = 512;
 const SELECT_THREADS: u32 = 128;
 /// Heads of a group, and so cuts of its ranking, that `select` has room for.
@@ -195,7 +195,7 @@ impl Entry {
     fn bounds(&self) -> &'static str {
         match self.name {
             _ if self.hopper => "CTA_THREADS, 1",
-            "pool_queries" | "pool_keys" => "POOL_THREADS",
+            "pool_queries" | "pool_keys" => "POOL_THREADS, 2048 / POOL_THREADS",
             // Two CTAs to an SM: for a third, the compiler would spill.
             "score" | "budget_partials" => "SCORING_THREADS, 2",
             // One CTA is enough: left to itself, the compiler spills a few bytes to fit one more.
