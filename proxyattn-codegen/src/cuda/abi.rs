@@ -91,6 +91,7 @@ pub struct Entry {
     pub shared: SharedBytes,
     /// The grid, as expressions of the shape.
     pub grid: [&'static str; 3],
+    bounds: &'static str,
     tiles: Tiles,
     spec: Spec,
 }
@@ -179,7 +180,7 @@ impl Entry {
         let _ = write!(
             out,
             "}};\nextern \"C\" __global__ void __launch_bounds__({})\n{}(const __grid_constant__ {} p)\n",
-            self.bounds(),
+            self.bounds,
             self.symbol,
             self.struct_name()
         );
@@ -190,20 +191,6 @@ impl Entry {
     pub fn struct_name(&self) -> String {
         let words = self.name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
         words.collect::<String>() + "Params"
-    }
-
-    fn bounds(&self) -> &'static str {
-        match self.name {
-            _ if self.hopper => "CTA_THREADS, 1",
-            "pool_queries" | "pool_keys" => "POOL_THREADS, 2048 / POOL_THREADS",
-            // Two CTAs to an SM: for a third, the compiler would spill.
-            "score" | "budget_partials" => "SCORING_THREADS, 2",
-            // One CTA is enough: left to itself, the compiler spills a few bytes to fit one more.
-            "budget_counts" => "COUNT_THREADS, 1",
-            // As many CTAs as hide how they wait: left to itself, the compiler takes a few registers more.
-            "select" => "SELECT_THREADS, 10",
-            _ => "TILE_THREADS",
-        }
     }
 }
 
@@ -283,12 +270,30 @@ fn lay_out(table: Table, spec: &Spec, tiles: &Tiles, family: Family) -> Entry {
             _ => "scoring",
         },
         hopper: !table.maps.is_empty(),
+        bounds: bounds(&table, family),
         params: params.collect(),
         threads: table.threads,
         shared: table.shared,
         grid: table.grid,
         tiles: *tiles,
         spec: *spec,
+    }
+}
+
+/// A kernel's launch bounds.
+fn bounds(table: &Table, family: Family) -> &'static str {
+    match table.name {
+        _ if !table.maps.is_empty() => "CTA_THREADS, 1",
+        // With 32 registers a thread, a CTA finds room beside one of the budget's, which runs meanwhile.
+        "pool_queries" | "pool_keys" if family.budget => "POOL_THREADS, 2048 / POOL_THREADS",
+        "pool_queries" | "pool_keys" => "POOL_THREADS",
+        // Two CTAs to an SM: for a third, the compiler would spill.
+        "score" | "budget_partials" => "SCORING_THREADS, 2",
+        // One CTA is enough: left to itself, the compiler spills a few bytes to fit one more.
+        "budget_counts" => "COUNT_THREADS, 1",
+        // As many CTAs as hide how they wait: left to itself, the compiler takes a few registers more.
+        "select" => "SELECT_THREADS, 10",
+        _ => "TILE_THREADS",
     }
 }
 
@@ -303,9 +308,9 @@ fn pool(
     numbers: &[&'static str],
 ) -> Table {
     let samples = if from == "q" {
-        "ceil(q_samples · HEAD_DIM / 8 / 256)"
+        "ceil(q_samples · HEAD_DIM / 8 / 128)"
     } else {
-        "ceil(kv_samples · HEAD_DIM / 8 / 256)"
+        "ceil(kv_samples · HEAD_DIM / 8 / 128)"
     };
     Table {
         name,
