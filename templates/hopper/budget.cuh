@@ -19,7 +19,8 @@ struct Queries {
     float *max, *sum;   // partials of the stored row and block 0
 };
 
-__device__ __forceinline__ void sum_blocks(const Queries& queries, const float (&s)[STAGE_KEYS / 2], float (&sums)[STAGE_BLOCKS][2]) {
+__device__ __forceinline__ void sum_blocks(const Queries& queries, const float (&s)[STAGE_KEYS / 2],
+                                           float (&sums)[STAGE_BLOCKS][2]) {
 #pragma unroll
     for (u32 b = 0; b < STAGE_BLOCKS; ++b)
 #pragma unroll
@@ -27,7 +28,8 @@ __device__ __forceinline__ void sum_blocks(const Queries& queries, const float (
 }
 
 // The sums go over the quad: lane t keeps those of row g + 8 · (t % 2) and of every block whose last bit is t / 2.
-__device__ __forceinline__ void store_partials(const Queries& queries, const float (&sums)[STAGE_BLOCKS][2], u32 block, u32 blocks) {
+__device__ __forceinline__ void store_partials(const Queries& queries, const float (&sums)[STAGE_BLOCKS][2], u32 block,
+                                               u32 blocks) {
     const u32 t = lane_id() % 4;
     const float max = select(t % 2 == 0, queries.reference[0], queries.reference[1]) * SCALE_LOG2;
     float mine[STAGE_BLOCKS];

@@ -61,8 +61,6 @@ __device__ __forceinline__ void work_publish(u32 n) { mbarrier_arrive(barrier_at
 __device__ __forceinline__ void work_wait(u32 n) {
     mbarrier_wait(barrier_at(WORK_FULL + n % WORK_SLOTS), parity_of(n, WORK_SLOTS));
 }
-// One lane has read a description, or all of a warp.
-__device__ __forceinline__ void work_read(u32 n) { mbarrier_arrive(barrier_at(WORK_EMPTY + n % WORK_SLOTS)); }
 __device__ __forceinline__ void work_release(u32 n) {
     sync_warp();
     release(WORK_EMPTY + n % WORK_SLOTS);

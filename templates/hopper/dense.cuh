@@ -7,6 +7,9 @@
 #define WORK_HEAD 2
 #define WORK_BATCH 3
 
+// A thread has read a description.
+__device__ __forceinline__ void work_read(u32 n) { mbarrier_arrive(barrier_at(WORK_EMPTY + n % WORK_SLOTS)); }
+
 //@kernel dense
 {
     barriers_start(1, WARPGROUPS * WG_WARPS + 2);
@@ -44,7 +47,7 @@
         // The thread that describes the tiles and loads keys.
         if (warp != 0) return;
         const u32 row_tiles = ((u32)p.q_len + ROW_TILE - 1) / ROW_TILE;
-        const u32 sequences = (u32)(p.batch * p.heads) / (u32)p.heads_per_kv, tiles = (u32)(p.batch * p.heads) * row_tiles;
+        const u32 heads = (u32)(p.batch * p.heads), sequences = heads / (u32)p.heads_per_kv, tiles = heads * row_tiles;
         u32 ticket = blockIdx.x, fetched = atomic_add_global(p.tickets, 1);
         for (u32 tile = 0;; ++tile) {
             const bool more = ticket < tiles;

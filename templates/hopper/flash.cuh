@@ -73,8 +73,8 @@ __device__ __forceinline__ void raise(Flash& flash, const float (&s)[STAGE_KEYS 
 
 // Weights 2^(score − reference), as the operand of the values' product, and the sums of the lane's share. Accumulators of
 // two neighbouring n-tiles are the A operand of one step over 16 keys.
-__device__ __forceinline__ void weigh(const Flash& flash, const float (&s)[STAGE_KEYS / 2], u32 (&weights)[STAGE_KEYS / 16][4],
-                                      float (&sum)[2]) {
+__device__ __forceinline__ void weigh(const Flash& flash, const float (&s)[STAGE_KEYS / 2],
+                                      u32 (&weights)[STAGE_KEYS / 16][4], float (&sum)[2]) {
 #pragma unroll
     for (u32 h = 0; h < 2; ++h) {
         const float shift = flash.max[h] * SCALE_LOG2;

@@ -121,7 +121,9 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
         u32 ticket = blockIdx.x, passed = 0;      // units before those of (sequence, tile)
         u32 sequence = 0, tile = row_tiles - 1;   // the last samples see the most keys: they come first
         for (u32 unit = 0;; ++unit) {
-            auto segments_of = [&](u32 tile) -> u32 { return (u32)(seen_by_tile(tile) + p.segment_keys - 1) / p.segment_keys; };
+            auto segments_of = [&](u32 tile) -> u32 {
+                return (u32)(seen_by_tile(tile) + p.segment_keys - 1) / p.segment_keys;
+            };
             while (sequence < (u32)(p.batch * p.groups) && ticket - passed >= segments_of(tile)) {
                 passed += segments_of(tile);
                 if (tile == 0) sequence += 1;
