@@ -1,12 +1,18 @@
-// The order of tiles: one section after the other of as many sequences, a KV head of one of the batch each, as have keys and
-// values that stay in the cache together. Within it the longest rows come first, so that what ends last is short.
-#define SECTION_BYTES (32 << 20)
+// The order of tiles. A sequence is a KV head of one of the batch: one comes after the other, so that its keys and values stay
+// in the cache, and in each the longest rows come first. Its shortest rows are left for the end, with those of all others: they
+// see few keys, which stay in the cache together, and what ends last is short.
+#define TOGETHER_BYTES (16 << 20)
 struct Line {
     u32 sequence, row;
 };
 __device__ __forceinline__ Line line_of(u32 n, u32 sequences, u32 rows, u32 kv_len) {
-    const u32 fitting = SECTION_BYTES / (4 * HEAD_DIM) / kv_len, section = min(max(fitting, 1u), sequences);
-    const u32 first = n / (section * rows) * section, place = n - first * rows;
-    const u32 width = min(section, sequences - first);
-    return Line{first + place % width, rows - 1 - place / width};
+//@if CAUSAL
+    const u32 together = TOGETHER_BYTES / (4 * HEAD_DIM) / sequences; // keys of each
+    const u32 left = min((u32)((u64)rows * together / kv_len), rows), before = rows - left;
+//@else
+    const u32 left = 0, before = rows;
+//@end
+    if (n < sequences * before) return Line{n / before, rows - 1 - n % before};
+    const u32 place = n - sequences * before;
+    return Line{place % sequences, left - 1 - place / sequences};
 }
