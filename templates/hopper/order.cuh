@@ -9,10 +9,12 @@ __device__ __forceinline__ Line line_of(u32 n, u32 sequences, u32 rows, u32 kv_l
 //@if CAUSAL
     const u32 together = TOGETHER_BYTES / (4 * HEAD_DIM) / sequences; // keys of each
     const u32 left = min((u32)((u64)rows * together / kv_len), rows), before = rows - left;
+    if (n >= sequences * before) {
+        const u32 place = n - sequences * before;
+        return Line{place % sequences, left - 1 - place / sequences};
+    }
+    return Line{n / before, rows - 1 - n % before};
 //@else
-    const u32 left = 0, before = rows;
+    return Line{n / rows, rows - 1 - n % rows};
 //@end
-    if (n < sequences * before) return Line{n / before, rows - 1 - n % before};
-    const u32 place = n - sequences * before;
-    return Line{place % sequences, left - 1 - place / sequences};
 }
