@@ -43,6 +43,13 @@ fn selftest_on_portable_fibers() {
     assert!(host::run(&program, &["6"]).ends_with("0 failures\n"));
 }
 
+/// Which tile comes when: long contexts alone take the first part of it, and no stage that is run here has one.
+#[test]
+fn every_tile_comes_once() {
+    let program = host::compile(&host::folder().join("order.cpp"), "tile_order", &["-DELEM_BF16"]);
+    assert_eq!(host::run(&program, &[]), "0 failures\n");
+}
+
 fn templates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
 }
