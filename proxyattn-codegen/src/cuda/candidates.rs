@@ -5,7 +5,7 @@
 
 use super::features::Features;
 use super::sources::{self, Family};
-use super::{Entry, HopperTiles, Tiles, abi};
+use super::{Entry, HopperTiles, Tiles, kernels};
 use crate::{Arch, Spec};
 
 /// Values of some of a text's open constants, by name; those that are not named keep their defaults.
@@ -101,7 +101,7 @@ pub fn candidates(spec: &Spec, arch: Arch, unit: &str) -> Vec<Vec<(&'static str,
 pub fn retiled(spec: &Spec, arch: Arch, unit: &str, tiles: &Tiles) -> Vec<Entry> {
     super::check(spec, tiles);
     let family = Family::of(spec, arch, &Tiles::portable(spec, None));
-    abi::entries(spec, tiles, family).into_iter().filter(|entry| entry.unit == unit).collect()
+    kernels::entries(spec, tiles, family).into_iter().filter(|entry| entry.unit == unit).collect()
 }
 
 /// The default's rows spread in other ways over heads and warps, and rings of tiles of keys.

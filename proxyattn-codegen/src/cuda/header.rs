@@ -105,7 +105,7 @@ pub(super) fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> V
         "scoring" => vec![
             format!(
                 "  scoring:   {} B of queries, then in their place {} stages of {} B keys",
-                super::abi::SCORING_ROWS * row,
+                super::kernels::SCORING_ROWS * row,
                 tiles.ring_stages,
                 tiles.ring_keys * row
             ),

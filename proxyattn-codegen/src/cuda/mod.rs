@@ -14,6 +14,7 @@ mod candidates;
 mod features;
 mod header;
 mod hopper;
+mod kernels;
 mod shape;
 mod sources;
 mod template;
@@ -90,7 +91,7 @@ pub fn emit(spec: &Spec, arch: Arch) -> Module {
 pub fn emit_tiled(spec: &Spec, arch: Arch, tiles: &Tiles) -> Module {
     check(spec, tiles);
     let family = Family::of(spec, arch, tiles);
-    let entries = abi::entries(spec, tiles, family);
+    let entries = kernels::entries(spec, tiles, family);
     let buffers = shape::buffers(spec, family);
     let features = Features::of(spec, tiles, family);
     let signature = |name: &str| {

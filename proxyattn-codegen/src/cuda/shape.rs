@@ -1,6 +1,6 @@
 //! The shape of one call, and what is sized by it.
 
-use super::abi::BLOCKS_PER_CTA;
+use super::kernels::BLOCKS_PER_CTA;
 use super::sources::Family;
 use crate::Spec;
 
