@@ -2,34 +2,32 @@
 
     python benches/peers/picture.py OUTPUT_OF_ATTEND.txt PICTURE.svg
 
-Bars are the `ratio` column of uneven lists, for 128 dims and the two lengths given first in LENGTHS. Where the output holds
-a row more than once, the first one counts.
+Bars are the `ratio` column of uneven lists, for 128 dims and the lengths in LENGTHS. Where the output holds a row more than
+once, the first one counts.
 """
 import re, sys
 from xml.sax.saxutils import escape
 
 LENGTHS = [("32768", "32K tokens", "#2a6f97", "white"), ("131072", "128K tokens", "#89c2d9", "black")]
-ROWS = [("dense", [("proxyattn dense", "ours"), ("torch cuDNN", "torch cuDNN"), ("torch flash", "torch flash")]),
-        ("blocks of 128", [(f"attend 128, {share}%, nested", f"ours, {share}% of the blocks") for share in (5, 10, 20, 30)]
-         + [("flex 128", "FlexAttention, 10%")]),
-        ("blocks of 64", [(f"attend 64, {share}%, nested", f"ours, {share}% of the blocks") for share in (5, 10, 20, 30)]
-         + [("flex 64", "FlexAttention, 10%")])]
+ROWS = [("dense", [("proxyattn dense", "ours"), ("torch cuDNN", "torch cuDNN"), ("torch flash", "torch flash")])]
+for block in (128, 64):
+    ours = [(f"attend {block}, {share}%, nested", f"ours, {share}% of the blocks") for share in (5, 10, 20, 30)]
+    ROWS.append((f"blocks of {block}", ours + [(f"attend {block}, 10%, nested: flex", "FlexAttention, 10%")]))
 TITLE = "Rate for each visited pair; one H100, 32 heads on 8, 128 dims, causal, budgets uneven by half"
 LEFT, WIDTH, LIMIT, BAR, GAP = 190, 520, 1.2, 11, 7
 
 
 def ratios(text):
-    """{(tokens, row): ratio} of the rows of 128 dims; FlexAttention's are named after the lists of the row before."""
-    found, tokens, before = {}, None, ""
+    """{(tokens, row): ratio} of the rows of 128 dims; FlexAttention's are named after the row of the same lists before."""
+    found, tokens, lists = {}, None, ""
     for line in text.splitlines():
         if title := re.match(r"(\d+) tokens, (\d+) dims", line):
             tokens = title[1] if title[2] == "128" else None
         elif (row := re.match(r"\s*(\S.*?)\s+[\d.]+\s+[\d.]+\s+([\d.]+)$", line)) and tokens:
-            name = row[1]
-            if name.startswith("FlexAttention"):
-                lists = re.match(r"attend (\d+), 10%, nested", before)
-                name = f"flex {lists[1]}" if lists else ""
-            before = row[1]
+            if row[1].startswith("FlexAttention"):
+                name = f"{lists}: flex"
+            else:
+                name = lists = row[1]
             found.setdefault((tokens, name), float(row[2]))
     return found
 

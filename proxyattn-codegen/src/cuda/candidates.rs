@@ -200,7 +200,7 @@ fn hopper_score(spec: &Spec, default: &Tiles) -> Vec<Tiles> {
 }
 
 /// Registers of a consumer's thread: 384 threads share them as 56 + 2 · 224 to each 128, 512 as 32 + 3 · 160, 640 as
-/// 32 + 4 · 112.
+/// 32 + 4 · 112. With rows wider than 128 the first has 24 + 2 · 240, which no candidate needs.
 fn pool(warpgroups: u32) -> u32 {
     match warpgroups {
         2 => 224,

@@ -180,7 +180,7 @@ pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
         ("SAMPLES_KV", (spec.block.kv / spec.stride.kv).to_string()),
         ("KEEP_SINK", spec.keep.sink.to_string()),
         ("KEEP_LOCAL", spec.keep.local.to_string()),
-        ("POOL_THREADS", "128".to_owned()),
+        ("POOL_THREADS", super::kernels::POOL_THREADS.to_string()),
     ];
     match spec.budget {
         Budget::Dynamic { gamma, min_tokens, .. } => {
