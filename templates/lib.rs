@@ -35,6 +35,7 @@ pub const FILES: &[(&str, &str)] = files![
     "stages/counts.cuh",
     "stages/dense.cuh",
     "stages/flash.cuh",
+    "stages/maxima.cuh",
     "stages/pool.cuh",
     "stages/ranking.cuh",
     "stages/score.cuh",

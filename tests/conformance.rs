@@ -15,6 +15,8 @@ mod inputs;
 mod kernels;
 #[path = "conformance/layouts.rs"]
 mod layouts;
+#[path = "conformance/magnitudes.rs"]
+mod magnitudes;
 #[path = "conformance/numerics.rs"]
 mod numerics;
 #[path = "conformance/oracle.rs"]

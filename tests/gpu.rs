@@ -15,6 +15,9 @@ mod inputs;
 #[path = "conformance/kernels.rs"]
 #[allow(dead_code)]
 mod kernels;
+#[path = "conformance/magnitudes.rs"]
+#[allow(dead_code)]
+mod magnitudes;
 #[path = "conformance/oracle.rs"]
 #[allow(dead_code)]
 mod oracle;
@@ -132,4 +135,22 @@ impl AttentionKernel for Portable {
     const NAME: &'static str = "Portable";
     const SPEC: Spec = Spec { arch: ArchSet::NONE.with(Arch::Sm80), ..Default64::SPEC };
     type Elem = bf16;
+}
+
+/// [`Large64`](magnitudes::Large64) in portable kernels.
+struct Large64Portable;
+
+impl AttentionKernel for Large64Portable {
+    const NAME: &'static str = "Large64Portable";
+    const SPEC: Spec = Spec { arch: Portable::SPEC.arch, ..magnitudes::Large64::SPEC };
+    type Elem = bf16;
+}
+
+#[test]
+fn large_logits_keep_their_order() {
+    let Some(device) = gpu() else { return };
+    magnitudes::rankings_keep_their_order::<magnitudes::Large64>(&device);
+    magnitudes::rankings_keep_their_order::<magnitudes::Large128>(&device);
+    magnitudes::rankings_keep_their_order::<magnitudes::Large256>(&device);
+    magnitudes::rankings_keep_their_order::<Large64Portable>(&device);
 }

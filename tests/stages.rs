@@ -1,16 +1,30 @@
 //! Every stage of the portable kernels, run on the host and compared with plain loops: the emitted text, compiled by
 //! g++ against the shim of its wrappers.
 
+#[path = "conformance/compare.rs"]
+#[allow(dead_code)] // shared with the other suites
+mod compare;
 #[path = "stages/harness.rs"]
 mod harness;
+#[path = "conformance/inputs.rs"]
+#[allow(dead_code)]
+mod inputs;
+#[path = "conformance/magnitudes.rs"]
+#[allow(dead_code)]
+mod magnitudes;
+#[path = "conformance/oracle.rs"]
+#[allow(dead_code)]
+mod oracle;
 #[path = "stages/reference.rs"]
 mod reference;
 
+use compare::Lists;
 use harness::{Harness, Memory};
-use proxyattn::codegen::cuda::{HopperTiles, Shape, Tiles, emit_tiled};
+use magnitudes::{Large64, Large128, Large256, SIZES};
+use proxyattn::codegen::cuda::{CODES_PER_LOG2, HopperTiles, Shape, Tiles, emit_tiled};
 use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
 use proxyattn::prelude::{bf16, f16};
-use proxyattn::{Attention, AttentionKernel, Device, Geometry, Problem};
+use proxyattn::{Attention, AttentionKernel, Device, Element, Geometry, Problem};
 use reference::Reference;
 
 /// A generator that is its own source: the numbers must not change with a dependency.
@@ -120,6 +134,9 @@ fn geometry<K: AttentionKernel>(shape: &Shape) -> Geometry {
 /// The largest score of a sample in a block, from a random number, and what the i-th sample's keys sum to, both base 2.
 type Scores = (fn(f64) -> f64, fn(u64) -> f32);
 
+/// The floor of every sample, which all of [`SCORES`] lie above.
+const FLOOR: f32 = -1000.0;
+
 /// Scores made up for `select`: all equal; a few values; many that differ by little; some far beyond any sensible score;
 /// ranks that are the last ones of a digit. Samples weigh the same in each row, so that scores tie across them.
 const SCORES: [Scores; 5] = [
@@ -144,9 +161,12 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
             let per_row = u64::from(spec.block.q / spec.stride.q);
             let samples = batch * shape.groups(&spec) * shape.rows(&spec) * per_row;
             let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
-            let maxima = (0..samples * shape.blocks(&spec))
-                .flat_map(|_| f16::from_f64(score(random.next())).to_bits().to_le_bytes());
-            memory.bytes.extend([("lse", lse), ("maxima", maxima.collect())]);
+            let floors = (0..samples).flat_map(|_| FLOOR.to_le_bytes()).collect();
+            let maxima = (0..samples * shape.blocks(&spec)).flat_map(|_| {
+                let above = score(random.next()) - f64::from(FLOOR);
+                ((above * f64::from(CODES_PER_LOG2)).round() as u16).to_le_bytes()
+            });
+            memory.bytes.extend([("lse", lse), ("floors", floors), ("maxima", maxima.collect())]);
             if matches!(spec.budget, Budget::Dynamic { .. }) {
                 let blocks = shape.blocks(&spec) as f64;
                 let measured =
@@ -157,6 +177,94 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
             Reference { spec, shape, geometry: geometry::<K>(&shape), memory: &memory }.select();
         }
     }
+}
+
+/// Lists of a run of the stages, `[batch · group][row][block]`, and counts, `[batch · head][row]`.
+struct StageLists {
+    lists: Vec<u32>,
+    counts: Vec<u32>,
+    shape: Shape,
+    rows: usize,
+    blocks: usize,
+    heads_per_group: usize,
+}
+
+impl Lists for StageLists {
+    fn count(&self, batch: usize, head: usize, row: usize) -> usize {
+        self.counts[(batch * self.shape.heads as usize + head) * self.rows + row] as usize
+    }
+
+    fn blocks(&self, batch: usize, head: usize, row: usize) -> &[u32] {
+        let group = (batch * self.shape.heads as usize + head) / self.heads_per_group;
+        &self.lists[(group * self.rows + row) * self.blocks..][..self.count(batch, head, row)]
+    }
+}
+
+/// Logits of any size: the lists of the stages up to `select` are the reference's.
+fn check_magnitudes<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, sizes: &[f64]) {
+    let mut module = emit_tiled(&spec, arch, &Tiles::portable(&spec, None));
+    module.units.retain(|unit| matches!(unit.name, "scoring" | "score"));
+    let stages: Vec<_> = module.entries.iter().map(|entry| entry.name).collect();
+    let harness = Harness::compile(name, &spec, module);
+    let mut faults = Vec::new();
+    for sample in magnitudes::samples::<K>(sizes) {
+        let ([batch, heads, q_len, dim], [_, kv_heads, kv_len, _]) =
+            (sample.inputs.q_shape, sample.inputs.kv_shape);
+        let [batch, heads, kv_heads, q_len, kv_len] =
+            [batch, heads, kv_heads, q_len, kv_len].map(|number| number as u64);
+        let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
+        let mut memory = Memory::default();
+        let bytes = |data: &[K::Elem]| data.iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
+        memory.bytes.extend([("q", bytes(&sample.inputs.q)), ("k", bytes(&sample.inputs.k))]);
+        let (dim, stride) = (dim as i64, i64::from(spec.stride.kv));
+        let (q, kv, samples) = (q_len as i64 * dim, kv_len as i64 * dim, shape.q_samples(&spec) as i64 * dim);
+        memory.strides.extend([
+            ("q_batch", heads as i64 * q),
+            ("q_head", q),
+            ("q_token", dim),
+            ("keys_batch", kv_heads as i64 * kv),
+            ("keys_group", kv),
+            ("keys_sample", stride * dim),
+            ("proxy_q_batch", heads as i64 * samples),
+            ("proxy_q_group", samples),
+            ("proxy_q_sample", dim),
+        ]);
+        for stage in stages.iter().filter(|stage| matches!(**stage, "pool_queries" | "score" | "select")) {
+            harness.run_one(stage, &shape, &mut memory, 1);
+        }
+        let lists = StageLists {
+            lists: memory.words("lists"),
+            counts: memory.words("counts"),
+            shape,
+            rows: shape.rows(&spec) as usize,
+            blocks: shape.blocks(&spec) as usize,
+            heads_per_group: (heads / shape.groups(&spec)) as usize,
+        };
+        faults.extend(sample.judge(&spec, &lists).err());
+    }
+    assert!(faults.is_empty(), "{name}: {} inputs\n{}", faults.len(), faults.join("\n"));
+}
+
+macro_rules! magnitudes {
+    ($($(#[$doc:meta])* $test:ident: $kernel:ty, $arch:expr, $spec:expr, $sizes:expr;)+) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $test() {
+            check_magnitudes::<$kernel>(stringify!($test), $arch, $spec, $sizes);
+        }
+    )+};
+}
+
+/// What real models reach.
+const FEW: &[f64] = &[20_160.0];
+
+magnitudes! {
+    large_logits_64: Large64, Arch::Sm80, Large64::SPEC, &SIZES;
+    large_logits_64_hopper: Large64, Arch::Sm90a, Large64::SPEC, &SIZES;
+    large_logits_128: Large128, Arch::Sm80, Large128::SPEC, FEW;
+    /// A block of keys fills a stage.
+    large_logits_128_hopper: Large128, Arch::Sm90a, Large128::SPEC, FEW;
+    large_logits_256: Large256, Arch::Sm80, Large256::SPEC, FEW;
 }
 
 /// A kernel of a test, by the test's name.

@@ -1,5 +1,5 @@
-// score: proxy queries against proxy keys, once. Rows keep their maximum and sum, and each (sample, block) its largest
-// score: softmax is monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
+// score: proxy queries against proxy keys, once. Rows keep their maximum and sum, and each (sample, block) the code of its
+// largest score: softmax is monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
 //
 // A unit of work is UNIT_ROWS samples against SEGMENT_KEYS keys: long enough to hide how it begins, short enough to fill
 // the GPU. What a sample's keys sum to is known for each segment, and added up by `select`. Each warpgroup has 64 samples.
@@ -11,17 +11,23 @@
 #define WORK_TILE 2
 #define WORK_SEGMENT 3
 
-// What a lane knows of its warpgroup's samples: its rows g and g + 8, and the sample whose maxima it stores.
+// What a lane knows of its warpgroup's samples: its rows g and g + 8, and the sample whose codes it stores. Lane t of a quad
+// stores those of row g + 8 · (t % 2), BLOCKS_APART from each other.
+//@if BLOCK_FILLS_STAGE
+#define BLOCKS_APART 1
+//@else
+#define BLOCKS_APART 2 // beginning with t / 2
+//@end
 struct Samples {
     float max[2], sum[2];
-    i32 seen[2];     // keys that the rows see
-    f16* maxima;     // of the stored sample and block 0, or null
+    i32 seen[2]; // keys that the rows see
+    u16* codes;  // of the stored sample and the lane's first block, or null
+    float floor; // of the stored sample
 };
 
-// The largest score of each block in each of the lane's rows goes to one lane of the quad: lane t keeps those of row
-// g + 8 · (t % 2) and of every block whose last bit is t / 2.
-__device__ __forceinline__ void store_maxima(const float (&top)[STAGE_BLOCKS][2], f16* maxima, u32 block, u32 blocks) {
-    const u32 t = lane_id() % 4;
+// The largest score of each block in each of the lane's rows goes to the lane of the quad that stores its code.
+__device__ __forceinline__ void store_codes(const Samples& samples, const float (&top)[STAGE_BLOCKS][2], u32 block,
+                                            u32 blocks) {
     float mine[STAGE_BLOCKS];
 #pragma unroll
     for (u32 b = 0; b < STAGE_BLOCKS; ++b) {
@@ -30,21 +36,20 @@ __device__ __forceinline__ void store_maxima(const float (&top)[STAGE_BLOCKS][2]
     }
 //@if BLOCK_FILLS_STAGE
     const float max = fmaxf(mine[0], shfl_xor(mine[0], 2));
-    if (t < 2 && maxima != nullptr && block < blocks)
-        maxima[(u64)block * SAMPLES_Q] = float_to_f16_finite(max * SCALE_LOG2);
+    if (samples.codes != nullptr && block < blocks)
+        samples.codes[(u64)block * SAMPLES_Q] = code_of(max, samples.floor);
 //@else
 #pragma unroll
     for (u32 b = 0; b < STAGE_BLOCKS; b += 2) {
         const Share half = share_out(mine[b], mine[b + 1], 2);
-        const u32 at = block + b + t / 2;
-        if (maxima != nullptr && at < blocks)
-            maxima[(u64)at * SAMPLES_Q] = float_to_f16_finite(fmaxf(half.own, half.other) * SCALE_LOG2);
+        if (samples.codes != nullptr && block + b + lane_id() % 4 / 2 < blocks)
+            samples.codes[(u64)(block + b) * SAMPLES_Q] = code_of(fmaxf(half.own, half.other), samples.floor);
     }
 //@end
 }
 
-// Takes the scores of a tile against the stage that begins with `key`.
-__device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2], i32 key, u32 blocks) {
+// Takes the scores of a tile against the stage that begins with `key`; its segment begins with `first_key`.
+__device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2], i32 first_key, i32 key, u32 blocks) {
     if (any_sync(key + STAGE_KEYS > samples.seen[0] || key + STAGE_KEYS > samples.seen[1]))
         hide<STAGE_KEYS>(s, 0, samples.seen[0] - key, samples.seen[1] - key);
     float added[2], top[STAGE_BLOCKS][2];
@@ -64,7 +69,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
             top[b][h] = fmaxf(even, odd);
         }
     // Sums are relative to a reference that hardly ever moves: once in a unit, as a rule. So they wait neither for the
-    // maxima nor for another lane.
+    // maxima nor for another lane. The floor of the codes moves with it.
     if (__builtin_expect(any_sync(!(fmaxf(added[0], added[1]) <= HEADROOM)), false)) {
 #pragma unroll
         for (u32 h = 0; h < 2; ++h) {
@@ -76,10 +81,15 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
             samples.max[h] = max;
             added[h] = sum_columns<STAGE_KEYS>(s, 0, h, max);
         }
+        const float floor = floor_below(lane_id() % 2 == 0 ? samples.max[0] : samples.max[1]);
+        if (samples.codes != nullptr)
+            lower_codes(samples.codes, (u32)first_key / SAMPLES_KV, (u32)key / SAMPLES_KV, BLOCKS_APART,
+                        floor - samples.floor);
+        samples.floor = floor;
     }
     samples.sum[0] += added[0];
     samples.sum[1] += added[1];
-    store_maxima(top, samples.maxima, (u32)key / SAMPLES_KV, blocks);
+    store_codes(samples, top, (u32)key / SAMPLES_KV, blocks);
 }
 
 //@kernel score
@@ -171,7 +181,13 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
         const u32 first_sample = tile * UNIT_ROWS + wg * WG_ROWS + warp_id() % WG_WARPS * 16 + g;
         const u32 stored = first_sample + t % 2 * 8;
         const u64 row = (u64)sequence * p.rows + stored / SAMPLES_Q;
-        samples.maxima = stored < samples_all ? p.maxima + row * p.blocks * SAMPLES_Q + stored % SAMPLES_Q : nullptr;
+        u16* codes = p.maxima + row * p.blocks * SAMPLES_Q + stored % SAMPLES_Q;
+//@if BLOCK_FILLS_STAGE
+        samples.codes = stored < samples_all && t < 2 ? codes : nullptr;
+//@else
+        samples.codes = stored < samples_all ? codes + t / 2 * SAMPLES_Q : nullptr;
+//@end
+        samples.floor = floor_below(MASKED_SCORE);
 #pragma unroll
         for (u32 h = 0; h < 2; ++h) {
             const i32 sample = (i32)(first_sample + h * 8);
@@ -182,18 +198,22 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
         }
 
         mbarrier_wait(barrier_at(QUERIES_FULL + wg), parity_of(unit, 1));
-        i32 key = (i32)(segment * p.segment_keys);
+        const i32 first_key = (i32)(segment * p.segment_keys);
+        i32 key = first_key;
         for (u32 i = 0; i < stages; ++i, ++n, key += STAGE_KEYS) {
             float s[STAGE_KEYS / 2];
             multiply_stage(s, q, n, turns);
-            take(samples, s, key, p.blocks);
+            take(samples, s, first_key, key, p.blocks);
         }
         release(QUERIES_EMPTY + wg);
 
         float lse[2];
 #pragma unroll
         for (u32 h = 0; h < 2; ++h) lse[h] = samples.max[h] * SCALE_LOG2 + log2_approx(quad_sum(samples.sum[h]));
-        if (t < 2 && stored < samples_all)
-            p.lse[(row * p.segments + segment) * SAMPLES_Q + stored % SAMPLES_Q] = t == 0 ? lse[0] : lse[1];
+        if (t < 2 && stored < samples_all) {
+            const u64 at = (row * p.segments + segment) * SAMPLES_Q + stored % SAMPLES_Q;
+            p.lse[at] = t == 0 ? lse[0] : lse[1];
+            p.floors[at] = samples.floor;
+        }
     }
 }

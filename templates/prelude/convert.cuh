@@ -37,3 +37,10 @@ __device__ __forceinline__ u32 pack2_f16(float lo, float hi) {
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(hi), "f"(lo));
     return out;
 }
+
+// f32 -> u16; what lies outside becomes the nearest end, and NaN 0.
+__device__ __forceinline__ u16 float_to_u16(float v) {
+    u16 out;
+    asm("cvt.rni.u16.f32 %0, %1;" : "=h"(out) : "f"(v));
+    return out;
+}

@@ -39,9 +39,6 @@ __device__ __forceinline__ float unpack_hi(u32 pair) {
     return elem_to_float(v);
 }
 
-// f32 -> f16 without infinities: what f16 cannot hold becomes its largest value.
-__device__ __forceinline__ f16 float_to_f16_finite(float v) { return float_to_f16(fminf(fmaxf(v, -65504.0f), 65504.0f)); }
-
 // Over the four lanes of a quad, which together hold one row of an mma accumulator.
 __device__ __forceinline__ float quad_max(float v) {
     v = fmaxf(v, shfl_xor(v, 1));

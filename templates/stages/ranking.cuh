@@ -49,13 +49,10 @@ __device__ __forceinline__ u32 wanted_blocks() { return TOP_K; }
 __device__ __forceinline__ u32 wanted_blocks(u32 visible) { return (u32)ceil(RATIO * (double)visible); }
 //@end
 
-//@if SAMPLES_BY_EIGHT
-// The larger log₂ probability of two samples: their maxima as a pair, and the sums over their keys.
-__device__ __forceinline__ float score_of_two(u32 maxima, u32 lse_low, u32 lse_high) {
-    const f16 low = {(u16)maxima}, high = {(u16)(maxima >> 16)};
-    return fmaxf(f16_to_float(low) - __uint_as_float(lse_low), f16_to_float(high) - __uint_as_float(lse_high));
+// The log₂ probability of a code; `level` is that of code 0.
+__device__ __forceinline__ float score_of(u32 code, float level) {
+    return fmaf((float)(u16)code, 1.0f / CODES_PER_LOG2, level);
 }
-//@end
 
 // Floats as integers of the same order.
 __device__ __forceinline__ u32 rank_of(float score) {

@@ -1,5 +1,5 @@
-// score: proxy queries against proxy keys, once. Rows keep their maximum and sum, and each (sample, block) its largest
-// score: softmax is monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
+// score: proxy queries against proxy keys, once. Rows keep their maximum and sum, and each (sample, block) the code of its
+// largest score: softmax is monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
 //@kernel score
 {
     const u32 group = blockIdx.y, batch = blockIdx.z;
@@ -50,12 +50,33 @@
     Running running;
     running_start(running);
     const u32 warp_sample = (u32)first_sample + warp_id() * 32;
-    // Whose maxima this lane stores, and where: [row of blocks][block][sample of the row].
-    auto maxima_of = [&](u32 sample) -> f16* {
+    // Where the codes of a sample lie: [row of blocks][block][sample of the row].
+    auto codes_of = [&](u32 sample) -> u16* {
         const u64 row = sequence * p.rows + sample / SAMPLES_Q;
         return p.maxima + row * p.blocks * SAMPLES_Q + sample % SAMPLES_Q;
     };
-    const u32 samples = (u32)p.rows * SAMPLES_Q;
+    const u32 samples = (u32)p.rows * SAMPLES_Q, sample = warp_sample + quad_row(); // the one that this lane stores
+    float floor[2][2] = {{floor_below(MASKED_SCORE), floor_below(MASKED_SCORE)},
+                         {floor_below(MASKED_SCORE), floor_below(MASKED_SCORE)}};
+    // Before the codes of a tile are stored: floors keep within reach of the largest scores of its rows.
+    auto raise_floors = [&](const float (&max)[2][2], u32 blocks) {
+        float rise[2][2];
+        bool above = false;
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+            const float top = max[i / 2][i % 2];
+            const bool beyond = fmaf(top, SCALE_LOG2, -floor[i / 2][i % 2]) > FLOOR_REACH;
+            rise[i / 2][i % 2] = beyond ? floor_below(top) - floor[i / 2][i % 2] : 0.0f;
+            above |= beyond;
+        }
+        if (!any_sync(above)) return;
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i)
+            if (rise[i / 2][i % 2] > 0.0f) floor[i / 2][i % 2] = floor_below(max[i / 2][i % 2]);
+        sync_warp(); // other lanes stored some of the codes
+        if (sample < samples) lower_codes(codes_of(sample), 0, blocks, 1, quad_pick(rise));
+        sync_warp();
+    };
 //@if BLOCK_SPANS_TILES
     float block_max[2][2];
 //@end
@@ -78,41 +99,47 @@
 
         float max[2][2];
 //@if BLOCK_SPANS_TILES
-        const u32 part = tile % (SAMPLES_KV / RING_KEYS);
+        const u32 part = tile % (SAMPLES_KV / RING_KEYS), block = tile / (SAMPLES_KV / RING_KEYS);
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) {
             max[i / 2][i % 2] = scores_max<RING_N>(s[i / 2], 0, i % 2);
             block_max[i / 2][i % 2] =
                 part == 0 ? max[i / 2][i % 2] : fmaxf(block_max[i / 2][i % 2], max[i / 2][i % 2]);
         }
-        const u32 sample = warp_sample + quad_row();
-        if ((part + 1 == SAMPLES_KV / RING_KEYS || tile + 1 == tiles) && sample < samples)
-            maxima_of(sample)[(u64)(tile / (SAMPLES_KV / RING_KEYS)) * SAMPLES_Q] =
-                float_to_f16_finite(quad_pick(block_max) * SCALE_LOG2);
+        if (part + 1 == SAMPLES_KV / RING_KEYS || tile + 1 == tiles) {
+            raise_floors(block_max, block);
+            if (sample < samples)
+                codes_of(sample)[(u64)block * SAMPLES_Q] = code_of(quad_pick(block_max), quad_pick(floor));
+        }
 //@end
 //@if BLOCK_FILLS_N_TILES
+        float block_max[RING_KEYS / SAMPLES_KV][2][2];
 #pragma unroll
-        for (u32 b = 0; b < RING_KEYS / SAMPLES_KV; ++b) {
-            float block_max[2][2];
+        for (u32 b = 0; b < RING_KEYS / SAMPLES_KV; ++b)
 #pragma unroll
             for (u32 i = 0; i < 4; ++i) {
                 const float top = scores_max<SAMPLES_KV / 8>(s[i / 2], b * (SAMPLES_KV / 8), i % 2);
-                block_max[i / 2][i % 2] = top;
+                block_max[b][i / 2][i % 2] = top;
                 max[i / 2][i % 2] = b == 0 ? top : fmaxf(max[i / 2][i % 2], top);
             }
-            const u32 sample = warp_sample + quad_row();
+        raise_floors(max, tile * (RING_KEYS / SAMPLES_KV));
+#pragma unroll
+        for (u32 b = 0; b < RING_KEYS / SAMPLES_KV; ++b) {
             const u32 block = tile * (RING_KEYS / SAMPLES_KV) + b;
             if (sample < samples && block < (u32)p.blocks)
-                maxima_of(sample)[(u64)block * SAMPLES_Q] = float_to_f16_finite(quad_pick(block_max) * SCALE_LOG2);
+                codes_of(sample)[(u64)block * SAMPLES_Q] = code_of(quad_pick(block_max[b]), quad_pick(floor));
         }
 //@end
 //@if BLOCK_WITHIN_N_TILE
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) max[i / 2][i % 2] = scores_max<RING_N>(s[i / 2], 0, i % 2);
+        raise_floors(max, tile * (RING_KEYS / SAMPLES_KV));
         // A block is SAMPLES_KV of the 8 columns of an n-tile: two, one or half of the columns of a quad's lane.
         const u32 t = lane_id() % 4;
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) {
             const u32 sample = warp_sample + i / 2 * 16 + i % 2 * 8 + lane_id() / 4;
-            max[i / 2][i % 2] = scores_max<RING_N>(s[i / 2], 0, i % 2);
+            const float low = floor[i / 2][i % 2];
 #pragma unroll
             for (u32 n = 0; n < RING_N; ++n) {
                 const float a = s[i / 2][n][i % 2 * 2], b = s[i / 2][n][i % 2 * 2 + 1];
@@ -120,17 +147,17 @@
 //@if BLOCK_OF_4
                 const float top = fmaxf(fmaxf(a, b), shfl_xor(fmaxf(a, b), 1));
                 if (t % 2 == 0 && sample < samples && first < (u32)p.blocks)
-                    maxima_of(sample)[(u64)first * SAMPLES_Q] = float_to_f16_finite(top * SCALE_LOG2);
+                    codes_of(sample)[(u64)first * SAMPLES_Q] = code_of(top, low);
 //@end
 //@if BLOCK_OF_2
                 if (sample < samples && first < (u32)p.blocks)
-                    maxima_of(sample)[(u64)first * SAMPLES_Q] = float_to_f16_finite(fmaxf(a, b) * SCALE_LOG2);
+                    codes_of(sample)[(u64)first * SAMPLES_Q] = code_of(fmaxf(a, b), low);
 //@end
 //@if BLOCK_OF_1
                 if (sample < samples && first < (u32)p.blocks)
-                    maxima_of(sample)[(u64)first * SAMPLES_Q] = float_to_f16_finite(a * SCALE_LOG2);
+                    codes_of(sample)[(u64)first * SAMPLES_Q] = code_of(a, low);
                 if (sample < samples && first + 1 < (u32)p.blocks)
-                    maxima_of(sample)[(u64)(first + 1) * SAMPLES_Q] = float_to_f16_finite(b * SCALE_LOG2);
+                    codes_of(sample)[(u64)(first + 1) * SAMPLES_Q] = code_of(b, low);
 //@end
             }
         }
@@ -143,6 +170,8 @@
     for (u32 i = 0; i < 4; ++i)
         lse[i / 2][i % 2] =
             running.max[i / 2][i % 2] * SCALE_LOG2 + log2_approx(quad_sum(running.sum[i / 2][i % 2]));
-    const u32 sample = warp_sample + quad_row();
-    if (sample < samples) p.lse[sequence * samples + sample] = quad_pick(lse);
+    if (sample < samples) {
+        p.lse[sequence * samples + sample] = quad_pick(lse);
+        p.floors[sequence * samples + sample] = quad_pick(floor);
+    }
 }

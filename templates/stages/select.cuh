@@ -8,8 +8,8 @@
 // Shared memory, in words. A warp has words of its own: a histogram, later where its share of each segment goes.
 #define SELECT_HISTOGRAM 0
 #define SELECT_OF_WARPS (SELECT_HISTOGRAM + DIGITS)
-#define SELECT_LSE (SELECT_OF_WARPS + SELECT_WARPS * MAX_CUTS)
-#define SELECT_COUNTS (SELECT_LSE + (SAMPLES_Q + 3) / 4 * 4)
+#define SELECT_LEVELS (SELECT_OF_WARPS + SELECT_WARPS * MAX_CUTS)
+#define SELECT_COUNTS (SELECT_LEVELS + (SAMPLES_Q + 3) / 4 * 4)
 #define SELECT_CUTS (SELECT_COUNTS + MAX_CUTS)
 #define SELECT_THRESHOLDS (SELECT_CUTS + MAX_CUTS)
 #define SELECT_BOUNDS (SELECT_THRESHOLDS + MAX_CUTS)
@@ -70,7 +70,12 @@
     if (threadIdx.x == 0) st_shared_u32(word(SELECT_CUTS), count);
 //@end
 
-    // The samples' sums, by the last threads: the first warp has the counts. Samples past the last query weigh nothing.
+    // The samples' levels, by the last threads: the first warp has the counts. A level is the log₂ probability of code 0,
+//@if SEGMENTS
+    // less the floor of the segment. Samples past the last query weigh nothing.
+//@else
+    // and samples past the last query weigh nothing.
+//@end
 //@if SEGMENTS
     // Segments that the row's last sample sees: `score` has gone through no others for certain.
     const i32 last_token = min((i32)((row + 1) * BLOCK_Q), p.q_len) - 1;
@@ -109,9 +114,10 @@
                 const float share = exp2_approx(parts[min(s, last) * SAMPLES_Q] - top);
                 sum += s <= last ? share : 0.0f;
             }
-        st_shared_f32(word(SELECT_LSE + i), inside ? top + log2_approx(sum) : FLOAT_INF);
+        st_shared_f32(word(SELECT_LEVELS + i), inside ? -top - log2_approx(sum) : FLOAT_NEG_INF);
 //@else
-        st_shared_f32(word(SELECT_LSE + i), inside ? p.lse[group_row * SAMPLES_Q + i] : FLOAT_INF);
+        const u64 at = group_row * SAMPLES_Q + i;
+        st_shared_f32(word(SELECT_LEVELS + i), inside ? p.floors[at] - p.lse[at] : FLOAT_NEG_INF);
 //@end
     }
     sync_threads();
@@ -123,25 +129,56 @@
 //@end
 
     // Ranks: the score of a block is the largest of its samples' log₂ probabilities.
-    const f16* maxima = p.maxima + group_row * p.blocks * SAMPLES_Q;
+    const u16* maxima = p.maxima + group_row * p.blocks * SAMPLES_Q;
+//@if SEGMENTS
+    const float* floors = p.floors + group_row * p.segments * SAMPLES_Q;
+    const u32 segment_shift = 31 - (u32)__clz(p.segment_keys); // segment_keys is a power of two
+//@end
 #pragma unroll(SAMPLES_Q <= 16 ? 2 : 1)
     for (u32 block = threadIdx.x; block < r.visible; block += SELECT_THREADS) {
         float score = FLOAT_NEG_INF;
-        const f16* of_block = maxima + block * SAMPLES_Q;
+        const u16* of_block = maxima + block * SAMPLES_Q;
+//@if SEGMENTS
+        const float* of_segment = floors + (block * SAMPLES_KV >> segment_shift) * SAMPLES_Q;
+//@end
 //@if SAMPLES_BY_EIGHT
 #pragma unroll
         for (u32 i = 0; i < SAMPLES_Q; i += 8) {
-            const u32x4 eight = ld_global_nc_v4(of_block + i);
-            const u32x4 lse = ld_shared_v4(word(SELECT_LSE + i)), more = ld_shared_v4(word(SELECT_LSE + i + 4));
-            score = fmaxf(score, score_of_two(eight.x, lse.x, lse.y));
-            score = fmaxf(score, score_of_two(eight.y, lse.z, lse.w));
-            score = fmaxf(score, score_of_two(eight.z, more.x, more.y));
-            score = fmaxf(score, score_of_two(eight.w, more.z, more.w));
+            const u32x4 codes = ld_global_nc_v4(of_block + i);
+            const u32 pairs[4] = {codes.x, codes.y, codes.z, codes.w};
+            float levels[8];
+#pragma unroll
+            for (u32 j = 0; j < 8; j += 4) {
+                const u32x4 own = ld_shared_v4(word(SELECT_LEVELS + i + j));
+//@if SEGMENTS
+                const u32x4 floor = ld_global_nc_v4(of_segment + i + j);
+                levels[j] = __uint_as_float(own.x) + __uint_as_float(floor.x);
+                levels[j + 1] = __uint_as_float(own.y) + __uint_as_float(floor.y);
+                levels[j + 2] = __uint_as_float(own.z) + __uint_as_float(floor.z);
+                levels[j + 3] = __uint_as_float(own.w) + __uint_as_float(floor.w);
+//@else
+                levels[j] = __uint_as_float(own.x);
+                levels[j + 1] = __uint_as_float(own.y);
+                levels[j + 2] = __uint_as_float(own.z);
+                levels[j + 3] = __uint_as_float(own.w);
+//@end
+            }
+#pragma unroll
+            for (u32 j = 0; j < 4; ++j) {
+                score = fmaxf(score, score_of(pairs[j], levels[2 * j]));
+                score = fmaxf(score, score_of(pairs[j] >> 16, levels[2 * j + 1]));
+            }
         }
 //@else
 #pragma unroll
-        for (u32 i = 0; i < SAMPLES_Q; ++i)
-            score = fmaxf(score, f16_to_float(of_block[i]) - ld_shared_f32(word(SELECT_LSE + i)));
+        for (u32 i = 0; i < SAMPLES_Q; ++i) {
+//@if SEGMENTS
+            const float level = of_segment[i] + ld_shared_f32(word(SELECT_LEVELS + i));
+//@else
+            const float level = ld_shared_f32(word(SELECT_LEVELS + i));
+//@end
+            score = fmaxf(score, score_of(of_block[i], level));
+        }
 //@end
         const bool pinned = block < r.sink || (block >= r.local && block < r.diagonal_end);
         const u32 rank = pinned ? RANK_PINNED : rank_of(score);

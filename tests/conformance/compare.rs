@@ -1,6 +1,7 @@
 //! What counts as agreement with the reference, stated once for every suite.
 
 use crate::oracle::{Oracle, Scores};
+use core::f64::consts::LN_2;
 use core::fmt;
 use proxyattn::codegen::{Budget, Dtype, Spec};
 use proxyattn::{Element, Selection};
@@ -15,10 +16,51 @@ const fn output_limit(dtype: Dtype) -> f64 {
 
 /// How many times farther a single token may be, whose rounding errors do not average out.
 const TOKEN: f64 = 4.0;
-/// Two blocks may change places when their log-scores differ by this much of the larger one (or of 1).
-const TIE: f64 = 1e-6;
 /// A dynamic count may differ while the share of the mass at the boundary is this close to γ.
 const MASS: f64 = 1e-5;
+
+/// When two blocks may change places.
+pub(crate) struct Ties {
+    /// Their log-scores differ by this much of the larger one (or of 1) ...
+    relative: f64,
+    /// ... or by so many nats ...
+    nats: f64,
+    /// ... or both lie more nats below the best block of the row.
+    depth: f64,
+}
+
+impl Ties {
+    /// What rounding in f32 does to logits of some tens.
+    pub(crate) const EXACT: Self = Self { relative: 1e-6, nats: 0.0, depth: f64::INFINITY };
+
+    /// Logits of this size, which f32 rounds and adds up, and whose maxima are kept in steps of 1/64 in log2 within 980
+    /// of the best.
+    pub(crate) fn of_size(nats: f64) -> Self {
+        Self { nats: LN_2 / 64.0 + nats.abs() * 2f64.powi(-20), depth: 980.0 * LN_2, ..Self::EXACT }
+    }
+
+    fn excuse(&self, a: f64, b: f64, best: f64) -> bool {
+        relative_gap(a, b) <= self.relative || (a - b).abs() <= self.nats || best - a.max(b) > self.depth
+    }
+}
+
+/// Lists and counts of a prefill, whoever made them.
+pub(crate) trait Lists {
+    /// How many blocks a head visits in a row.
+    fn count(&self, batch: usize, head: usize, row: usize) -> usize;
+    /// These blocks.
+    fn blocks(&self, batch: usize, head: usize, row: usize) -> &[u32];
+}
+
+impl Lists for Selection {
+    fn count(&self, batch: usize, head: usize, row: usize) -> usize {
+        self.count(batch, head, row)
+    }
+
+    fn blocks(&self, batch: usize, head: usize, row: usize) -> &[u32] {
+        self.blocks(batch, head, row)
+    }
+}
 
 /// How far a selection is from the reference's.
 #[derive(Default)]
@@ -75,6 +117,11 @@ impl fmt::Display for Agreement {
 
 /// Compares every list of `selection` with what the reference selects.
 pub(crate) fn selection(spec: &Spec, oracle: &Oracle, selection: &Selection) -> Agreement {
+    lists(spec, oracle, selection, &Ties::EXACT)
+}
+
+/// Compares every list with what the reference selects.
+pub(crate) fn lists(spec: &Spec, oracle: &Oracle, selection: &impl Lists, ties: &Ties) -> Agreement {
     let mut agreement = Agreement::default();
     let scores = oracle.scores();
     for batch in 0..oracle.batch {
@@ -84,7 +131,7 @@ pub(crate) fn selection(spec: &Spec, oracle: &Oracle, selection: &Selection) -> 
         for group in 0..oracle.groups {
             for row in 0..oracle.rows() {
                 let scores = &scores[(batch * oracle.groups + group) * oracle.rows() + row];
-                compare_lists(oracle, selection, [batch, group, row], scores, &mut agreement);
+                compare_lists(oracle, selection, [batch, group, row], (scores, ties), &mut agreement);
             }
         }
     }
@@ -95,7 +142,7 @@ pub(crate) fn selection(spec: &Spec, oracle: &Oracle, selection: &Selection) -> 
 fn compare_counts(
     spec: &Spec,
     oracle: &Oracle,
-    given: &Selection,
+    given: &impl Lists,
     batch: usize,
     head: usize,
     into: &mut Agreement,
@@ -128,9 +175,9 @@ fn compare_counts(
 
 fn compare_lists(
     oracle: &Oracle,
-    given: &Selection,
+    given: &impl Lists,
     [batch, group, row]: [usize; 3],
-    scores: &Scores,
+    (scores, ties): (&Scores, &Ties),
     into: &mut Agreement,
 ) {
     let ranking = oracle.ranking(row, scores);
@@ -154,7 +201,8 @@ fn compare_lists(
         into.swapped += 1;
         into.widen(gap, gap);
         let lacks_pinned = missing.iter().any(|&block| oracle.is_pinned(row, block));
-        if gap > TIE || lacks_pinned {
+        let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if !ties.excuse(scores[highest], scores[lowest], top) || lacks_pinned {
             into.faults.push(format!(
                 "batch {batch} head {head} row {row}: {} of {} blocks are not the reference's; it has {missing:?}, \
                  not {extra:?}; log-scores {:.9} and {:.9}, relative gap {gap:.1e}",

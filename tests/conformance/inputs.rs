@@ -1,7 +1,7 @@
 //! Seeded inputs with the structure that attention has: a sink, a drifting topic, planted matches, and heads
 //! of different sharpness, so that neither budgets nor rankings are degenerate.
 
-use proxyattn::{Element, Problem, View};
+use proxyattn::{Device, Element, Problem, Tensor, View};
 
 /// A shape and the seed of its numbers: all that a failure has to name.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,15 @@ impl<T: Element> Inputs<T> {
 
     pub(crate) fn v(&self) -> View<'_, T> {
         View::bhsd(&self.v, self.kv_shape).expect("as many numbers as the shape says")
+    }
+
+    /// Q, K and V on a device.
+    pub(crate) fn on(&self, device: &Device) -> [Tensor<T>; 3] {
+        let tensor = |data: &Vec<T>, shape| {
+            let host = Tensor::from_bhsd(data.clone(), shape).expect("as many numbers as the shape says");
+            host.to(device).expect("room on the device")
+        };
+        [tensor(&self.q, self.q_shape), tensor(&self.k, self.kv_shape), tensor(&self.v, self.kv_shape)]
     }
 
     pub(crate) fn generate(case: &Case, head_dim: u32) -> Self {

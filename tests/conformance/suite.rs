@@ -12,6 +12,9 @@ macro_rules! conformance {
                 presets_match = numerics::presets_match;
                 long_contexts_match = numerics::long_contexts_match;
                 sharp_scores_match = numerics::sharp_scores_match;
+                large_logits_keep_their_order_64 = magnitudes::rankings_keep_their_order::<magnitudes::Large64>;
+                large_logits_keep_their_order_128 = magnitudes::rankings_keep_their_order::<magnitudes::Large128>;
+                large_logits_keep_their_order_256 = magnitudes::rankings_keep_their_order::<magnitudes::Large256>;
                 all_kept_is_dense = numerics::all_kept_is_dense;
                 ties_go_to_the_lower_block = numerics::ties_go_to_the_lower_block;
                 equal_blocks_go_to_the_lower_one = numerics::equal_blocks_go_to_the_lower_one;

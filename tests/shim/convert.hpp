@@ -32,3 +32,8 @@ inline f16 float_to_f16(float v) {
 
 inline u32 pack2_bf16(float lo, float hi) { return float_to_bf16(lo).bits | (u32)float_to_bf16(hi).bits << 16; }
 inline u32 pack2_f16(float lo, float hi) { return float_to_f16(lo).bits | (u32)float_to_f16(hi).bits << 16; }
+
+inline u16 float_to_u16(float v) {
+    if (!(v > 0.0f)) return 0;
+    return v < 65535.0f ? (u16)std::nearbyint(v) : (u16)65535;
+}

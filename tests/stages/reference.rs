@@ -2,7 +2,7 @@
 
 use crate::harness::Memory;
 use proxyattn::Geometry;
-use proxyattn::codegen::cuda::Shape;
+use proxyattn::codegen::cuda::{CODES_PER_LOG2, Shape};
 use proxyattn::codegen::{Dtype, Spec};
 use proxyattn::prelude::{bf16, f16};
 
@@ -48,9 +48,20 @@ impl Reference<'_> {
         (0..heads as usize).map(|head| (0..tokens as usize).map(|token| row(head, token)).collect()).collect()
     }
 
-    /// The maxima, of whatever element type the inputs are.
-    fn maxima(&self) -> Vec<f32> {
-        self.memory.halves("maxima").into_iter().map(|bits| f16::from_bits(bits).to_f32()).collect()
+    /// How many floors and sums a sample has, and the keys that each is for.
+    fn segments(&self) -> (usize, usize) {
+        let (spec, shape) = (&self.spec, &self.shape);
+        let per_row = u64::from(spec.block.q / spec.stride.q);
+        let samples = shape.batch * shape.groups(spec) * shape.rows(spec) * per_row;
+        match self.memory.floats("lse").len() as u64 == samples {
+            true => (1, usize::MAX),
+            false => (shape.segments(spec) as usize, shape.segment_keys(spec) as usize),
+        }
+    }
+
+    /// The segments, their keys, and where the sums and floors of a sample are: `[row][segment][sample of the row]`.
+    fn part(&self, row: usize, segment: usize, i: usize) -> usize {
+        (row * self.segments().0 + segment) * (self.spec.block.q / self.spec.stride.q) as usize + i
     }
 
     /// The mean over a run of heads at every `stride`-th token.
@@ -97,9 +108,10 @@ impl Reference<'_> {
         let per_row = (spec.block.q / spec.stride.q) as usize;
         let per_block = (spec.block.kv / spec.stride.kv) as usize;
         let (groups, blocks) = (shape.groups(spec) as usize, self.geometry.blocks());
-        let (maxima, lse) = (self.maxima(), self.memory.floats("lse"));
+        let (maxima, floors) = (self.memory.halves("maxima"), self.memory.floats("floors"));
+        let lse = self.memory.floats("lse");
         let queries = self.rows_of("proxy_q");
-        let whole = shape.batch as usize * groups * self.geometry.rows() * per_row;
+        let (_, segment_keys) = self.segments();
         let samples = shape.q_samples(spec) as usize;
         for sequence in 0..shape.batch as usize * groups {
             let keys = if self.memory.bytes.contains_key("proxy_k") {
@@ -116,27 +128,25 @@ impl Reference<'_> {
                 let logits = self.logits(&queries[sequence * samples + sample], &keys, seen.min(keys_len));
                 let want = logits.iter().map(|x| x.exp2()).sum::<f64>().log2();
                 let (row, i) = (sequence * self.geometry.rows() + sample / per_row, sample % per_row);
-                let got = if lse.len() == whole {
-                    f64::from(lse[row * per_row + i])
-                } else {
-                    // One sum for each segment: those that the sample sees.
-                    let keys = shape.segment_keys(spec) as usize;
-                    let segments = shape.segments(spec) as usize;
-                    let parts = (0..seen.min(keys_len).div_ceil(keys))
-                        .map(|s| lse[(row * segments + s) * per_row + i]);
-                    parts.map(|part| f64::from(part).exp2()).sum::<f64>().log2()
-                };
+                // One sum for each segment that the sample sees.
+                let parts = (0..seen.min(keys_len).div_ceil(segment_keys))
+                    .map(|segment| f64::from(lse[self.part(row, segment, i)]));
+                let got = parts.map(f64::exp2).sum::<f64>().log2();
                 assert!(
                     (got - want).abs() < 2e-4 * (1.0 + want.abs()),
                     "lse {sequence}/{sample}: {got}, not {want}"
                 );
                 for (block, logits) in logits.chunks(per_block).enumerate() {
                     let want = logits.iter().fold(f64::NEG_INFINITY, |max, &x| max.max(x));
-                    let got = f64::from(maxima[(row * blocks + block) * per_row + i]);
-                    let near = (got - want).abs() < 2e-4 + 7e-4 * want.abs(); // rounded to f16
-                    // What no sample sees is pinned or invisible: any value goes, but for infinities.
+                    if want.is_infinite() {
+                        continue; // What no sample sees is pinned or invisible: any code goes.
+                    }
+                    let floor = f64::from(floors[self.part(row, block * per_block / segment_keys, i)]);
+                    let code = f64::from(maxima[(row * blocks + block) * per_row + i]);
+                    let got = floor + code / f64::from(CODES_PER_LOG2);
+                    let half = 0.5 / f64::from(CODES_PER_LOG2) + 1e-4 * (1.0 + want.abs());
                     assert!(
-                        near || want.is_infinite() && !got.is_infinite(),
+                        (got - want).abs() <= half,
                         "maximum {sequence}/{sample}/{block}: {got}, not {want}"
                     );
                 }
@@ -199,24 +209,24 @@ impl Reference<'_> {
         let (rows, blocks) = (self.geometry.rows(), self.geometry.blocks());
         let groups = self.shape.groups(spec) as usize;
         let heads = self.shape.heads as usize / groups;
-        let (maxima, lse) = (self.maxima(), self.memory.floats("lse"));
-        let whole = self.shape.batch as usize * groups * rows * per_row;
+        let (maxima, floors) = (self.memory.halves("maxima"), self.memory.floats("floors"));
+        let lse = self.memory.floats("lse");
+        let (segments, segment_keys) = self.segments();
         // As the kernel adds it up, but for the last bits of its exponentials.
         let lse_of = |at: usize, row: usize, i: usize| {
-            if lse.len() == whole {
-                return lse[at * per_row + i];
+            if segments == 1 {
+                return lse[self.part(at, 0, i)];
             }
             let last = (self.geometry.tokens(row).end - 1) / spec.stride.q as usize * spec.stride.q as usize;
             let seen = (self.geometry.offset() + last) / spec.stride.kv as usize + 1;
             let all = self.shape.kv_samples(spec) as usize;
             let seen = if spec.causal { seen.min(all) } else { all };
-            let segments = self.shape.segments(spec) as usize;
-            let parts: Vec<f32> = (0..seen.div_ceil(self.shape.segment_keys(spec) as usize))
-                .map(|s| lse[(at * segments + s) * per_row + i])
-                .collect();
+            let parts: Vec<f32> =
+                (0..seen.div_ceil(segment_keys)).map(|segment| lse[self.part(at, segment, i)]).collect();
             let top = parts.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
             top + parts.iter().map(|part| (part - top).exp2()).sum::<f32>().log2()
         };
+        let per_block = (spec.block.kv / spec.stride.kv) as usize;
         let (lists, counts) = (self.memory.words("lists"), self.memory.words("counts"));
         let measured = self.memory.bytes.contains_key("measured").then(|| self.memory.words("measured"));
         for sequence in 0..self.shape.batch as usize * groups {
@@ -224,8 +234,11 @@ impl Reference<'_> {
                 let at = sequence * rows + row;
                 let tokens = self.geometry.tokens(row).len().div_ceil(spec.stride.q as usize);
                 let score = |block: usize| {
-                    let maxima = &maxima[(at * blocks + block) * per_row..][..tokens];
-                    let scores = maxima.iter().enumerate().map(|(i, max)| max - lse_of(at, row, i));
+                    let codes = &maxima[(at * blocks + block) * per_row..][..tokens];
+                    let scores = codes.iter().enumerate().map(|(i, &code)| {
+                        let floor = floors[self.part(at, block * per_block / segment_keys, i)];
+                        f32::from(code) / CODES_PER_LOG2 + (floor - lse_of(at, row, i))
+                    });
                     scores.fold(f32::NEG_INFINITY, f32::max)
                 };
                 let key = |&block: &usize| {

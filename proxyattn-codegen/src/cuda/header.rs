@@ -1,6 +1,7 @@
 //! The opening comment of a text, and its constants.
 
 use super::hopper::BARRIER_BYTES;
+use super::shape;
 use super::{Buffer, Entry, Tiles};
 use crate::{Arch, Budget, Spec};
 use core::f64::consts::LOG2_E;
@@ -181,6 +182,7 @@ pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
         ("KEEP_SINK", spec.keep.sink.to_string()),
         ("KEEP_LOCAL", spec.keep.local.to_string()),
         ("POOL_THREADS", super::kernels::POOL_THREADS.to_string()),
+        ("CODES_PER_LOG2", format!("{:.1}f", shape::CODES_PER_LOG2)),
     ];
     match spec.budget {
         Budget::Dynamic { gamma, min_tokens, .. } => {

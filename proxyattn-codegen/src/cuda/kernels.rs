@@ -155,7 +155,8 @@ fn score(spec: &Spec, tiles: &Tiles) -> Table {
         pointers: vec![
             ("const Elem", "proxy_q"),
             ("const Elem", "keys"),
-            ("f16", "maxima"),
+            ("u16", "maxima"),
+            ("float", "floors"),
             ("float", "lse"),
         ],
         strides: vec![&["keys_batch", "keys_group", "keys_sample"]],
@@ -202,7 +203,7 @@ fn budget_counts(spec: &Spec) -> Table {
 
 fn select(spec: &Spec, family: Family) -> Table {
     let dynamic = matches!(spec.budget, Budget::Dynamic { .. });
-    let mut pointers = vec![("const f16", "maxima"), ("const float", "lse")];
+    let mut pointers = vec![("const u16", "maxima"), ("const float", "floors"), ("const float", "lse")];
     pointers.extend(dynamic.then_some(("const u32", "measured")));
     pointers.extend([("u32", "lists"), ("u32", "counts")]);
     pointers.extend(dynamic.then_some(("u32", "runs")));
@@ -298,7 +299,7 @@ fn score_hopper(spec: &Spec, tiles: &Tiles) -> Table {
         name: "score",
         stage: "score",
         maps: vec![("proxy_q_map", 64), ("keys_map", tiles.hopper.keys)],
-        pointers: vec![("f16", "maxima"), ("float", "lse"), ("u32", "units")],
+        pointers: vec![("u16", "maxima"), ("float", "floors"), ("float", "lse"), ("u32", "units")],
         strides: vec![],
         numbers: vec![
             "q_len",

@@ -23,7 +23,7 @@ mod tiles;
 pub use abi::{Entry, Param, SharedBytes, Ty};
 pub use candidates::{Candidates, Constants, Table, candidates, retiled, tables, tunable};
 pub use hopper::HopperTiles;
-pub use shape::{Buffer, Shape};
+pub use shape::{Buffer, CODES_PER_LOG2, Shape};
 pub use tiles::Tiles;
 
 use crate::{Arch, Spec};

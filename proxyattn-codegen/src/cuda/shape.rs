@@ -4,6 +4,10 @@ use super::kernels::BLOCKS_PER_CTA;
 use super::sources::Family;
 use crate::Spec;
 
+/// Codes of `maxima` to each unit of log2: two scores that differ by more than a 64th have different codes, and 65536 of
+/// them reach 1024 units down.
+pub const CODES_PER_LOG2: f32 = 64.0;
+
 /// The numbers of one prefill; every buffer and grid follows from them and the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
@@ -92,7 +96,7 @@ impl Shape {
 pub struct Buffer {
     /// The parameter that points at it.
     pub name: &'static str,
-    /// Element type: `f16`, `f32` or `u32`; `elem` is the 16-bit type of the configuration.
+    /// Element type: `u16`, `f32` or `u32`; `elem` is the 16-bit type of the configuration.
     pub elem: &'static str,
     /// Dimensions, in the names of [`Shape`]'s and the text's values.
     pub dims: &'static [&'static str],
@@ -111,7 +115,7 @@ impl Buffer {
     pub fn bytes(&self, spec: &Spec, shape: &Shape) -> u64 {
         let elem = match self.elem {
             "elem" => spec.dtype.bytes() as u64,
-            "f16" => 2,
+            "u16" => 2,
             _ => 4,
         };
         let dim = |name: &&str| match *name {
@@ -144,9 +148,17 @@ const PROXY_K: Buffer =
     buffer!("proxy_k", "elem", ["batch", "groups", "kv_samples", "HEAD_DIM"], "mean key of a group");
 const MAXIMA: Buffer = buffer!(
     "maxima",
-    "f16",
+    "u16",
     ["batch", "groups", "rows", "blocks", "SAMPLES_Q"],
-    "largest score of a (sample, block), base 2"
+    "largest score of a (sample, block): 64ths of log2 above the sample's floor"
+);
+const FLOORS: Buffer =
+    buffer!("floors", "f32", ["batch", "groups", "rows", "SAMPLES_Q"], "score of code 0 of a sample, base 2");
+const FLOOR_PARTS: Buffer = buffer!(
+    "floors",
+    "f32",
+    ["batch", "groups", "rows", "segments", "SAMPLES_Q"],
+    "score of code 0 of a sample in a segment, base 2"
 );
 const LSE: Buffer =
     buffer!("lse", "f32", ["batch", "groups", "rows", "SAMPLES_Q"], "log2 of the sum over a sample's keys");
@@ -187,7 +199,8 @@ pub(super) fn buffers(spec: &Spec, family: Family) -> Vec<Buffer> {
     let dynamic = matches!(spec.budget, crate::Budget::Dynamic { .. });
     let mut buffers = vec![PROXY_Q];
     buffers.extend(super::features::pools_keys(spec).then_some(PROXY_K));
-    buffers.extend([MAXIMA, if family.score { LSE_PARTS } else { LSE }]);
+    buffers.push(MAXIMA);
+    buffers.extend(if family.score { [FLOOR_PARTS, LSE_PARTS] } else { [FLOORS, LSE] });
     buffers.extend(family.score.then_some(UNITS));
     if dynamic {
         buffers.extend([PARTIAL_MAX, PARTIAL_SUM, MEASURED]);

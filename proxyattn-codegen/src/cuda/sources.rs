@@ -60,7 +60,7 @@ pub(super) fn units(spec: &Spec, family: Family) -> Vec<(&'static str, Vec<&'sta
             scoring.push("stages/softmax.cuh");
         }
         if !family.score {
-            scoring.push("stages/score.cuh");
+            scoring.extend(["stages/maxima.cuh", "stages/score.cuh"]);
         }
         if portable_budget {
             scoring.extend(["stages/budget.cuh", "stages/counts.cuh"]);
@@ -68,7 +68,10 @@ pub(super) fn units(spec: &Spec, family: Family) -> Vec<(&'static str, Vec<&'sta
         scoring.extend(["stages/ranking.cuh", "stages/select.cuh"]);
         units.push(("scoring", scoring));
         if family.score {
-            units.push(("score", vec!["hopper/cta.cuh", "hopper/scoring.cuh", "hopper/score.cuh"]));
+            units.push((
+                "score",
+                vec!["hopper/cta.cuh", "hopper/scoring.cuh", "stages/maxima.cuh", "hopper/score.cuh"],
+            ));
         }
         if family.budget {
             let files = ["hopper/cta.cuh", "hopper/scoring.cuh", "hopper/budget.cuh", "stages/counts.cuh"];
