@@ -1,4 +1,4 @@
-// Conversions between f32 and the 16-bit formats, round to nearest even.
+// Conversions between f32 and the 16-bit formats, round to nearest even, and arithmetic on pairs of u16.
 
 // bf16 is the upper half of an f32, so widening is a shift.
 __device__ __forceinline__ float bf16_to_float(bf16 v) { return __uint_as_float((u32)v.bits << 16); }
@@ -38,9 +38,9 @@ __device__ __forceinline__ u32 pack2_f16(float lo, float hi) {
     return out;
 }
 
-// f32 -> u16; what lies outside becomes the nearest end, and NaN 0.
-__device__ __forceinline__ u16 float_to_u16(float v) {
-    u16 out;
-    asm("cvt.rni.u16.f32 %0, %1;" : "=h"(out) : "f"(v));
+// c + a · b₀ + a' · b₁ for the two u16 of a pair, `a` in bits 0..15, and the lower two i8 of b.
+__device__ __forceinline__ i32 dp2a_lo(u32 pair, u32 b, i32 c) {
+    i32 out;
+    asm("dp2a.lo.u32.s32 %0, %1, %2, %3;" : "=r"(out) : "r"(pair), "r"(b), "r"(c));
     return out;
 }

@@ -49,10 +49,18 @@ __device__ __forceinline__ u32 wanted_blocks() { return TOP_K; }
 __device__ __forceinline__ u32 wanted_blocks(u32 visible) { return (u32)ceil(RATIO * (double)visible); }
 //@end
 
-// The log₂ probability of a code; `level` is that of code 0.
-__device__ __forceinline__ float score_of(u32 code, float level) {
-    return fmaf((float)(u16)code, 1.0f / CODES_PER_LOG2, level);
+// Scores are whole numbers of steps of log₂ probability while samples are compared. A level is the score of code 0.
+#define STEPS_PER_LOG2 4096.0f
+#define STEPS_PER_CODE 64 // STEPS_PER_LOG2 / CODES_PER_LOG2
+__device__ __forceinline__ i32 level_of(float log2_probability) {
+    return __float2int_rn(log2_probability * STEPS_PER_LOG2);
 }
+//@if SAMPLES_BY_EIGHT
+// The larger score of two samples: their codes as a pair, and their levels.
+__device__ __forceinline__ i32 score_of_two(u32 codes, u32 level_low, u32 level_high) {
+    return max(dp2a_lo(codes, STEPS_PER_CODE, (i32)level_low), dp2a_lo(codes, STEPS_PER_CODE << 8, (i32)level_high));
+}
+//@end
 
 // Floats as integers of the same order.
 __device__ __forceinline__ u32 rank_of(float score) {

@@ -9,7 +9,12 @@
 #define SELECT_HISTOGRAM 0
 #define SELECT_OF_WARPS (SELECT_HISTOGRAM + DIGITS)
 #define SELECT_LEVELS (SELECT_OF_WARPS + SELECT_WARPS * MAX_CUTS)
+//@if SEGMENTS
+#define SELECT_LSE (SELECT_LEVELS + LEVEL_SEGMENTS * SAMPLES_Q)
+#define SELECT_COUNTS (SELECT_LSE + (SAMPLES_Q + 3) / 4 * 4)
+//@else
 #define SELECT_COUNTS (SELECT_LEVELS + (SAMPLES_Q + 3) / 4 * 4)
+//@end
 #define SELECT_CUTS (SELECT_COUNTS + MAX_CUTS)
 #define SELECT_THRESHOLDS (SELECT_CUTS + MAX_CUTS)
 #define SELECT_BOUNDS (SELECT_THRESHOLDS + MAX_CUTS)
@@ -70,11 +75,10 @@
     if (threadIdx.x == 0) st_shared_u32(word(SELECT_CUTS), count);
 //@end
 
-    // The samples' levels, by the last threads: the first warp has the counts. A level is the log₂ probability of code 0,
 //@if SEGMENTS
-    // less the floor of the segment. Samples past the last query weigh nothing.
+    // The samples' sums, by the last threads: the first warp has the counts. Samples past the last query weigh nothing.
 //@else
-    // and samples past the last query weigh nothing.
+    // The samples' levels, by the last threads: the first warp has the counts. Samples past the last query weigh nothing.
 //@end
 //@if SEGMENTS
     // Segments that the row's last sample sees: `score` has gone through no others for certain.
@@ -114,10 +118,10 @@
                 const float share = exp2_approx(parts[min(s, last) * SAMPLES_Q] - top);
                 sum += s <= last ? share : 0.0f;
             }
-        st_shared_f32(word(SELECT_LEVELS + i), inside ? -top - log2_approx(sum) : FLOAT_NEG_INF);
+        st_shared_f32(word(SELECT_LSE + i), inside ? top + log2_approx(sum) : FLOAT_INF);
 //@else
         const u64 at = group_row * SAMPLES_Q + i;
-        st_shared_f32(word(SELECT_LEVELS + i), inside ? p.floors[at] - p.lse[at] : FLOAT_NEG_INF);
+        st_shared_u32(word(SELECT_LEVELS + i), (u32)level_of(inside ? p.floors[at] - p.lse[at] : FLOAT_NEG_INF));
 //@end
     }
     sync_threads();
@@ -129,63 +133,59 @@
 //@end
 
     // Ranks: the score of a block is the largest of its samples' log₂ probabilities.
-    const u16* maxima = p.maxima + group_row * p.blocks * SAMPLES_Q;
 //@if SEGMENTS
-    const float* floors = p.floors + group_row * p.segments * SAMPLES_Q;
-    const u32 segment_shift = 31 - (u32)__clz(p.segment_keys); // segment_keys is a power of two
+    const u32 segment_blocks = (u32)p.segment_keys / SAMPLES_KV; // powers of two
+    const u32 segment_shift = 31 - (u32)__clz((i32)segment_blocks);
 //@end
+    auto rank_blocks = [&](u32 begin, u32 end) {
 #pragma unroll(SAMPLES_Q <= 16 ? 2 : 1)
-    for (u32 block = threadIdx.x; block < r.visible; block += SELECT_THREADS) {
-        float score = FLOAT_NEG_INF;
-        const u16* of_block = maxima + block * SAMPLES_Q;
+        for (u32 block = begin + threadIdx.x; block < end; block += SELECT_THREADS) {
+            const u16* of_block = p.maxima + (group_row * p.blocks + block) * SAMPLES_Q;
 //@if SEGMENTS
-        const float* of_segment = floors + (block * SAMPLES_KV >> segment_shift) * SAMPLES_Q;
+            const u32 levels = word(SELECT_LEVELS + (block - begin >> segment_shift) * SAMPLES_Q);
+//@else
+            const u32 levels = word(SELECT_LEVELS);
 //@end
+            i32 score = -0x7fffffff;
 //@if SAMPLES_BY_EIGHT
 #pragma unroll
-        for (u32 i = 0; i < SAMPLES_Q; i += 8) {
-            const u32x4 codes = ld_global_nc_v4(of_block + i);
-            const u32 pairs[4] = {codes.x, codes.y, codes.z, codes.w};
-            float levels[8];
-#pragma unroll
-            for (u32 j = 0; j < 8; j += 4) {
-                const u32x4 own = ld_shared_v4(word(SELECT_LEVELS + i + j));
-//@if SEGMENTS
-                const u32x4 floor = ld_global_nc_v4(of_segment + i + j);
-                levels[j] = __uint_as_float(own.x) + __uint_as_float(floor.x);
-                levels[j + 1] = __uint_as_float(own.y) + __uint_as_float(floor.y);
-                levels[j + 2] = __uint_as_float(own.z) + __uint_as_float(floor.z);
-                levels[j + 3] = __uint_as_float(own.w) + __uint_as_float(floor.w);
-//@else
-                levels[j] = __uint_as_float(own.x);
-                levels[j + 1] = __uint_as_float(own.y);
-                levels[j + 2] = __uint_as_float(own.z);
-                levels[j + 3] = __uint_as_float(own.w);
-//@end
+            for (u32 i = 0; i < SAMPLES_Q; i += 8) {
+                const u32x4 eight = ld_global_nc_v4(of_block + i);
+                const u32x4 level = ld_shared_v4(levels + i * 4), more = ld_shared_v4(levels + i * 4 + 16);
+                score = max(score, score_of_two(eight.x, level.x, level.y));
+                score = max(score, score_of_two(eight.y, level.z, level.w));
+                score = max(score, score_of_two(eight.z, more.x, more.y));
+                score = max(score, score_of_two(eight.w, more.z, more.w));
             }
-#pragma unroll
-            for (u32 j = 0; j < 4; ++j) {
-                score = fmaxf(score, score_of(pairs[j], levels[2 * j]));
-                score = fmaxf(score, score_of(pairs[j] >> 16, levels[2 * j + 1]));
-            }
-        }
 //@else
 #pragma unroll
-        for (u32 i = 0; i < SAMPLES_Q; ++i) {
+            for (u32 i = 0; i < SAMPLES_Q; ++i)
+                score = max(score, (i32)of_block[i] * STEPS_PER_CODE + (i32)ld_shared_u32(levels + i * 4));
+//@end
+            const bool pinned = block < r.sink || (block >= r.local && block < r.diagonal_end);
+            const u32 rank = pinned ? RANK_PINNED : rank_of((float)score * (1.0f / STEPS_PER_LOG2));
+            st_shared_u32(word(SELECT_RANKS + block), rank);
+            atomic_add_shared(word(SELECT_HISTOGRAM + first_digit(rank)), 1);
+        }
+    };
 //@if SEGMENTS
-            const float level = of_segment[i] + ld_shared_f32(word(SELECT_LEVELS + i));
-//@else
-            const float level = ld_shared_f32(word(SELECT_LEVELS + i));
-//@end
-            score = fmaxf(score, score_of(of_block[i], level));
+    // The levels of LEVEL_SEGMENTS segments at a time, and the blocks of these.
+    for (u32 first = 0; first * segment_blocks < r.visible; first += LEVEL_SEGMENTS) {
+        // Blocks past the last seen segment are pinned.
+        const u32 seen = first < segments ? min(segments - first, (u32)LEVEL_SEGMENTS) : 0;
+        for (u32 i = threadIdx.x; i < seen * SAMPLES_Q; i += SELECT_THREADS) {
+            const float floor = p.floors[(group_row * p.segments + first) * SAMPLES_Q + i];
+            const float lse = ld_shared_f32(word(SELECT_LSE + i % SAMPLES_Q));
+            st_shared_u32(word(SELECT_LEVELS + i), (u32)level_of(floor - lse));
         }
-//@end
-        const bool pinned = block < r.sink || (block >= r.local && block < r.diagonal_end);
-        const u32 rank = pinned ? RANK_PINNED : rank_of(score);
-        st_shared_u32(word(SELECT_RANKS + block), rank);
-        atomic_add_shared(word(SELECT_HISTOGRAM + first_digit(rank)), 1);
+        sync_threads();
+        rank_blocks(first * segment_blocks, min((first + LEVEL_SEGMENTS) * segment_blocks, r.visible));
+        sync_threads();
     }
+//@else
+    rank_blocks(0, r.visible);
     sync_threads();
+//@end
 
     // A warp to a cut: it looks for a rank from which on the cut keeps, and, where the cut parts equal ranks, for the
     // last block that it keeps of them.

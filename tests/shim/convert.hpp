@@ -33,7 +33,6 @@ inline f16 float_to_f16(float v) {
 inline u32 pack2_bf16(float lo, float hi) { return float_to_bf16(lo).bits | (u32)float_to_bf16(hi).bits << 16; }
 inline u32 pack2_f16(float lo, float hi) { return float_to_f16(lo).bits | (u32)float_to_f16(hi).bits << 16; }
 
-inline u16 float_to_u16(float v) {
-    if (!(v > 0.0f)) return 0;
-    return v < 65535.0f ? (u16)std::nearbyint(v) : (u16)65535;
+inline i32 dp2a_lo(u32 pair, u32 b, i32 c) {
+    return c + (i32)(pair & 0xffff) * (signed char)b + (i32)(pair >> 16) * (signed char)(b >> 8);
 }

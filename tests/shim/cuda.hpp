@@ -1,6 +1,7 @@
 // The part of CUDA C++ that kernels use without a wrapper: keywords, vector indices, bit casts, min and max.
 #pragma once
 
+#include <climits>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +45,10 @@ inline float __uint_as_float(unsigned v) { return shim_bits<float>(v); }
 inline int __float_as_int(float v) { return shim_bits<int>(v); }
 inline unsigned __float_as_uint(float v) { return shim_bits<unsigned>(v); }
 
+inline int __float2int_rn(float v) {
+    if (v != v) return 0;
+    return v <= -0x1p31f ? INT_MIN : v >= 0x1p31f ? INT_MAX : (int)std::nearbyint(v);
+}
 inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __clz(unsigned v) { return v ? __builtin_clz(v) : 32; }
 inline int __ffs(unsigned v) { return __builtin_ffs((int)v); }

@@ -237,9 +237,10 @@ impl Reference<'_> {
                     let codes = &maxima[(at * blocks + block) * per_row..][..tokens];
                     let scores = codes.iter().enumerate().map(|(i, &code)| {
                         let floor = floors[self.part(at, block * per_block / segment_keys, i)];
-                        f32::from(code) / CODES_PER_LOG2 + (floor - lse_of(at, row, i))
+                        let level = ((floor - lse_of(at, row, i)) * 4096.0).round_ties_even() as i32;
+                        i32::from(code) * 64 + level
                     });
-                    scores.fold(f32::NEG_INFINITY, f32::max)
+                    scores.max().expect("a row has samples") as f32
                 };
                 let key = |&block: &usize| {
                     let pinned = self.geometry.is_pinned(row, block);

@@ -110,7 +110,7 @@ pub(super) fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> V
                 tiles.ring_stages,
                 tiles.ring_keys * row
             ),
-            "  select:    words for a histogram, one a warp, the samples' sums, the cuts, and a rank for each block"
+            "  select:    words for a histogram, one a warp, the samples' levels, the cuts, and a rank for each block"
                 .into(),
         ],
         _ if entries[0].hopper => {
@@ -182,6 +182,7 @@ pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
         ("KEEP_SINK", spec.keep.sink.to_string()),
         ("KEEP_LOCAL", spec.keep.local.to_string()),
         ("POOL_THREADS", super::kernels::POOL_THREADS.to_string()),
+        ("LEVEL_SEGMENTS", super::kernels::LEVEL_SEGMENTS.to_string()),
         ("CODES_PER_LOG2", format!("{:.1}f", shape::CODES_PER_LOG2)),
     ];
     match spec.budget {

@@ -13,6 +13,8 @@ const COUNT_THREADS: u32 = 512;
 const SELECT_THREADS: u32 = 128;
 /// Heads of a group, and so cuts of its ranking, that `select` has room for.
 const MAX_CUTS: u32 = 256;
+/// Segments of keys whose levels `select` holds at a time: a multiple of four.
+pub(super) const LEVEL_SEGMENTS: u32 = 16;
 /// Blocks of one CTA of the budget's pass over the keys: long enough to hide how it starts.
 pub(super) const BLOCKS_PER_CTA: u64 = 16;
 
@@ -212,9 +214,11 @@ fn select(spec: &Spec, family: Family) -> Table {
     if family.score {
         numbers.extend(["segments", "segment_keys"]);
     }
-    // A histogram; as much for each warp; the samples' sums; counts, cuts and where they fall; and what rounds up.
-    let samples = (spec.block.q / spec.stride.q).next_multiple_of(4);
-    let words = 256 + SELECT_THREADS / 32 * MAX_CUTS + samples + 4 * MAX_CUTS + 4 + 3;
+    // A histogram; as much for each warp; the samples' levels, and sums; counts, cuts and where they fall; and what rounds up.
+    let samples = spec.block.q / spec.stride.q;
+    let levels = if family.score { LEVEL_SEGMENTS * samples } else { 0 };
+    let words =
+        256 + SELECT_THREADS / 32 * MAX_CUTS + levels + samples.next_multiple_of(4) + 4 * MAX_CUTS + 4 + 3;
     Table {
         name: "select",
         stage: "select",

@@ -35,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(32) convert_kernel(const float* in,
     out[32 * row++ + lane] = __float_as_uint(bf16_to_float(float_to_bf16(v)));
     out[32 * row++ + lane] = __float_as_uint(f16_to_float(float_to_f16(v)));
     out[32 * row++ + lane] = pack2_bf16(v, other) ^ pack2_f16(other, v);
-    out[32 * row++ + lane] = float_to_u16(v * 0x1p13f);
+    out[32 * row++ + lane] = (u32)dp2a_lo(pair, 0x7f03fe05, -(i32)lane);
 }
 
 // One warp, 512 bytes of shared memory: each width of load and store. A lane reads in[8 * lane ..], swaps the first
