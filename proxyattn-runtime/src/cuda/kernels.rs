@@ -6,7 +6,7 @@ use super::lanes::Lanes;
 use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
 use crate::tune::{Choice, Tune, Tuned};
-use crate::{Error, Plan, Result};
+use crate::{Error, Plan, Result, once};
 use core::ops::Range;
 use proxyattn_codegen::cuda::{Candidates, Module, Shape, Unit, emit};
 use proxyattn_codegen::{Arch, Spec};
@@ -67,7 +67,8 @@ impl Kernels {
         Ok(kernels)
     }
 
-    /// From the cache, or compiled now.
+    /// From the cache, or compiled now. On Hopper these are the portable kernels where the compiler is older than Hopper's
+    /// own, and the configuration is declared for them.
     fn load(
         name: &'static str,
         spec: &Spec,
@@ -87,6 +88,34 @@ impl Kernels {
                 help: format!("add {arch} to `arch`, or use Device::cpu()"),
             });
         }
+        let load = |arch| Self::of_family(arch, name, spec, candidates, device, tuned);
+        match load(arch) {
+            Err(first @ Error::NvrtcTarget { .. })
+                if arch != Arch::Sm80 && spec.arch.contains(Arch::Sm80) =>
+            {
+                let portable = load(Arch::Sm80).map_err(|error| match error {
+                    Error::NvrtcTarget { .. } => first.clone(), // what Hopper's kernels want is enough for both
+                    other => other,
+                })?;
+                once::warn(
+                    format!("portable {first}"),
+                    &format_args!("the portable kernels run on {}, which are slower: {first}", device.name()),
+                );
+                Ok(portable)
+            }
+            loaded => loaded,
+        }
+    }
+
+    /// Those of one family.
+    fn of_family(
+        arch: Arch,
+        name: &'static str,
+        spec: &Spec,
+        candidates: &'static [Candidates],
+        device: &CudaDevice,
+        tuned: bool,
+    ) -> Result<Self> {
         let module = emit(spec, arch);
         assert!(module.buffers.len() <= BUFFERS, "too many buffers: {:?}", module.buffers);
         let mut kernels = Self {
