@@ -10,8 +10,8 @@ use crate::{
 };
 use core::marker::PhantomData;
 use core::time::Duration;
-use proxyattn_codegen::{Arch, Spec};
 use proxyattn_codegen::cuda::Candidates;
+use proxyattn_codegen::{Arch, Spec};
 use std::sync::Arc;
 
 /// What messages call a kernel that no type stands for.

@@ -24,7 +24,10 @@ impl Device {
     /// is an error of every [`load`](crate::Attention::load).
     pub fn auto() -> Self {
         Self::from_env().unwrap_or_else(|error| {
-            once::warn(format!("device {error}"), &format_args!("the CPU is used instead of PROXYATTN_DEVICE's: {error}"));
+            once::warn(
+                format!("device {error}"),
+                &format_args!("the CPU is used instead of PROXYATTN_DEVICE's: {error}"),
+            );
             Self::Cpu
         })
     }
@@ -118,7 +121,8 @@ impl FromStr for DeviceName {
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda(0)),
             other => {
-                let number = other.strip_prefix("cuda:").filter(|n| n.bytes().all(|byte| byte.is_ascii_digit()));
+                let number =
+                    other.strip_prefix("cuda:").filter(|n| n.bytes().all(|byte| byte.is_ascii_digit()));
                 number.and_then(|number| number.parse().ok()).map(Self::Cuda).ok_or(UnknownDevice)
             }
         }

@@ -213,7 +213,9 @@ pub enum Error {
         got: String,
     },
     /// A cubin that the driver does not load, most often because the compiler is newer than the driver.
-    #[error("`{program}` for {target}: the driver, CUDA {driver}, refuses the cubin of {compiler}: {why}; {help}")]
+    #[error(
+        "`{program}` for {target}: the driver, CUDA {driver}, refuses the cubin of {compiler}: {why}; {help}"
+    )]
     CubinRefused {
         /// The program.
         program: String,
@@ -282,7 +284,9 @@ fn came_with(since: Option<(u32, u32)>) -> String {
 fn newer(version: (u32, u32), since: Option<(u32, u32)>) -> String {
     match since.filter(|since| *since > version) {
         Some((major, minor)) => {
-            format!("one of CUDA {major}.{minor} or newer (`pip install nvidia-cuda-nvrtc` brings the newest)")
+            format!(
+                "one of CUDA {major}.{minor} or newer (`pip install nvidia-cuda-nvrtc` brings the newest)"
+            )
         }
         None => "a version that can".into(),
     }

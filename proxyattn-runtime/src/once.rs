@@ -13,9 +13,9 @@ pub(crate) fn first(what: impl Into<String>) -> bool {
 /// Warns of `what`; from the second time on it is for those who debug.
 pub(crate) fn warn(what: impl Into<String>, message: &dyn Display) {
     if first(what) {
-        tracing::warn!("{message}");
+        tracing::warn!(target: "proxyattn", "{message}");
     } else {
-        tracing::debug!("{message}");
+        tracing::debug!(target: "proxyattn", "{message}");
     }
 }
 

@@ -3,9 +3,9 @@
 //! cudarc opens the driver when it is first needed, and panics where the library or a symbol is missing. So before it
 //! is touched, the library is opened here and everything that this crate will call is looked up.
 
+use crate::jit::library::reason;
 use crate::linker::file_of;
 use crate::{Error, Result};
-use crate::jit::library::reason;
 use core::ffi::{c_int, c_uint, c_void};
 use core::fmt;
 use cudarc::driver::sys::{CUevent, CUresult, CUstream};

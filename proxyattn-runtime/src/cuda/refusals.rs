@@ -52,7 +52,8 @@ const KNOWN: &[(i32, &str, &str, &str)] = &[
 /// A call that failed while the driver or a device was opened.
 pub(super) fn opening(call: &'static str) -> impl Fn(DriverError) -> Error {
     move |error| {
-        let Some((code, name, meaning, help)) = KNOWN.iter().find(|(code, ..)| *code == error.0 as i32) else {
+        let Some((code, name, meaning, help)) = KNOWN.iter().find(|(code, ..)| *code == error.0 as i32)
+        else {
             return failed(call)(error);
         };
         let mut why = format!("{meaning} ({call}: {name}, {code}); {}", Versions::read());
@@ -93,7 +94,13 @@ pub(super) fn loading(
         (Some(nvrtc), Some(known)) if nvrtc > known => format!(
             "the compiler is newer than the driver: update the driver to CUDA {}.{} or later, or set PROXYATTN_NVRTC to an \
              NVRTC of CUDA {}.{} or older (`pip install '{}<={}.{}.999'`)",
-            nvrtc.0, nvrtc.1, known.0, known.1, wheel(known.0), known.0, known.1
+            nvrtc.0,
+            nvrtc.1,
+            known.0,
+            known.1,
+            wheel(known.0),
+            known.0,
+            known.1
         ),
         _ => "update the driver, or compile with an NVRTC that is no newer than the driver".to_owned(),
     };

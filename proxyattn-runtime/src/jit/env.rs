@@ -129,7 +129,11 @@ impl Env {
     /// [`Error::Environment`] for what names no device.
     pub fn device(&self) -> Result<DeviceName> {
         let Some(text) = self.text(DEVICE) else { return Ok(DeviceName::Auto) };
-        text.parse().map_err(|_| Error::Environment { variable: DEVICE, expected: DeviceName::EXPECTED, got: text })
+        text.parse().map_err(|_| Error::Environment {
+            variable: DEVICE,
+            expected: DeviceName::EXPECTED,
+            got: text,
+        })
     }
 
     /// The widest instruction set that the CPU backend may use.
@@ -171,7 +175,8 @@ impl Env {
     /// Names of variables of this process that look like this crate's, and that nothing here reads: misspelt, perhaps.
     pub fn unknown() -> Vec<String> {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        let mut unknown: Vec<_> = names.filter(|name| name.starts_with("PROXYATTN_") && !ALL.contains(&&**name)).collect();
+        let mut unknown: Vec<_> =
+            names.filter(|name| name.starts_with("PROXYATTN_") && !ALL.contains(&&**name)).collect();
         unknown.sort();
         unknown
     }
@@ -236,7 +241,9 @@ mod tests {
         ] {
             assert_eq!(device(value).unwrap(), name, "{value}");
         }
-        for wrong in ["gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:1,2", "1", "cuda 1", "cuda:99999999999999999999"] {
+        for wrong in
+            ["gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:1,2", "1", "cuda 1", "cuda:99999999999999999999"]
+        {
             let told = device(wrong).unwrap_err().to_string();
             let expected = "`PROXYATTN_DEVICE`: expected `auto`, `cpu`, `cuda` or `cuda:N` (the GPU of number N, from 0 on)";
             assert_eq!(told, format!("{expected}, got `{wrong}`"));

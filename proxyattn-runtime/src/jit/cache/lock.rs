@@ -32,7 +32,9 @@ pub(crate) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Lock
         match file.try_lock() {
             Ok(()) => {
                 // Those who wait name this process; without it they do not, so failing is no matter.
-                let _ = file.set_len(0).and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
+                let _ = file
+                    .set_len(0)
+                    .and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
                 return Ok(Some(Lock { _file: file }));
             }
             Err(TryLockError::Error(error)) => return Err(error),
@@ -42,7 +44,8 @@ pub(crate) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Lock
         if silent && waited >= SILENCE {
             silent = false;
             tracing::warn!(
-                "waiting for {}, which holds `{}`; in {:.0} s it is done without",
+                target: "proxyattn",
+                "waiting for {}, which holds `{}`; in {:.0} s it goes on without that lock",
                 holder(path),
                 path.display(),
                 (patience - waited).as_secs_f64().ceil()
@@ -107,7 +110,15 @@ mod tests {
         assert_eq!((listed(line, 262_190), listed(line, 26_219)), (Some(4711), None));
         assert_eq!(listed("3: -> FLOCK  ADVISORY  WRITE 4712 08:01:262190 0 EOF", 262_190), None, "it waits");
         assert_eq!(listed("1: POSIX  ADVISORY  WRITE 4711 08:01:262190 0 EOF", 262_190), None);
-        assert_eq!(listed("2: FLOCK  ADVISORY  WRITE 0 08:01:262190 0 EOF", 262_190), None, "of another container");
-        assert!(["", "3:", "3: FLOCK", "3: FLOCK ADVISORY WRITE x y"].iter().all(|line| listed(line, 1).is_none()));
+        assert_eq!(
+            listed("2: FLOCK  ADVISORY  WRITE 0 08:01:262190 0 EOF", 262_190),
+            None,
+            "of another container"
+        );
+        assert!(
+            ["", "3:", "3: FLOCK", "3: FLOCK ADVISORY WRITE x y"]
+                .iter()
+                .all(|line| listed(line, 1).is_none())
+        );
     }
 }

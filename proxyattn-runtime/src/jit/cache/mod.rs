@@ -91,7 +91,10 @@ impl Cache {
             let root = root::open(dir);
             root.map_err(|why| {
                 self.tally.io_errors.add(1);
-                self.remember("using", format!("no cache on disk, so every process compiles anew: {why}; {}", advice()));
+                self.remember(
+                    "using",
+                    format!("no cache on disk, so every process compiles anew: {why}; {}", advice()),
+                );
             })
             .ok()
         };
@@ -165,7 +168,7 @@ impl Cache {
             Ok(None) => {
                 self.in_vain.store(true, Ordering::Relaxed);
                 let holder = lock::holder(&path);
-                tracing::warn!("`{}` is held by {holder}: compiling beside it", path.display());
+                tracing::warn!(target: "proxyattn", "`{}` is held by {holder}: compiling beside it", path.display());
                 None
             }
             Err(error) => {
