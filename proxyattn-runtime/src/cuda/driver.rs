@@ -232,7 +232,7 @@ fn open(symbols: &[&str]) -> Result<()> {
 fn lacks(library: &str, symbol: &str) -> Error {
     Error::Unavailable {
         what: "CUDA".into(),
-        why: format!("the driver library {library} lacks {symbol}; {}", Versions::read()),
+        why: format!("the driver library {library} ({}) lacks {symbol}", Versions::read()),
         help: "update the NVIDIA driver".into(),
     }
 }
