@@ -127,12 +127,7 @@ fn a_cache_that_cannot_be_made() {
     machine.set("HOME", "/dev/null");
     snapshot("doctor_uncached", &machine.run(&["doctor"]));
     let run = machine.run(&["compile", "", "--arch", "sm_90a,sm_80", "--out", "kernels"]);
-    assert_eq!(
-        (run.code, run.stderr.matches("warning: ").count()),
-        (0, 2),
-        "one for each target: {}",
-        run.stderr
-    );
+    assert_eq!((run.code, run.stderr.matches("warning: ").count()), (0, 1), "{}", run.stderr);
     assert_eq!(machine.run(&["cache", "ls"]).code, 1, "a path through a device is no empty cache");
     // One that can be made is not there afterwards.
     let home = machine.path("home").display().to_string();
@@ -185,7 +180,7 @@ fn a_device_on_the_command_line() {
     for (name, device) in [("CPU", "cpu"), ("cuda:1", "cuda:1"), ("CUDA", "cuda:0"), ("auto", "cuda:0")] {
         let run = bench(name);
         assert!(
-            run.code == 0 && run.stdout.contains(&format!("on {device} (")),
+            run.code == 0 && run.stdout.starts_with(&format!("{device} (")),
             "{name}: {}{}",
             run.stdout,
             run.stderr
