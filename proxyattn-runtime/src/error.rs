@@ -120,7 +120,7 @@ pub enum Error {
     },
     /// No NVRTC library where one is looked for.
     #[error(
-        "NVRTC was not found: expected libnvrtc.so of CUDA 11.2 or newer, searched {}; \
+        "NVRTC was not found: expected libnvrtc.so of CUDA 11.2 or newer, 12.0 for sm_90a, searched {}; \
          install it (`pip install nvidia-cuda-nvrtc` in an active virtual environment is enough), \
          set PROXYATTN_NVRTC to the library or its directory, or compile elsewhere (`proxyattn compile`) and set \
          PROXYATTN_AOT_DIR",
@@ -143,7 +143,7 @@ pub enum Error {
     },
     /// An NVRTC that cannot make cubins.
     #[error(
-        "`{}` is NVRTC {}.{}: expected 11.2 or newer; install a newer one or set PROXYATTN_NVRTC to it",
+        "`{}` is NVRTC {}.{}: expected 11.2 or newer, 12.0 for sm_90a; install a newer one or set PROXYATTN_NVRTC to it",
         library.display(), version.0, version.1
     )]
     NvrtcTooOld {

@@ -146,12 +146,28 @@ fn an_old_compiler_makes_portable_kernels_for_hopper() {
         let cache = scratch(&format!("portable-{major}.{minor}"));
         let variables = [("PROXYATTN_NVRTC", path(&library)), ("PROXYATTN_CACHE_DIR", path(&cache))];
         assert_eq!(says(whole(), &variables, "loaded"), format!("Some({arch:?})"), "NVRTC {major}.{minor}");
+        // What was compiled then is found where nothing may be compiled.
+        let denied = [&variables[..], &[("PROXYATTN_JIT", "deny")]].concat();
+        assert_eq!(says(whole(), &denied, "loaded"), format!("Some({arch:?})"), "NVRTC {major}.{minor}");
         // And the whole way: every stage has its kernels, those of the portable family. `dense` of Hopper alone counts tiles.
         let text = told("run", whole(), &[&[("STUB_CAPABILITY", "9.0")], &variables[..]].concat());
         assert!(text.contains("\ndone\n"), "{text}");
         let cleared = crate::lines(&text, "dense", "memset ").len();
         assert_eq!(cleared, usize::from(arch == "sm_90a"), "{text}");
     }
+}
+
+/// Where neither family is stored and nothing may be compiled, the error is that of Hopper's own.
+#[test]
+fn what_is_denied_is_told_of_hoppers_own() {
+    let (library, cache) = (compiler(11, 8), scratch("portable-denied"));
+    let variables = [
+        ("PROXYATTN_NVRTC", path(&library)),
+        ("PROXYATTN_CACHE_DIR", path(&cache)),
+        ("PROXYATTN_JIT", "deny"),
+    ];
+    let loaded = says(whole(), &variables, "loaded");
+    assert_tells(&loaded, &["error: `Sparse.", "for sm_90a is not compiled", "PROXYATTN_JIT=deny"]);
 }
 
 /// Names of devices: in any case, of any GPU that is there, and otherwise an error that lists them.

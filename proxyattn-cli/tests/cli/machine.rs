@@ -100,7 +100,7 @@ impl Drop for Machine {
 /// What the stub driver tells of itself does not come from the program.
 fn without_stub(text: &str) -> String {
     // Each is a line with an empty one before it; a launch and the counts at the end have a second line.
-    const TOLD: [(&str, usize); 3] = [("\ncalls ", 3), ("\nmemset ", 2), ("\nlaunch ", 3)];
+    const TOLD: [(&str, usize); 4] = [("\ncalls ", 3), ("\nfails ", 2), ("\nmemset ", 2), ("\nlaunch ", 3)];
     let mut out = text.to_owned();
     let first = |out: &str| TOLD.iter().filter_map(|(word, ends)| Some((out.find(word)?, *ends))).min();
     while let Some((at, ends)) = first(&out) {

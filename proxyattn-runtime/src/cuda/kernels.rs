@@ -5,6 +5,7 @@ use super::calls::{Call, position};
 use super::lanes::Lanes;
 use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
+use crate::jit::{Jit, Program};
 use crate::tune::{Choice, Tune, Tuned};
 use crate::{Error, Plan, Result, once};
 use core::ops::Range;
@@ -89,22 +90,21 @@ impl Kernels {
             });
         }
         let load = |arch| Self::of_family(arch, name, spec, candidates, device, tuned);
-        match load(arch) {
-            Err(first @ Error::NvrtcTarget { .. })
-                if arch != Arch::Sm80 && spec.arch.contains(Arch::Sm80) =>
-            {
-                let portable = load(Arch::Sm80).map_err(|error| match error {
-                    Error::NvrtcTarget { .. } => first.clone(), // what Hopper's kernels want is enough for both
-                    other => other,
-                })?;
-                once::warn(
-                    format!("portable {first}"),
-                    &format_args!("the portable kernels run on {}, which are slower: {first}", device.name()),
-                );
-                Ok(portable)
-            }
-            loaded => loaded,
-        }
+        let first = match load(arch) {
+            Err(error) if arch != Arch::Sm80 && spec.arch.contains(Arch::Sm80) => error,
+            loaded => return loaded,
+        };
+        let known = Jit::global()?.compiler(&Program::empty(), device.target(arch));
+        let Err(too_old @ Error::NvrtcTarget { .. }) = known else { return Err(first) };
+        let portable = load(Arch::Sm80).map_err(|error| match error {
+            // What Hopper's own kernels want is enough for both.
+            Error::NvrtcTarget { .. } | Error::JitDenied { .. } => first,
+            other => other,
+        })?;
+        let told =
+            format_args!("the portable kernels, which are slower, run on {}: {too_old}", device.name());
+        once::warn(format!("portable {too_old}"), &told);
+        Ok(portable)
     }
 
     /// Those of one family.
