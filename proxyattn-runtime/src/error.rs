@@ -213,9 +213,7 @@ pub enum Error {
         got: String,
     },
     /// A cubin that the driver does not load, most often because the compiler is newer than the driver.
-    #[error(
-        "`{program}` for {target}: the driver, CUDA {driver}, refuses the cubin of {compiler}: {why}; {help}"
-    )]
+    #[error("`{program}` for {target}: the driver, CUDA {driver}, refuses the cubin of {compiler}: {why}")]
     CubinRefused {
         /// The program.
         program: String,
@@ -225,10 +223,8 @@ pub enum Error {
         driver: String,
         /// What made the cubin, with its version.
         compiler: String,
-        /// What the driver calls it.
+        /// What the driver calls it, and what to do about it.
         why: String,
-        /// What to do about it.
-        help: String,
     },
     /// A kernel's source that NVRTC refuses.
     #[error("`{program}` does not compile for {target}{}{}", source_note(source_path.as_deref()), indented(log))]

@@ -109,8 +109,7 @@ pub(super) fn loading(
         target: target.to_string(),
         driver: driver.to_owned(),
         compiler: made_by,
-        why: format!("{} ({})", name(error), error.0 as i32),
-        help,
+        why: format!("{} ({}); {help}", name(error), error.0 as i32),
     }
 }
 
