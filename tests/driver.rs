@@ -14,6 +14,8 @@ mod memory;
 #[path = "jit/stub.rs"]
 #[allow(dead_code)] // the JIT's tests need more of it
 mod nvrtc;
+#[path = "driver/odd.rs"]
+mod odd;
 #[path = "driver/short.rs"]
 mod short;
 
@@ -31,6 +33,7 @@ const GPUS: [&str; 2] = ["8.0", "9.0"];
 const OPENING: &[&str] = &[
     "cuInit",
     "cuDriverGetVersion",
+    "cuDeviceGetCount",
     "cuDeviceGet",
     "cuDevicePrimaryCtxRetain",
     "cuDeviceGetAttribute",
@@ -145,6 +148,7 @@ fn child_process() {
         Ok("find") => child::find(),
         Ok("short") => short::run(),
         Ok("lanes") => lanes::run(),
+        Ok("odd") => odd::run(),
         Ok("retry") => child::run(Then::Retry),
         _ => {}
     }

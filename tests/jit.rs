@@ -25,6 +25,8 @@ mod flights;
 mod loader;
 #[path = "jit/nvrtc.rs"]
 mod nvrtc;
+#[path = "jit/places.rs"]
+mod places;
 #[path = "jit/processes.rs"]
 mod processes;
 #[path = "jit/scratch.rs"]

@@ -3,8 +3,9 @@
 #![allow(clippy::doc_markdown)] // doc comments are the text of --help
 
 use crate::failure::EXIT_CODES;
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap::{Args as Group, Parser, Subcommand};
 use proxyattn_codegen::Arch;
+use proxyattn_runtime::DeviceName;
 use proxyattn_runtime::jit::Target;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -148,27 +149,15 @@ pub(crate) struct BenchArgs {
     pub(crate) attribute: String,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
-    /// Where it runs
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) device: Where,
+    /// Where it runs: cpu, cuda, cuda:1 for the second GPU, or auto: what PROXYATTN_DEVICE names, else a GPU where one can be used
+    #[arg(long, default_value_t)]
+    pub(crate) device: DeviceName,
     /// Runs, of which the median counts
     #[arg(long, default_value = "5")]
     pub(crate) runs: NonZeroUsize,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// A device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Where {
-    /// A GPU where one can be used, else the CPU
-    #[default]
-    Auto,
-    /// The CPU
-    Cpu,
-    /// The first GPU, or an error
-    Cuda,
 }
 
 #[derive(Debug, Group)]

@@ -1,14 +1,15 @@
 //! `proxyattn doctor`: what this machine can do, and what to do where it cannot.
 
 use crate::cache::{Records, summary};
-use crate::failure::{DONE, MISSING, Outcome, Report};
-use crate::style::{GOOD, TITLE, WARN, painted};
+use crate::failure::{DONE, MISSING, Outcome, Report, USAGE};
+use crate::style::{ERROR, GOOD, TITLE, WARN, painted};
 use crate::text::{bytes, count, fitted};
-use proxyattn_runtime::jit::{Aot, CACHE_BYTES, CacheDir, Env, Nvrtc, Search};
+use proxyattn_codegen::Arch;
+use proxyattn_runtime::jit::{
+    Aot, CACHE_BYTES, CacheDir, CacheFileKind, Env, Jit, JitOptions, Nvrtc, Search, Target,
+};
 use proxyattn_runtime::tune::{Record, shipped};
-use proxyattn_runtime::{Device, DriverInfo, Tune};
-use std::fs::OpenOptions;
-use std::path::Path;
+use proxyattn_runtime::{Device, DriverInfo, GpuInfo, Tune};
 
 /// Width of the names on the left.
 const NAME: usize = 9;
@@ -32,18 +33,15 @@ pub(crate) fn run() -> Outcome {
                 &format!("{}, CUDA {}.{}{release}", info.library.display(), info.cuda.0, info.cuda.1),
             );
             for (ordinal, gpu) in info.gpus.iter().enumerate() {
-                let kernels = match gpu.arch {
-                    Some(arch) => format!("runs the kernels of {arch}"),
-                    None => "too old: kernels exist from capability 8.0 on".into(),
-                };
                 let (major, minor) = gpu.capability;
                 line(
                     &format!("gpu {ordinal}"),
                     &format!(
-                        "{}, capability {major}.{minor}, {} multiprocessors, {}: {kernels}",
+                        "{}, capability {major}.{minor}, {} multiprocessors, {}: {}",
                         gpu.name,
                         gpu.multiprocessors,
-                        bytes(gpu.memory_bytes)
+                        bytes(gpu.memory_bytes),
+                        kernels_of(gpu, nvrtc.found.as_ref().ok())
                     ),
                 );
             }
@@ -54,8 +52,7 @@ pub(crate) fn run() -> Outcome {
         Ok(found) => {
             line("nvrtc", &found.library().display().to_string());
             line("", &format!("build: {}", found.identity()));
-            let archs: Vec<_> = found.supported().iter().map(|arch| format!("sm_{arch}")).collect();
-            line("", &format!("compiles for {}", archs.join(", ")));
+            line("", &format!("compiles for {}", compiled_for(found)));
         }
     }
     for place in &nvrtc.in_vain {
@@ -63,50 +60,105 @@ pub(crate) fn run() -> Outcome {
     }
     line("ahead", &ahead(&env));
     line("cache", &cache(&env));
-    line(
-        "jit",
-        match env.may_compile() {
-            Ok(true) => "allowed: a kernel that is not stored is compiled",
-            Ok(false) => "denied (PROXYATTN_JIT=deny): a kernel that is not stored is an error",
-            Err(_) => "PROXYATTN_JIT is neither `allow` nor `deny`",
-        },
-    );
+    let jit = match env.may_compile() {
+        Ok(true) => "allowed: a kernel that is not stored is compiled".into(),
+        Ok(false) => "denied (PROXYATTN_JIT=deny): a kernel that is not stored is an error".into(),
+        Err(error) => error.to_string(),
+    };
+    line("jit", &jit);
     line("tuning", &tuning(&env, driver.as_ref().ok()));
     line("cpu", &Device::cpu().to_string());
-    let code = match not_ready(driver.as_ref().ok(), &nvrtc, &env) {
-        None => {
-            let which =
-                if nvrtc.found.is_ok() { "kernels" } else { "kernels that were compiled ahead of time" };
-            out += &format!("\n{} {which} run on {}\n", painted(GOOD, "ready:"), Device::auto());
-            DONE
-        }
-        Some(why) => {
-            out += &format!("\n{} {}\n", painted(WARN, "CPU only:"), fitted(&why, 2));
-            MISSING
-        }
+    for name in Env::unknown() {
+        line("ignored", &format!("{name}: no kernel reads a variable of that name"));
+    }
+    let (verdict, code) = match verdict(&env, &nvrtc) {
+        Verdict::Ready(what) => (format!("{} {}", painted(GOOD, "ready:"), fitted(&what, 2)), DONE),
+        Verdict::CpuOnly(why) => (format!("{} {}", painted(WARN, "CPU only:"), fitted(&why, 2)), MISSING),
+        Verdict::NotReady(why) => (format!("{} {}", painted(WARN, "not ready:"), fitted(&why, 2)), MISSING),
+        Verdict::Nonsense(why) => (format!("{} {}", painted(ERROR, "error:"), fitted(&why, 2)), USAGE),
     };
-    Ok(Report { text: out, code })
+    Ok(Report { text: format!("{out}\n{verdict}\n"), code })
 }
 
-/// Why a program would not run kernels on the GPU, with what to do.
-fn not_ready(driver: Option<&DriverInfo>, nvrtc: &Search, env: &Env) -> Option<String> {
-    if let Some(error) = Device::why_not_cuda() {
-        return Some(error.to_string());
-    }
-    let capability = driver.and_then(|info| info.gpus.first()).map(|gpu| gpu.capability);
-    match &nvrtc.found {
-        // Kernels that were compiled ahead of time need none; which ones a program wants is its own matter.
-        _ if ahead_cubins(env) > 0 => None,
-        Err(error) => Some(format!("there is a GPU, and nothing to compile its kernels with: {error}")),
-        Ok(found) => {
-            let number = capability.map(|(major, minor)| u32::from(major) * 10 + u32::from(minor))?;
-            (!found.supported().contains(&number)).then(|| {
-                format!(
-                    "this NVRTC cannot compile for sm_{number}; set PROXYATTN_NVRTC to a newer one \
-                     (`pip install nvidia-cuda-nvrtc` brings the newest)"
-                )
-            })
+/// Which kernels a GPU runs, of those that the compiler makes.
+fn kernels_of(gpu: &GpuInfo, nvrtc: Option<&Nvrtc>) -> String {
+    let Some(arch) = gpu.arch else { return "too old: kernels exist from capability 8.0 on".into() };
+    match nvrtc {
+        Some(nvrtc) if arch != Arch::Sm80 && !nvrtc.knows(Target::from(arch)) => {
+            let (major, minor) = nvrtc.version();
+            let since = Target::from(arch).since().map(|(major, minor)| format!("CUDA {major}.{minor}"));
+            format!(
+                "runs the portable kernels ({}), since {arch} came with {} and this NVRTC is {major}.{minor}",
+                Arch::Sm80,
+                since.unwrap_or_else(|| "a later CUDA".into())
+            )
         }
+        _ => format!("runs the kernels of {arch}"),
+    }
+}
+
+/// Every target; those of which NVRTC lists but the number are told apart.
+fn compiled_for(nvrtc: &Nvrtc) -> String {
+    let mut targets: Vec<_> = nvrtc.supported().iter().map(|number| format!("sm_{number}")).collect();
+    if nvrtc.knows(Target::SM_90A) {
+        let place = targets.iter().position(|target| target == "sm_90").map_or(targets.len(), |at| at + 1);
+        targets.insert(place, Target::SM_90A.to_string());
+    }
+    targets.join(", ")
+}
+
+/// What becomes of a program that uses [`Device::auto`] and loads a kernel.
+enum Verdict {
+    /// It runs on a GPU.
+    Ready(String),
+    /// It runs on the CPU, since no GPU can be used.
+    CpuOnly(String),
+    /// There is a GPU, and loading a kernel is an error.
+    NotReady(String),
+    /// Loading a kernel is an error everywhere, since a variable means nothing.
+    Nonsense(String),
+}
+
+fn verdict(env: &Env, nvrtc: &Search) -> Verdict {
+    if let Err(error) = env.check() {
+        return Verdict::Nonsense(error.to_string());
+    }
+    if let Some(error) = Device::why_not_cuda() {
+        return Verdict::CpuOnly(error.to_string());
+    }
+    let device = match (Device::from_env(), Jit::new(JitOptions::default())) {
+        (Ok(device), Ok(_)) => device,
+        (Err(error), _) => return Verdict::CpuOnly(error.to_string()),
+        (_, Err(error)) => return Verdict::Nonsense(error.to_string()),
+    };
+    let Device::Cuda(gpu) = &device else { return Verdict::CpuOnly("no GPU can be used".into()) };
+    // Kernels that were compiled ahead of time need no compiler; which ones a program wants is its own matter.
+    let ahead = ahead_cubins(env) > 0;
+    if !ahead && matches!(env.may_compile(), Ok(false)) && cached_cubins(env) == 0 {
+        return Verdict::NotReady(
+            "no kernel is stored, and compiling is forbidden (PROXYATTN_JIT=deny); `proxyattn compile` makes kernels where \
+             there is a compiler, and PROXYATTN_AOT_DIR says where they are"
+                .into(),
+        );
+    }
+    let rehearsed = match &nvrtc.found {
+        Ok(found) => gpu.rehearse(found).map(|arch| (arch, found)).map_err(|error| error.to_string()),
+        Err(error) => Err(format!("there is a GPU, and nothing to compile its kernels with: {error}")),
+    };
+    match rehearsed {
+        Ok((Arch::Sm80, found)) if gpu.capability() == (9, 0) => {
+            let (major, minor) = found.version();
+            Verdict::Ready(format!(
+                "the portable kernels run on {device}; Hopper's own, which are faster, want an NVRTC of CUDA 12.0 or newer \
+                 where this one is {major}.{minor}: set PROXYATTN_NVRTC to it (`pip install nvidia-cuda-nvrtc` brings the \
+                 newest)"
+            ))
+        }
+        Ok(_) => Verdict::Ready(format!("kernels run on {device}")),
+        Err(_) if ahead => {
+            Verdict::Ready(format!("kernels that were compiled ahead of time run on {device}"))
+        }
+        Err(why) => Verdict::NotReady(why),
     }
 }
 
@@ -126,29 +178,37 @@ fn ahead(env: &Env) -> String {
     }
 }
 
+/// How many cubins the cache holds.
+fn cached_cubins(env: &Env) -> usize {
+    let opened = env.cache_dir().and_then(|dir| CacheDir::open(&dir).ok().flatten());
+    let files = opened.and_then(|opened| opened.files().ok()).unwrap_or_default();
+    files.iter().filter(|file| file.kind == CacheFileKind::Cubin).count()
+}
+
 fn cache(env: &Env) -> String {
+    const ADVICE: &str = "set PROXYATTN_CACHE_DIR to a directory of this user's that can be written to";
     let Some(dir) = env.cache_dir() else {
-        return "none: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset, so each process compiles anew"
-            .into();
+        return format!(
+            "none, so every process compiles anew: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset; {ADVICE}"
+        );
     };
     let limit = match env.cache_bytes() {
         Ok(limit) => bytes(limit.unwrap_or(CACHE_BYTES)),
         Err(error) => return error.to_string(),
     };
     let path = dir.display();
-    match CacheDir::open(&dir) {
-        Err(error) => format!("not used: {error}"),
-        Ok(None) => format!("{path}: not there yet, the first compilation makes it; up to {limit}"),
-        Ok(Some(opened)) => match (opened.files(), writable(&dir)) {
-            (Err(error), _) => format!("not used: {error}"),
-            (Ok(files), Ok(())) => format!("{path}: {} of {limit}, writable", summary(&files)),
-            (Ok(files), Err(error)) => {
-                format!(
-                    "{path}: {} of {limit}, not writable ({error}): what is not there is compiled in each process",
-                    summary(&files)
-                )
-            }
-        },
+    let rehearsed = CacheDir::rehearse(&dir);
+    match (CacheDir::open(&dir).and_then(|opened| opened.map(|opened| opened.files()).transpose()), rehearsed)
+    {
+        (Err(error), _) | (Ok(None), Err(error)) => {
+            format!("not used, so every process compiles anew: {error}; {ADVICE}")
+        }
+        (Ok(None), Ok(_)) => format!("{path}: not there yet, the first compilation makes it; up to {limit}"),
+        (Ok(Some(files)), Ok(_)) => format!("{path}: {} of {limit}, writable", summary(&files)),
+        (Ok(Some(files)), Err(error)) => format!(
+            "{} of {limit}, and what is not there is compiled in each process: {error}; {ADVICE}",
+            summary(&files)
+        ),
     }
 }
 
@@ -159,7 +219,10 @@ fn tuning(env: &Env, driver: Option<&DriverInfo>) -> String {
         Err(error) => return error.to_string(),
         Ok(_) => {}
     }
-    let found = env.cache_dir().map_or_else(|| Ok(Vec::new()), |dir| Records::of(&dir).map(|r| r.found));
+    let found = env
+        .cache_dir()
+        .filter(|dir| dir.is_dir())
+        .map_or_else(|| Ok(Vec::new()), |dir| Records::of(&dir).map(|r| r.found));
     let own = match found {
         Ok(found) => found.into_iter().flat_map(|(_, found)| found.records),
         Err(failure) => return failure.message,
@@ -179,11 +242,4 @@ fn tuning(env: &Env, driver: Option<&DriverInfo>) -> String {
         0 => told + ": kernels run with their default tiles until `proxyattn tune` measures others",
         _ => told,
     }
-}
-
-/// Whether a file can be made, by making one.
-fn writable(dir: &Path) -> std::io::Result<()> {
-    let probe = dir.join(format!(".proxyattn-doctor-{}", std::process::id()));
-    OpenOptions::new().create_new(true).write(true).open(&probe)?;
-    std::fs::remove_file(&probe)
 }

@@ -21,8 +21,8 @@ Exit codes:
   0  done; `doctor`: kernels run on a GPU here
   1  something went wrong on the way
   2  an argument, a configuration or an environment variable makes no sense
-  3  something is missing on this machine: a GPU, its driver, NVRTC, or a kernel that may not be compiled;
-     `doctor`: kernels run on the CPU alone
+  3  something is missing on this machine: a GPU, its driver, an NVRTC that fits both, or a kernel that may not be
+     compiled; `doctor`: kernels run on the CPU alone
   4  what is stored is not as it should be: a damaged file (`cache verify`), or tiles that are slower than the
      default ones (`tune --check`)";
 
@@ -53,6 +53,7 @@ impl Failure {
     pub(crate) fn no_gpu(error: Error, advice: &str) -> Self {
         let told = match &error {
             Error::Unavailable { what, why, .. } => format!("{what} is not available: {why}"),
+            Error::Environment { .. } => return Self::from(error), // which says what to do itself
             other => other.to_string(),
         };
         Self { message: format!("{told}; {advice}"), ..Self::from(error) }
@@ -80,7 +81,9 @@ impl From<Error> for Failure {
             | Error::NvrtcNotFound { .. }
             | Error::NvrtcSymbol { .. }
             | Error::NvrtcTooOld { .. }
+            | Error::NvrtcUnusable { .. }
             | Error::NvrtcTarget { .. }
+            | Error::CubinRefused { .. }
             | Error::JitDenied { .. } => MISSING,
             _ => FAILED,
         };

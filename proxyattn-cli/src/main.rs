@@ -26,10 +26,12 @@ mod progress;
 mod style;
 mod text;
 mod tune;
+mod warnings;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
 use failure::{Outcome, Report};
+use proxyattn_runtime::jit::Env;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
@@ -46,6 +48,14 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Outcome {
+    match command {
+        // It says itself what is wrong with a machine, all of it.
+        Command::Doctor | Command::Expand(_) | Command::Completions { .. } => {}
+        _ => {
+            Env::process().check()?;
+            warnings::print();
+        }
+    }
     match command {
         Command::Doctor => doctor::run(),
         Command::Expand(args) => expand::run(&args),

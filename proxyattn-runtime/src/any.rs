@@ -2,6 +2,7 @@
 
 use crate::attention::Inputs;
 use crate::cuda::{self, Kernels};
+use crate::jit::Env;
 use crate::tune::{Choice, Progress, Record, Remeasured, Source, Tune, TuneReport, Tuned, candidates_of};
 use crate::{
     AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, StageTimes, Tensor, Trace,
@@ -9,8 +10,8 @@ use crate::{
 };
 use core::marker::PhantomData;
 use core::time::Duration;
-use proxyattn_codegen::Spec;
 use proxyattn_codegen::cuda::Candidates;
+use proxyattn_codegen::{Arch, Spec};
 use std::sync::Arc;
 
 /// What messages call a kernel that no type stands for.
@@ -59,6 +60,7 @@ impl<T: Element> AnyAttention<T> {
         tune: Tune,
         problems: &[Problem],
     ) -> Result<Self> {
+        Env::process().check_all_but_tune()?;
         let violations = spec.violations();
         if !violations.is_empty() {
             return Err(Error::Spec { kernel: name, violations });
@@ -80,6 +82,11 @@ impl<T: Element> AnyAttention<T> {
             kernels.tune(&ready.plans(problems)?, limit, true, &mut |_| ())?;
         }
         Ok(ready)
+    }
+
+    /// As [`Attention::arch`](crate::Attention::arch).
+    pub fn arch(&self) -> Option<Arch> {
+        self.kernels.as_ref().map(|kernels| kernels.arch())
     }
 
     /// As [`Attention::dense_below`](crate::Attention::dense_below).

@@ -47,7 +47,7 @@ impl<K: AttentionKernel> Attention<K> {
     /// that were measured ([`Tune::Cached`]), unless `PROXYATTN_TUNE` is `off`.
     ///
     /// # Errors
-    /// As [`load_tuned`](Self::load_tuned), and [`Error::Environment`] for another value of that variable.
+    /// As [`load_tuned`](Self::load_tuned), and [`Error::Environment`] for another value of that variable, too.
     pub fn load(device: &Device) -> Result<Self> {
         Self::load_tuned(device, Tune::from_env()?, &[])
     }
@@ -57,11 +57,18 @@ impl<K: AttentionKernel> Attention<K> {
     ///
     /// # Errors
     /// [`Error::Spec`] if `K::SPEC` breaks a rule, [`Error::Shape`] if it names another element type than `K::Elem`;
+    /// [`Error::Environment`] if a variable holds what means nothing ([`jit::env`](crate::jit::env));
     /// on a GPU also what [`Jit::cubin`](crate::jit::Jit::cubin) returns, [`Error::Unavailable`] for a kernel whose
-    /// `arch` leaves the GPU out, and [`Error::Cuda`] if the driver refuses the cubin.
+    /// `arch` leaves the GPU out, and [`Error::CubinRefused`] if the driver refuses the cubin.
     pub fn load_tuned(device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
         let any = AnyAttention::ready(K::NAME, &K::SPEC, K::CANDIDATES, device, tune, problems)?;
         Ok(Self { any, kernel: PhantomData })
+    }
+
+    /// The family of kernels that runs; `None` on the CPU. On Hopper it is the portable one where the configuration leaves
+    /// Hopper's out, or NVRTC is too old for it, of which a warning tells.
+    pub fn arch(&self) -> Option<Arch> {
+        self.any.arch()
     }
 
     /// Tokens below which a sparse configuration runs dense here, because selecting blocks would cost more than it saves;

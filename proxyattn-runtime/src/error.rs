@@ -120,7 +120,7 @@ pub enum Error {
     },
     /// No NVRTC library where one is looked for.
     #[error(
-        "NVRTC was not found: expected libnvrtc.so of CUDA 11.2 or newer, searched {}; \
+        "NVRTC was not found: expected libnvrtc.so of CUDA 11.2 or newer, 12.0 for sm_90a, searched {}; \
          install it (`pip install nvidia-cuda-nvrtc` in an active virtual environment is enough), \
          set PROXYATTN_NVRTC to the library or its directory, or compile elsewhere (`proxyattn compile`) and set \
          PROXYATTN_AOT_DIR",
@@ -143,7 +143,7 @@ pub enum Error {
     },
     /// An NVRTC that cannot make cubins.
     #[error(
-        "`{}` is NVRTC {}.{}: expected 11.2 or newer; install a newer one or set PROXYATTN_NVRTC to it",
+        "`{}` is NVRTC {}.{}: expected 11.2 or newer, 12.0 for sm_90a; install a newer one or set PROXYATTN_NVRTC to it",
         library.display(), version.0, version.1
     )]
     NvrtcTooOld {
@@ -152,10 +152,23 @@ pub enum Error {
         /// Its version: major, minor.
         version: (u32, u32),
     },
+    /// An NVRTC that compiles nothing, most often because half of it is missing.
+    #[error(
+        "`{}` is NVRTC {}.{} and cannot compile: {why}; install it whole, or set PROXYATTN_NVRTC to another one",
+        library.display(), version.0, version.1
+    )]
+    NvrtcUnusable {
+        /// The library.
+        library: PathBuf,
+        /// Its version: major, minor.
+        version: (u32, u32),
+        /// What became of an empty kernel.
+        why: String,
+    },
     /// An NVRTC that does not know the GPU, being older or newer than what it supports.
     #[error(
-        "`{}` is NVRTC {}.{} and cannot compile for {target}: expected one of {}; \
-         set PROXYATTN_NVRTC to a version that can", library.display(), version.0, version.1, archs(supported)
+        "`{}` is NVRTC {}.{} and cannot compile for {target}{}: it knows {}; set PROXYATTN_NVRTC to {}",
+        library.display(), version.0, version.1, came_with(*since), archs(supported), newer(*version, *since)
     )]
     NvrtcTarget {
         /// The library.
@@ -164,6 +177,9 @@ pub enum Error {
         version: (u32, u32),
         /// What was asked for: `sm_90a`.
         target: String,
+        /// The CUDA version that brought this target, where this crate knows it
+        /// ([`Target::since`](crate::jit::Target::since)).
+        since: Option<(u32, u32)>,
         /// What it can compile for, as `90` for `sm_90`.
         supported: Vec<u32>,
     },
@@ -195,6 +211,20 @@ pub enum Error {
         library: PathBuf,
         /// What came instead.
         got: String,
+    },
+    /// A cubin that the driver does not load, most often because the compiler is newer than the driver.
+    #[error("`{program}` for {target}: the driver, CUDA {driver}, refuses the cubin of {compiler}: {why}")]
+    CubinRefused {
+        /// The program.
+        program: String,
+        /// The architecture.
+        target: String,
+        /// The CUDA version that the driver speaks and, where it is known, the driver's own.
+        driver: String,
+        /// What made the cubin, with its version.
+        compiler: String,
+        /// What the driver calls it, and what to do about it.
+        why: String,
     },
     /// A kernel's source that NVRTC refuses.
     #[error("`{program}` does not compile for {target}{}{}", source_note(source_path.as_deref()), indented(log))]
@@ -241,6 +271,21 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+}
+
+fn came_with(since: Option<(u32, u32)>) -> String {
+    since.map_or(String::new(), |(major, minor)| format!(", which came with CUDA {major}.{minor}"))
+}
+
+fn newer(version: (u32, u32), since: Option<(u32, u32)>) -> String {
+    match since.filter(|since| *since > version) {
+        Some((major, minor)) => {
+            format!(
+                "one of CUDA {major}.{minor} or newer (`pip install nvidia-cuda-nvrtc` brings the newest)"
+            )
+        }
+        None => "a version that can".into(),
+    }
 }
 
 fn archs(supported: &[u32]) -> String {

@@ -2,7 +2,7 @@
 
 use crate::memory::Memory;
 use proxyattn::codegen::cuda::Candidates;
-use proxyattn::codegen::{Budget, Rows, Spec};
+use proxyattn::codegen::{Arch, Budget, Rows, Spec};
 use proxyattn::tune::{Outcome, Progress};
 use proxyattn::{
     AnyAttention, Attention, AttentionKernel, Device, Error, Problem, RawArgs, RawTensor, Result, Stage,
@@ -212,7 +212,7 @@ fn steps(then: Then) -> Result<()> {
     step("raw", then, || unsafe { attention.launch_raw(&plan, &args, stream) })?;
     // SAFETY: the same.
     step("attend", then, || unsafe { attention.launch_stages_raw(&plan, &args, stream, &[Stage::Attend]) })?;
-    if cuda.capability() == (9, 0) && then == Then::Stop {
+    if attention.arch() == Some(Arch::Sm90a) && then == Then::Stop {
         let far = RawTensor { strides: [1 << 20, 1 << 40, 64], ..args.k };
         // SAFETY: the same.
         let refused = unsafe { attention.launch_raw(&plan, &RawArgs { k: far, ..args }, stream) };

@@ -1,7 +1,9 @@
 /* A library that looks like the CUDA driver and does as the test says.
  *   -DLACKS_x        there is no function x
  *   STUB_CAPABILITY  the GPU's compute capability: "9.0". Before 9.0 memory is not allocated in stream order.
- *   STUB_FAIL        the function of that name fails, each time
+ *   STUB_GPUS        how many GPUs there are: 1
+ *   STUB_FAIL        the function of that name fails, each time; "*" for every function
+ *   STUB_CODE        the code that failing functions return: 999
  *   STUB_FAIL_AT     the call of that number fails, whatever it is; calls are counted from 1
  *   STUB_CALLS       every call tells its number
  *   STUB_VERSION     the CUDA version that the driver speaks: 13000
@@ -39,7 +41,7 @@ static void tell(const char *format, ...) {
 static int fails(const char *name) {
     int number = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
     const char *always = getenv("STUB_FAIL"), *once = getenv("STUB_FAIL_AT");
-    int failing = (always && strcmp(always, name) == 0) || (once && atoi(once) == number);
+    int failing = (always && (strcmp(always, name) == 0 || strcmp(always, "*") == 0)) || (once && atoi(once) == number);
     if (getenv("STUB_CALLS")) tell("\ncall %d\n", number);
     if (failing) tell("\nfails %s%s\n", name, mode == 2 ? " (relaxed)" : "");
     return failing;
@@ -50,7 +52,12 @@ __attribute__((destructor)) static void end(void) {
     if (getenv("STUB_STREAMS")) tell("\nhandles %d\n", handles);
 }
 
-#define CALL(name, ...) int name(__VA_ARGS__) { if (fails(#name)) return UNKNOWN;
+static int code(void) {
+    const char *text = getenv("STUB_CODE");
+    return text ? atoi(text) : UNKNOWN;
+}
+
+#define CALL(name, ...) int name(__VA_ARGS__) { if (fails(#name)) return code();
 #define END return SUCCESS; }
 
 static int capability(void) {
@@ -123,7 +130,10 @@ CALL(cuDriverGetVersion, int *version)
 END
 CALL(cuDeviceTotalMem_v2, size_t *bytes, int device) *bytes = (size_t)80 << 30; END
 CALL(cuDeviceGet, int *device, int ordinal) *device = ordinal; END
-CALL(cuDeviceGetCount, int *count) *count = 1; END
+CALL(cuDeviceGetCount, int *count)
+    const char *text = getenv("STUB_GPUS");
+    *count = text ? atoi(text) : 1;
+END
 CALL(cuDeviceGetName, char *name, int room, int device) snprintf(name, room, "Stub"); END
 CALL(cuDeviceGetAttribute, int *value, int attribute, int device)
     switch (attribute) {
@@ -225,5 +235,10 @@ CALL(cuTensorMapEncodeTiled, char *map, unsigned type, unsigned rank, void *addr
 END
 #endif
 
-int cuGetErrorName(int code, const char **name) { *name = "STUB"; return SUCCESS; }
-int cuGetErrorString(int code, const char **text) { *text = "stub"; return SUCCESS; }
+static int fails_all(void) {
+    const char *always = getenv("STUB_FAIL");
+    return always && strcmp(always, "*") == 0;
+}
+
+int cuGetErrorName(int error, const char **name) { *name = "STUB"; return fails_all() ? code() : SUCCESS; }
+int cuGetErrorString(int error, const char **text) { *text = "stub"; return fails_all() ? code() : SUCCESS; }

@@ -7,7 +7,10 @@ use proxyattn_runtime::jit::{Compiler, Env, Jit, Nvrtc, Target};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 const DIR: &str = "JIT_TEST_DIR";
 
@@ -96,6 +99,65 @@ fn linker() {
     let nvrtc = Nvrtc::open(None, &Env::default()).unwrap();
     assert_eq!(nvrtc.library(), dir.join("libnvrtc.so.13"));
     nvrtc.compile(&program(), Target::SM_80).unwrap();
+}
+
+/// Prints what the library warns of, with the milliseconds since the start.
+struct Listener(Instant);
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::WARN
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        struct Line(u128);
+        impl Visit for Line {
+            fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
+                println!("\nwarning {} {value:?}", self.0);
+            }
+        }
+        event.record(&mut Line(self.0.elapsed().as_millis()));
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+fn listen() {
+    tracing::subscriber::set_global_default(Listener(Instant::now())).unwrap();
+}
+
+/// Compiles for two GPUs with each of two compilers, in caches that cannot be made: that of the argument each time.
+#[test]
+#[ignore = "a child of processes::*"]
+fn uncached() {
+    let Some(dir) = dir() else { return };
+    listen();
+    for _ in 0..2 {
+        let jit = Jit::with_compiler(options(&dir), Fake::default()).unwrap();
+        for target in [Target::SM_80, Target::SM_90A] {
+            jit.cubin(&program(), target).unwrap();
+        }
+    }
+}
+
+/// Asks for two kernels whose locks somebody holds.
+#[test]
+#[ignore = "a child of processes::*"]
+fn waits() {
+    let Some(dir) = dir() else { return };
+    listen();
+    let mut options = options(&dir);
+    options.patience = Duration::from_millis(1_500);
+    let jit = Jit::with_compiler(options, Fake::default()).unwrap();
+    for target in [Target::SM_80, Target::SM_90A] {
+        let begun = Instant::now();
+        jit.cubin(&program(), target).unwrap();
+        println!("\ntook {}", begun.elapsed().as_millis());
+    }
 }
 
 /// Has a variable that means nothing.

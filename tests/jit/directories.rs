@@ -2,10 +2,11 @@
 
 use crate::fake::{Fake, program};
 use crate::scratch::{Scratch, entries, files, not_run, options};
-use proxyattn_runtime::jit::{Env, Jit, JitOptions, Target};
+use proxyattn_runtime::Error;
+use proxyattn_runtime::jit::{CacheDir, Env, Jit, JitOptions, Target};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Compiles twice in one process, uncached, and tells why.
 fn assert_soft(options: JitOptions, io_errors: u64) -> String {
@@ -129,7 +130,59 @@ fn without_a_home_there_is_no_cache_and_no_fallback() {
     let mut options = JitOptions::default();
     options.env = Env::default();
     let trouble = assert_soft(options, 0);
-    assert!(trouble.contains("HOME"), "{trouble}");
+    assert!(trouble.contains("HOME are unset; set PROXYATTN_CACHE_DIR to "), "{trouble}");
+}
+
+/// Places where not even root makes a directory: in a device, in a file, in a file system that has no room for others, and
+/// behind a link that leads nowhere.
+pub(crate) fn hopeless(scratch: &Scratch) -> Vec<PathBuf> {
+    fs::write(scratch.path("file"), "").unwrap();
+    std::os::unix::fs::symlink(scratch.path("nowhere/else"), scratch.path("link")).unwrap();
+    let places = ["/dev/null/x".into(), scratch.path("file/x"), scratch.path("file"), "/proc/x/y".into()];
+    places.into_iter().chain([scratch.path("link")]).collect()
+}
+
+/// What a rehearsal says is what happens: no directory is used of which it does not say so, and the other way round.
+#[test]
+fn a_rehearsal_says_what_is_wrong_and_leaves_nothing() {
+    let scratch = Scratch::new("rehearsal");
+    for dir in hopeless(&scratch) {
+        let error = CacheDir::rehearse(&dir).unwrap_err();
+        let told = error.to_string();
+        assert!(matches!(&error, Error::CubinFile { path, .. } if *path == dir), "{told}");
+        assert!(told.len() > format!("`{}`: ", dir.display()).len() + 5, "{told}");
+        let trouble = assert_soft(options(&dir), 1);
+        assert!(trouble.contains("every process compiles anew"), "{trouble}");
+        assert!(trouble.contains(&dir.display().to_string()), "{trouble}");
+        assert!(
+            trouble.ends_with("set PROXYATTN_CACHE_DIR to a directory of this user's that can be written to")
+        );
+    }
+    let shared = scratch.path("shared");
+    fs::create_dir(&shared).unwrap();
+    set_mode(&shared, 0o777);
+    assert!(CacheDir::rehearse(&shared).unwrap_err().to_string().contains("got mode 0777"));
+
+    let fresh = scratch.path("home/.cache/proxyattn");
+    assert!(!CacheDir::rehearse(&fresh).unwrap());
+    assert!(!scratch.path("home").exists(), "what was not there is gone again");
+    let jit = Jit::with_compiler(options(&fresh), Fake::default()).unwrap();
+    jit.cubin(&program(), Target::SM_80).unwrap();
+    let before = files(&fresh);
+    assert!(CacheDir::rehearse(&fresh).unwrap());
+    assert_eq!(files(&fresh), before);
+}
+
+/// A path that leads through a file is not a cache in which nothing is stored yet.
+#[test]
+fn looking_into_a_path_that_leads_nowhere_is_an_error() {
+    let scratch = Scratch::new("astray");
+    fs::write(scratch.path("file"), "").unwrap();
+    for dir in [PathBuf::from("/dev/null/x"), scratch.path("file/x"), scratch.path("file")] {
+        let error = CacheDir::open(&dir).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("`{}`: ", dir.display())), "{error}");
+    }
+    assert!(CacheDir::open(&scratch.path("not-there")).unwrap().is_none());
 }
 
 #[test]

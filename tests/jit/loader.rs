@@ -122,13 +122,27 @@ fn every_missing_symbol_is_named() {
     }
 }
 
+/// What a compilation calls.
+const WORKING: [&str; 6] = [
+    "nvrtcCreateProgram",
+    "nvrtcCompileProgram",
+    "nvrtcGetProgramLogSize",
+    "nvrtcGetProgramLog",
+    "nvrtcGetCUBINSize",
+    "nvrtcGetCUBIN",
+];
+
 #[test]
 fn every_failing_call_is_named_and_leaks_nothing() {
     let scratch = Scratch::new("calls");
-    let failing = |call: &str, code: i32| {
-        let (fail, code) = (format!("FAIL=\"{call}\""), format!("CODE={code}"));
-        stub::library(&scratch.path(&format!("{call}-{code}")), &[&fail, &code])
+    let library = |call: &str, code: i32, spared: u32| {
+        let (fail, after) = (format!("FAIL=\"{call}\""), format!("AFTER={spared}"));
+        let dir = scratch.path(&format!("{call}-{code}-{spared}"));
+        stub::library(&dir, &[&fail, &format!("CODE={code}"), &after])
     };
+    let failing = |call: &str, code: i32| library(call, code, 0);
+    // A library without builtins is put to the trial first.
+    let spared = |call: &str, code: i32| library(call, code, 1);
     for call in ["nvrtcVersion", "nvrtcGetNumSupportedArchs", "nvrtcGetSupportedArchs"] {
         let error = refused(&failing(call, 11));
         assert!(
@@ -137,15 +151,8 @@ fn every_failing_call_is_named_and_leaks_nothing() {
         );
         assert_tells(&error, &[call, "STUB_ERROR (11)"]);
     }
-    for call in [
-        "nvrtcCreateProgram",
-        "nvrtcCompileProgram",
-        "nvrtcGetProgramLogSize",
-        "nvrtcGetProgramLog",
-        "nvrtcGetCUBINSize",
-        "nvrtcGetCUBIN",
-    ] {
-        let nvrtc = open(&failing(call, 99)).unwrap();
+    for call in WORKING {
+        let nvrtc = open(&spared(call, 99)).unwrap();
         // The second time too: the first program was destroyed.
         for _ in 0..2 {
             let error = nvrtc.compile(&program(), Target::SM_80).unwrap_err();
@@ -153,15 +160,15 @@ fn every_failing_call_is_named_and_leaks_nothing() {
             assert_tells(&error, &["unknown error (99)"]);
         }
     }
-    let refused_options = open(&failing("nvrtcCompileProgram", 5)).unwrap();
+    let refused_options = open(&spared("nvrtcCompileProgram", 5)).unwrap();
     let error = refused_options.compile(&program(), Target::SM_80).unwrap_err();
     assert_tells(&error, &["nvrtcCompileProgram", "STUB_ERROR (5)", "\n    --std=c++17"]);
 
-    let refused_source = open(&failing("nvrtcCompileProgram", 6)).unwrap();
+    let refused_source = open(&spared("nvrtcCompileProgram", 6)).unwrap();
     let error = refused_source.compile(&program(), Target::SM_80).unwrap_err();
     assert!(matches!(&error, Error::Compile { log, .. } if log.contains("--std=c++17")), "{error}");
 
-    let undestroyed = open(&failing("nvrtcDestroyProgram", 3)).unwrap();
+    let undestroyed = open(&spared("nvrtcDestroyProgram", 3)).unwrap();
     undestroyed.compile(&program(), Target::SM_80).unwrap();
 }
 
@@ -171,12 +178,12 @@ fn an_image_that_is_none_is_refused() {
     for (name, definition, got) in
         [("empty", "IMAGE=\"\"", "0 bytes"), ("ptx", "IMAGE=\".version\"", "8 bytes")]
     {
-        let nvrtc = open(&stub::library(&scratch.path(name), &[definition])).unwrap();
+        let nvrtc = open(&stub::library(&scratch.path(name), &[definition, "AFTER=1"])).unwrap();
         let error = nvrtc.compile(&program(), Target::SM_90A).unwrap_err();
         assert!(matches!(&error, Error::NotACubin { .. }), "{error}");
         assert_tells(&error, &["`k`", "sm_90a", got]);
     }
-    let nvrtc = open(&stub::library(&scratch.path("huge"), &["HUGE_SIZE"])).unwrap();
+    let nvrtc = open(&stub::library(&scratch.path("huge"), &["HUGE_SIZE", "AFTER=1"])).unwrap();
     let error = nvrtc.compile(&program(), Target::SM_90A).unwrap_err();
     assert_tells(&error, &["nvrtcGetCUBINSize", "it announces 9223372036854775807 bytes"]);
 }
@@ -187,7 +194,36 @@ fn a_gpu_that_it_does_not_know_is_refused_with_those_it_does() {
     let library = stub::library(&scratch.path(""), &[]);
     let error = open(&library).unwrap().compile(&program(), Target::new(10, 0).specific()).unwrap_err();
     assert!(matches!(&error, Error::NvrtcTarget { supported, .. } if supported == &[80, 90]), "{error}");
-    assert_tells(&error, &["NVRTC 13.0", "sm_100a", "expected one of sm_80, sm_90"]);
+    assert_tells(&error, &["NVRTC 13.0", "sm_100a", "which came with CUDA 12.8", "it knows sm_80, sm_90"]);
+    assert_tells(&error, &["set PROXYATTN_NVRTC to a version that can"]);
+}
+
+/// NVRTC lists 90 for `sm_90` and for `sm_90a`, which came one version later.
+#[test]
+fn hoppers_own_target_wants_the_version_that_brought_it() {
+    let scratch = Scratch::new("specific");
+    let of = |major: &str, minor: &str| {
+        let definitions = [format!("MAJOR={major}"), format!("MINOR={minor}")];
+        let dir = scratch.path(&format!("{major}.{minor}"));
+        open(&stub::library(&dir, &definitions.each_ref().map(String::as_str))).unwrap()
+    };
+    let old = of("11", "8");
+    assert!(old.knows(Target::new(9, 0)) && old.knows(Target::SM_80) && !old.knows(Target::SM_90A));
+    old.compile(&program(), Target::new(9, 0)).unwrap();
+    let error = old.compile(&program(), Target::SM_90A).unwrap_err();
+    assert!(matches!(&error, Error::NvrtcTarget { since: Some((12, 0)), .. }), "{error}");
+    assert_tells(
+        &error,
+        &[
+            "is NVRTC 11.8 and cannot compile for sm_90a, which came with CUDA 12.0",
+            "set PROXYATTN_NVRTC to one of CUDA 12.0 or newer",
+        ],
+    );
+    // Before anything is asked of the library: a cache is not searched under a key that nothing can be stored under.
+    assert!(old.invocation(&program(), Target::SM_90A).is_err());
+    let new = of("12", "0");
+    assert!(new.knows(Target::SM_90A) && !new.knows(Target::new(10, 0)));
+    new.compile(&program(), Target::SM_90A).unwrap();
 }
 
 #[test]
@@ -206,9 +242,9 @@ fn the_builtins_beside_it_are_open_before_it_asks() {
     // Names that no other test and no real library has: what is open once is found by everyone.
     let name = "libnvrtc-builtins.so.13.907";
     let definitions = ["MAJOR=13", "MINOR=907", "BUILTINS=\"libnvrtc-builtins.so.13.907\""];
-    let without = open(&stub::library(&scratch.path("without"), &definitions)).unwrap();
-    let error = without.compile(&program(), Target::SM_80).unwrap_err();
-    assert_tells(&error, &["nvrtcCompileProgram", "(7)", "libnvrtc-builtins.so of the same version"]);
+    let error = refused(&stub::library(&scratch.path("without"), &definitions));
+    assert!(matches!(&error, Error::NvrtcUnusable { version: (13, 907), .. }), "{error}");
+    assert_tells(&error, &["nvrtcCompileProgram", "(7)", "libnvrtc-builtins.so.13.907 must lie in"]);
 
     stub::library(&scratch.path("with"), &definitions);
     stub::builtins(&scratch.path("with"), name);
@@ -216,17 +252,4 @@ fn the_builtins_beside_it_are_open_before_it_asks() {
     let link = scratch.path("libnvrtc.so");
     std::os::unix::fs::symlink(scratch.path("with/libnvrtc.so.13"), &link).unwrap();
     open(&link).unwrap().compile(&program(), Target::SM_80).unwrap();
-}
-
-#[test]
-fn a_usable_library_is_found_behind_an_unusable_one() {
-    let scratch = Scratch::new("behind");
-    stub::library(&scratch.path("cuda/lib64"), &["MAJOR=10", "MINOR=2"]);
-    let wheel = scratch.path("venv/lib/python3.12/site-packages/nvidia/cuda_nvrtc/lib");
-    let library = stub::library(&wheel, &["MAJOR=12", "MINOR=8"]);
-    let env = Env::of([("CUDA_PATH", scratch.path("cuda")), ("VIRTUAL_ENV", scratch.path("venv"))]);
-    let nvrtc = Nvrtc::open(None, &env).unwrap();
-    assert_eq!((nvrtc.library(), nvrtc.version()), (library.as_path(), (12, 8)));
-    let options = nvrtc.invocation(&program(), Target::SM_80).unwrap().options;
-    assert!(!options.contains(&"--no-cache".to_owned()), "12.8 refuses it");
 }

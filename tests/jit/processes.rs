@@ -1,6 +1,7 @@
 //! Several processes on one cache, and processes that die in it.
 
 use crate::children::{command, shell};
+use crate::directories::hopeless;
 use crate::fake::{Fake, program};
 use crate::scratch::{Scratch, entries, files, not_run, options, temporaries};
 use crate::stub;
@@ -161,4 +162,58 @@ fn the_linker_finds_a_library_and_the_loader_its_builtins() {
 fn nonsense_in_the_environment_is_an_error_of_the_global_one() {
     let scratch = Scratch::new("nonsense");
     success(command("nonsense", &scratch.path("")).env("PROXYATTN_JIT", "perhaps").output().unwrap());
+}
+
+/// Every line that a child prints behind a word.
+fn lines<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
+    text.lines().filter_map(|line| line.strip_prefix(word)).collect()
+}
+
+#[test]
+fn a_cache_that_cannot_be_made_is_one_warning_a_process() {
+    let scratch = Scratch::new("one-warning");
+    for dir in hopeless(&scratch) {
+        let told = success(command("uncached", &dir).output().unwrap());
+        let warnings = lines(&told, "warning ");
+        let [warning] = &warnings[..] else { panic!("{}: {told}", dir.display()) };
+        for part in [&*dir.display().to_string(), "every process compiles anew", "set PROXYATTN_CACHE_DIR to"]
+        {
+            assert!(warning.contains(part), "{part} is not in: {warning}");
+        }
+    }
+}
+
+/// Whoever waits says so within a second, and for whom; then it compiles beside, and does not wait for the next.
+#[test]
+fn waiting_for_a_lock_is_told_and_bounded() {
+    let scratch = Scratch::new("waiting");
+    let cache = scratch.path("cache");
+    let jit = Jit::with_compiler(options(&cache), Fake::default()).unwrap();
+    for target in [Target::SM_80, Target::SM_90A] {
+        jit.cubin(&program(), target).unwrap();
+    }
+    let entries = entries(&cache);
+    assert_eq!(entries.len(), 2);
+    let hold = |entry: &PathBuf| {
+        fs::remove_file(entry).unwrap();
+        // As this crate does: those who hold a lock write their number into it.
+        let path = entry.with_file_name("lock");
+        fs::write(&path, std::process::id().to_string()).unwrap();
+        let lock = fs::File::open(&path).unwrap();
+        lock.lock().unwrap();
+        lock
+    };
+    let locks: Vec<_> = entries.iter().map(hold).collect();
+    let told = success(command("waits", &cache).output().unwrap());
+    drop(locks);
+    let warnings = lines(&told, "warning ");
+    let first = warnings.first().unwrap_or_else(|| panic!("{told}"));
+    let (ms, what) = first.split_once(' ').unwrap();
+    assert!(ms.parse::<u128>().unwrap() <= 1_000, "{told}");
+    assert!(what.starts_with(&format!("waiting for process {}", std::process::id())), "{told}");
+    assert!(what.contains("/lock`") && what.contains("it goes on without that lock"), "{told}");
+    assert!(warnings[1].contains("compiling beside it"), "{told}");
+    let took: Vec<u128> = lines(&told, "took ").iter().map(|ms| ms.parse().unwrap()).collect();
+    assert!((1_500..4_000).contains(&took[0]) && took[1] < 1_000, "{told}");
+    assert!(entries.iter().all(|entry| entry.exists()), "both are stored all the same");
 }

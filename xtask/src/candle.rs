@@ -51,11 +51,11 @@ pub(crate) fn cuda(args: &[String]) -> Outcome {
     fs::write(&nvcc, NVCC).map_err(|error| format!("{}: {error}", nvcc.display()))?;
     make_executable(&nvcc)?;
     for library in LIBRARIES {
-        stub("proxyattn-candle/tests/stub/libraries.c", &libraries.join(format!("lib{library}.so")))?;
+        stub("proxyattn-candle/tests/stub/libraries.c", &libraries.join(format!("lib{library}.so")), &[])?;
     }
-    stub("tests/driver/stub.c", &driver.join("libcuda.so.1"))?;
+    stub("tests/driver/stub.c", &driver.join("libcuda.so.1"), &[])?;
     let compiler = driver.join("libnvrtc.so.13");
-    stub("tests/jit/stub.c", &compiler)?;
+    stub("tests/jit/stub.c", &compiler, &[])?;
 
     // Programs are linked with a name of the driver that has no version, and ask for the one that has.
     fs::write(driver.join("libcuda.so"), "INPUT(libcuda.so.1)")
@@ -94,12 +94,15 @@ pub(crate) fn cuda(args: &[String]) -> Outcome {
 }
 
 /// A library made of one file.
-fn stub(source: &str, library: &Path) -> Outcome {
+pub(crate) fn stub(source: &str, library: &Path, definitions: &[&str]) -> Outcome {
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let name = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let soname = format!("-Wl,-soname,{name}");
-    let output =
-        command(&compiler, &["-shared", "-fPIC", "-w", &soname, "-o"]).arg(library).arg(source).output();
+    let output = command(&compiler, &["-shared", "-fPIC", "-w", &soname, "-o"])
+        .arg(library)
+        .args(definitions)
+        .arg(source)
+        .output();
     match output {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(format!("{source}: {}", String::from_utf8_lossy(&output.stderr))),

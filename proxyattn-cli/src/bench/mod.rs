@@ -3,14 +3,16 @@
 mod input;
 mod report;
 
-use crate::args::{BenchArgs, Where};
+use crate::args::BenchArgs;
 use crate::attribute;
 use crate::failure::{Failure, Outcome};
 use crate::progress::Progress;
 use half::{bf16, f16};
 use input::Qkv;
 use proxyattn_codegen::{Budget, Dtype, Spec};
-use proxyattn_runtime::{AnyAttention, Device, Element, Plan, Problem, Result, Selection, StageTimes};
+use proxyattn_runtime::{
+    AnyAttention, Device, DeviceName, Element, Plan, Problem, Result, Selection, StageTimes,
+};
 use report::Measured;
 
 pub(crate) fn run(args: &BenchArgs) -> Outcome {
@@ -18,13 +20,12 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
     let problem = args.shape.problem(&spec);
     let plan = Plan::new(&spec, &problem)?;
     let device = match args.device {
-        Where::Auto => Device::auto(),
-        Where::Cpu => Device::cpu(),
-        Where::Cuda => Device::cuda(0).map_err(|error| {
-            let advice = "`--device cpu` times the CPU, and `proxyattn doctor` says what a GPU takes";
-            Failure::no_gpu(error, advice)
-        })?,
+        DeviceName::Auto => Device::from_env(),
+        named => Device::named(named),
     };
+    let device = device.map_err(|error| {
+        Failure::no_gpu(error, "`--device cpu` times the CPU, and `proxyattn doctor` says what a GPU takes")
+    })?;
     let runs = args.runs.get();
     let measured = match spec.dtype {
         Dtype::F16 => measure::<f16>(&plan, &device, runs)?,

@@ -12,15 +12,20 @@ use crate::failure::{DONE, FAILED, Failure, Outcome, Report};
 use crate::progress::Progress;
 use half::{bf16, f16};
 use proxyattn_codegen::{Dtype, Spec};
+use proxyattn_runtime::jit::Env;
 use proxyattn_runtime::tune::{self, Bucket, Record, Source};
-use proxyattn_runtime::{AnyAttention, Device, Element, Plan, Problem, Tune};
+use proxyattn_runtime::{AnyAttention, Device, DeviceName, Element, Plan, Problem, Tune};
 use std::path::Path;
 use std::time::Duration;
 
 pub(crate) fn run(args: &TuneArgs) -> Outcome {
     let spec = attribute::parse(&args.attribute)?;
     // A mistake is told also where there is no GPU; below which length it would run dense is not known then.
-    let device = Device::cuda(0).map_err(|error| {
+    let ordinal = match Env::process().device()? {
+        DeviceName::Cuda(ordinal) => ordinal,
+        _ => 0,
+    };
+    let device = Device::cuda(ordinal).map_err(|error| {
         let no_gpu = Failure::no_gpu(
             error,
             "tiles are measured on a GPU alone, and `proxyattn doctor` says what it takes",

@@ -48,6 +48,13 @@ impl Machine {
         self
     }
 
+    /// A stub compiler of its own in a directory of this machine: of another version, or failing.
+    pub(crate) fn library(&self, dir: &str, definitions: &[&str]) -> String {
+        let definitions: Vec<_> = definitions.iter().map(|definition| format!("-D{definition}")).collect();
+        let definitions: Vec<_> = definitions.iter().map(String::as_str).collect();
+        build(&self.dir.join(dir), "libnvrtc.so.13", "jit/stub.c", &definitions).display().to_string()
+    }
+
     /// The same without it.
     pub(crate) fn without_nvrtc(mut self) -> Self {
         self.nvrtc = self.dir.join("libnvrtc.so.13");
@@ -93,7 +100,7 @@ impl Drop for Machine {
 /// What the stub driver tells of itself does not come from the program.
 fn without_stub(text: &str) -> String {
     // Each is a line with an empty one before it; a launch and the counts at the end have a second line.
-    const TOLD: [(&str, usize); 3] = [("\ncalls ", 3), ("\nmemset ", 2), ("\nlaunch ", 3)];
+    const TOLD: [(&str, usize); 4] = [("\ncalls ", 3), ("\nfails ", 2), ("\nmemset ", 2), ("\nlaunch ", 3)];
     let mut out = text.to_owned();
     let first = |out: &str| TOLD.iter().filter_map(|(word, ends)| Some((out.find(word)?, *ends))).min();
     while let Some((at, ends)) = first(&out) {
@@ -113,6 +120,10 @@ pub(crate) fn snapshot(name: &str, run: &Run) {
     let filters = vec![
         (r"cpu \([^)]*\)", "cpu ([cpu])"),
         (r", release [0-9.]+", ""),
+        (
+            r"no module of NVIDIA's is loaded into the kernel|the kernel's module is of version [0-9.]+",
+            "[module]",
+        ),
         (r"nvrtc (\d+\.\d+)(, \d+ bytes of [0-9.]+)+", "nvrtc $1, [build]"),
         (r"[0-9a-f]{2}/[0-9a-f]{64}\.cubin", "[key].cubin"),
         (r"[0-9a-f]{32}\.jsonl", "[configuration].jsonl"),
@@ -131,7 +142,7 @@ fn scratch() -> PathBuf {
 fn driver() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
-        let library = build("driver", "libcuda.so", "driver/stub.c", &["-DLACKS_nothing"]);
+        let library = build(&stub("driver"), "libcuda.so", "driver/stub.c", &["-DLACKS_nothing"]);
         let dir = library.parent().unwrap().to_owned();
         fs::copy(&library, dir.join("libcuda.so.1")).unwrap();
         dir
@@ -141,13 +152,17 @@ fn driver() -> &'static Path {
 /// The stub compiler.
 fn compiler() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| build("nvrtc", "libnvrtc.so.13", "jit/stub.c", &[]))
+    LIBRARY.get_or_init(|| build(&stub("nvrtc"), "libnvrtc.so.13", "jit/stub.c", &[]))
 }
 
-/// A library from a source of the workspace's tests, in a directory of this process.
-fn build(dir: &str, name: &str, source: &str, definitions: &[&str]) -> PathBuf {
-    let dir = scratch().join(format!("stub-{dir}-{}", std::process::id()));
-    fs::create_dir_all(&dir).unwrap();
+/// A directory of this process.
+fn stub(name: &str) -> PathBuf {
+    scratch().join(format!("stub-{name}-{}", std::process::id()))
+}
+
+/// A library from a source of the workspace's tests.
+fn build(dir: &Path, name: &str, source: &str, definitions: &[&str]) -> PathBuf {
+    fs::create_dir_all(dir).unwrap();
     let library = dir.join(name);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(source);
     let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));

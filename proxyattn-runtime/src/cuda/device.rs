@@ -1,9 +1,11 @@
 //! A GPU, with the stream that work is ordered by.
 
+use super::refusals::{loading, no_such_device, opening};
 use super::{driver, failed};
-use crate::jit::Target;
+use crate::jit::{Compiler, Nvrtc, Program, Target};
 use crate::{Error, Result};
-use cudarc::driver::{CudaContext, CudaStream, sys::CUdevice_attribute as Attribute};
+use cudarc::driver::{CudaContext, CudaStream, result, sys::CUdevice_attribute as Attribute};
+use cudarc::nvrtc::Ptx;
 use proxyattn_codegen::Arch;
 use std::sync::Arc;
 
@@ -41,7 +43,12 @@ impl CudaDevice {
     /// [`Error::Unavailable`] without a usable driver, [`Error::Cuda`] if the driver refuses the device.
     pub(crate) fn new(ordinal: usize) -> Result<Self> {
         driver::probe()?;
-        let context = CudaContext::new(ordinal).map_err(failed("opening the device"))?;
+        result::init().map_err(opening("cuInit"))?;
+        let count = result::device::get_count().map_err(opening("cuDeviceGetCount"))?;
+        if i32::try_from(ordinal).map_or(true, |ordinal| ordinal >= count) {
+            return Err(no_such_device(ordinal, count));
+        }
+        let context = CudaContext::new(ordinal).map_err(opening("opening the device"))?;
         let stream = context.new_stream().map_err(failed("cuStreamCreate"))?;
         Self::from_stream(stream)
     }
@@ -107,6 +114,23 @@ impl CudaDevice {
     /// The family of kernels that runs here. Older GPUs are not opened.
     pub(super) fn arch(&self) -> Arch {
         arch_of(self.capability).unwrap_or(Arch::Sm80)
+    }
+
+    /// The family of kernels that runs here with this compiler, put to the test: an empty kernel is compiled for the GPU
+    /// and loaded. It is the portable family on Hopper, too, where the compiler is older than Hopper's own.
+    ///
+    /// # Errors
+    /// What loading a kernel here would end in: [`Error::NvrtcTarget`] and its kin, [`Error::CubinRefused`],
+    /// [`Error::Cuda`].
+    pub fn rehearse(&self, nvrtc: &Nvrtc) -> Result<Arch> {
+        let portable = !nvrtc.knows(self.target(self.arch())) && nvrtc.knows(self.target(Arch::Sm80));
+        let arch = if portable { Arch::Sm80 } else { self.arch() };
+        let (program, target) = (Program::empty(), self.target(arch));
+        let image = Ptx::from_binary(nvrtc.compile(&program, target)?.bytes().to_vec());
+        self.bind()?;
+        let refused = |error| loading(error, &program, target, &self.driver, Some(nvrtc.identity()));
+        self.stream.context().load_module(image).map_err(refused)?;
+        Ok(arch)
     }
 
     /// What cubins are compiled for.

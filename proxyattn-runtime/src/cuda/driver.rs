@@ -3,9 +3,11 @@
 //! cudarc opens the driver when it is first needed, and panics where the library or a symbol is missing. So before it
 //! is touched, the library is opened here and everything that this crate will call is looked up.
 
+use crate::jit::library::reason;
 use crate::linker::file_of;
 use crate::{Error, Result};
-use core::ffi::{c_uint, c_void};
+use core::ffi::{c_int, c_uint, c_void};
+use core::fmt;
 use cudarc::driver::sys::{CUevent, CUresult, CUstream};
 use libloading::Library;
 use std::path::PathBuf;
@@ -69,15 +71,71 @@ pub(super) fn version() -> Result<String> {
     // SAFETY: the probe found the function, which writes the number.
     let code = unsafe { cudarc::driver::sys::cuDriverGetVersion(&mut version) };
     code.result().map_err(super::failed("cuDriverGetVersion"))?;
-    let own = std::fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
-    let own = own.lines().next().and_then(|line| line.split_whitespace().find(|word| is_version(word)));
-    let own = own.map(|own| format!(" ({own})")).unwrap_or_default();
+    let own = release().map(|own| format!(" ({own})")).unwrap_or_default();
     Ok(format!("{}.{}{own}", version / 1000, version % 1000 / 10))
 }
 
-/// Whether a word is digits and at least one dot: `580.95.05`.
+/// The version of the kernel's module, where Linux tells it: `580.95.05`. It is the driver's own.
+pub(super) fn release() -> Option<String> {
+    release_in(&std::fs::read_to_string("/proc/driver/nvidia/version").ok()?)
+}
+
+/// The first word that looks like a version: the line names the module, a machine, the version, and how it was built.
+fn release_in(text: &str) -> Option<String> {
+    text.lines().next()?.split_whitespace().find(|word| is_version(word)).map(str::to_owned)
+}
+
+/// Whether a word is numbers with dots between them: `580.95.05`.
 fn is_version(word: &str) -> bool {
-    word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.')
+    word.contains('.')
+        && word.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// What has to fit together, as far as it can be read off a driver that does not work.
+pub(super) struct Versions {
+    /// The library's file, and the version in its name.
+    library: Option<(PathBuf, Option<String>)>,
+    /// The CUDA version that it speaks.
+    cuda: Option<(i32, i32)>,
+    /// The kernel's module.
+    module: Option<String>,
+}
+
+impl Versions {
+    pub(super) fn read() -> Self {
+        let library = path().ok().map(|path| {
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let version = name.strip_prefix("libcuda.so.").filter(|version| is_version(version));
+            (path, version.map(str::to_owned))
+        });
+        let mut number = 0;
+        // SAFETY: the type is that of the driver's documentation.
+        let ask = unsafe { look_up::<unsafe extern "C" fn(*mut c_int) -> c_int>("cuDriverGetVersion") };
+        // SAFETY: `number` outlives the call.
+        let told = ask.ok().and_then(|(_, ask)| ask).is_some_and(|ask| unsafe { ask(&mut number) } == 0);
+        let cuda = told.then_some((number / 1000, number % 1000 / 10));
+        Self { library, cuda, module: release() }
+    }
+}
+
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((path, version)) = &self.library {
+            write!(f, "the library is {}", path.display())?;
+            if let Some(version) = version {
+                write!(f, " of version {version}")?;
+            }
+        }
+        match self.cuda {
+            Some((major, minor)) => write!(f, ", for CUDA {major}.{minor}")?,
+            None => f.write_str(", which does not tell its CUDA version")?,
+        }
+        match &self.module {
+            Some(module) => write!(f, "; the kernel's module is of version {module}"),
+            None => f.write_str("; no module of NVIDIA's is loaded into the kernel"),
+        }
+    }
 }
 
 /// `cuEventElapsedTime`: milliseconds, from, to. cudarc takes the newer name of this function where it was built beside a
@@ -141,11 +199,21 @@ pub(super) fn capture_info() -> Result<CaptureInfo> {
 /// # Safety
 /// `T` must be the type of a pointer to that function.
 pub(super) unsafe fn function<T: Copy>(symbol: &'static str) -> Result<T> {
+    // SAFETY: the caller promises the type.
+    let (name, found) = unsafe { look_up(symbol) }?;
+    found.ok_or_else(|| lacks(name, symbol))
+}
+
+/// The same, and the library's name; no function where the library has none.
+///
+/// # Safety
+/// As [`function`].
+unsafe fn look_up<T: Copy>(symbol: &'static str) -> Result<(&'static str, Option<T>)> {
     let (name, library) = library()?;
     // SAFETY: the caller promises the type.
     let found = unsafe { library.get::<T>(symbol.as_bytes()) }.map(|found| *found);
     core::mem::forget(library); // cudarc never closes it either
-    found.map_err(|_| lacks(name, symbol))
+    Ok((name, found.ok()))
 }
 
 /// The file that the linker opens as the driver, or its name where the linker does not tell.
@@ -164,7 +232,7 @@ fn open(symbols: &[&str]) -> Result<()> {
 fn lacks(library: &str, symbol: &str) -> Error {
     Error::Unavailable {
         what: "CUDA".into(),
-        why: format!("the driver library {library} lacks {symbol}"),
+        why: format!("the driver library {library} ({}) lacks {symbol}", Versions::read()),
         help: "update the NVIDIA driver".into(),
     }
 }
@@ -176,12 +244,29 @@ fn library() -> Result<(&'static str, Library)> {
         // SAFETY: runs the initialisers of the system's CUDA driver, as cudarc would.
         match unsafe { Library::new(*name) } {
             Ok(library) => return Ok((name, library)),
-            Err(error) => searched.push(format!("{name} ({error})")),
+            Err(error) => searched.push(format!("{name} ({})", reason(&error))),
         }
     }
     Err(Error::Unavailable {
         what: "CUDA".into(),
-        why: format!("no driver library was found: searched {}", searched.join(", ")),
-        help: "install the NVIDIA driver, or use Device::cpu()".into(),
+        why: format!("no driver library can be opened: tried {}", searched.join(", ")),
+        help: "install the NVIDIA driver (a container has to be started with it, `docker run --gpus all`), or use \
+               Device::cpu()"
+            .into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_is_found_in_the_kernels_words() {
+        let open = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (x)\nGCC 13.3.0";
+        let closed =
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\n";
+        assert_eq!(release_in(open).as_deref(), Some("580.95.05"));
+        assert_eq!(release_in(closed).as_deref(), Some("535.183.01"));
+        assert_eq!(release_in("no version here\n1.2.3"), None);
+    }
 }

@@ -1,6 +1,7 @@
 //! The driver and its GPUs, asked without opening any of them.
 
 use super::device::arch_of;
+use super::refusals::opening;
 use super::{driver, failed};
 use crate::Result;
 use core::ffi::c_int;
@@ -46,7 +47,7 @@ impl DriverInfo {
     /// it refuses to answer.
     pub fn read() -> Result<Self> {
         driver::probe()?;
-        result::init().map_err(failed("cuInit"))?;
+        result::init().map_err(opening("cuInit"))?;
         // SAFETY: the type is that of the driver's documentation.
         let get_version: unsafe extern "C" fn(*mut c_int) -> CUresult =
             unsafe { driver::function("cuDriverGetVersion") }?;
@@ -55,13 +56,11 @@ impl DriverInfo {
         let code = unsafe { get_version(&mut version) };
         checked(code, "cuDriverGetVersion")?;
         let version = u32::try_from(version).unwrap_or(0);
-        let count = result::device::get_count().map_err(failed("cuDeviceGetCount"))?;
+        let count = result::device::get_count().map_err(opening("cuDeviceGetCount"))?;
         Ok(Self {
             library: driver::path()?,
             cuda: (version / 1000, version % 1000 / 10),
-            release: std::fs::read_to_string("/proc/driver/nvidia/version")
-                .ok()
-                .and_then(|text| release(&text)),
+            release: driver::release(),
             gpus: (0..count).map(GpuInfo::read).collect::<Result<_>>()?,
         })
     }
@@ -98,29 +97,4 @@ impl GpuInfo {
 
 fn checked(code: CUresult, call: &'static str) -> Result<()> {
     if code == CUresult::CUDA_SUCCESS { Ok(()) } else { Err(failed(call)(DriverError(code))) }
-}
-
-/// The first word that looks like a version: the line names the module, a machine, the version, and how it was built.
-fn release(text: &str) -> Option<String> {
-    let versions = |word: &&str| {
-        let parts: Vec<&str> = word.split('.').collect();
-        parts.len() >= 2
-            && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-    };
-    text.lines().next()?.split_whitespace().find(versions).map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_release_is_found_in_the_kernels_words() {
-        let open = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (x)\nGCC 13.3.0";
-        let closed =
-            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\n";
-        assert_eq!(release(open).as_deref(), Some("580.95.05"));
-        assert_eq!(release(closed).as_deref(), Some("535.183.01"));
-        assert_eq!(release("no version here\n1.2.3"), None);
-    }
 }

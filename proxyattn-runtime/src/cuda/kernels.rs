@@ -5,8 +5,9 @@ use super::calls::{Call, position};
 use super::lanes::Lanes;
 use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
+use crate::jit::{Jit, Program};
 use crate::tune::{Choice, Tune, Tuned};
-use crate::{Error, Plan, Result};
+use crate::{Error, Plan, Result, once};
 use core::ops::Range;
 use proxyattn_codegen::cuda::{Candidates, Module, Shape, Unit, emit};
 use proxyattn_codegen::{Arch, Spec};
@@ -67,7 +68,8 @@ impl Kernels {
         Ok(kernels)
     }
 
-    /// From the cache, or compiled now.
+    /// From the cache, or compiled now. On Hopper these are the portable kernels where the compiler is older than Hopper's
+    /// own, and the configuration is declared for them.
     fn load(
         name: &'static str,
         spec: &Spec,
@@ -87,6 +89,33 @@ impl Kernels {
                 help: format!("add {arch} to `arch`, or use Device::cpu()"),
             });
         }
+        let load = |arch| Self::of_family(arch, name, spec, candidates, device, tuned);
+        let first = match load(arch) {
+            Err(error) if arch != Arch::Sm80 && spec.arch.contains(Arch::Sm80) => error,
+            loaded => return loaded,
+        };
+        let known = Jit::global()?.compiler(&Program::empty(), device.target(arch));
+        let Err(too_old @ Error::NvrtcTarget { .. }) = known else { return Err(first) };
+        let portable = load(Arch::Sm80).map_err(|error| match error {
+            // What Hopper's own kernels want is enough for both.
+            Error::NvrtcTarget { .. } | Error::JitDenied { .. } => first,
+            other => other,
+        })?;
+        let told =
+            format_args!("the portable kernels, which are slower, run on {}: {too_old}", device.name());
+        once::warn(format!("portable {too_old}"), &told);
+        Ok(portable)
+    }
+
+    /// Those of one family.
+    fn of_family(
+        arch: Arch,
+        name: &'static str,
+        spec: &Spec,
+        candidates: &'static [Candidates],
+        device: &CudaDevice,
+        tuned: bool,
+    ) -> Result<Self> {
         let module = emit(spec, arch);
         assert!(module.buffers.len() <= BUFFERS, "too many buffers: {:?}", module.buffers);
         let mut kernels = Self {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Device::cuda ─▶ driver.rs: is there one that can be used? ─▶ device.rs: context, stream, compute capability
+//!                 refusals.rs: what the driver means where it refuses
 //! load         ─▶ kernels.rs: Spec ─codegen─▶ text ─▶ variants.rs: constants, jit ─▶ cubin ─▶ functions
 //!                 calls.rs: where each parameter comes from, looked up once
 //!                 records.rs: what was tuned ─▶ pipelines.rs: the functions of each bucket
@@ -27,6 +28,7 @@ mod launch;
 mod pipelines;
 mod prefill;
 mod records;
+mod refusals;
 mod tensor_map;
 mod tuner;
 mod variants;
@@ -43,5 +45,5 @@ use cudarc::driver::DriverError;
 
 /// A failed driver call.
 pub(crate) fn failed(call: &'static str) -> impl Fn(DriverError) -> Error {
-    move |error| Error::Cuda { call, code: error.0 as i32, why: error.to_string() }
+    move |error| Error::Cuda { call, code: error.0 as i32, why: refusals::name(error) }
 }

@@ -1,6 +1,7 @@
 //! A unit with some tiles, loaded: the text is always the default's, and its constants are given to the compiler.
 
 use super::calls::Call;
+use super::refusals::loading;
 use super::{CudaDevice, Kernels, failed};
 use crate::jit::{Jit, Program};
 use crate::{Error, Result};
@@ -59,7 +60,10 @@ impl Kernels {
         let load = || {
             let image = Ptx::from_binary(jit.cubin(program, target)?.bytes().to_vec());
             let context = self.device.stream().context();
-            Ok(context.load_module(image).map_err(failed("cuModuleLoadData")))
+            Ok(context.load_module(image).map_err(|error| {
+                let compiler = jit.compiler(program, target).ok(); // none: it was compiled ahead of time
+                loading(error, program, target, self.device.driver(), compiler.as_deref())
+            }))
         };
         load()?.or_else(|first| {
             // A cubin from the cache that the driver refuses is thrown away and made anew, once.

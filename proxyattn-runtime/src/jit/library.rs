@@ -49,22 +49,30 @@ pub struct Names {
 
 impl Names {
     /// A file, or a directory, that was named by `by`.
-    pub fn given(&self, path: &Path, by: &str) -> Place {
+    pub fn given(&self, path: &Path, by: &str) -> Vec<Place> {
         if path.is_dir() {
             self.in_directory(path, by)
         } else if path.exists() {
-            Place::File(path.to_owned())
+            vec![Place::File(path.to_owned())]
         } else {
-            Place::Empty(format!("`{}` ({by}: no such file)", path.display()))
+            vec![Place::Empty(format!("`{}` ({by}: no such file)", path.display()))]
         }
     }
 
-    /// A directory to which `by` leads.
-    pub fn in_directory(&self, dir: &Path, by: &str) -> Place {
-        match self.all.iter().map(|name| dir.join(name)).find(|path| path.exists()) {
-            Some(path) => Place::File(path),
-            None => Place::Empty(format!("`{}` ({by}: no {} there)", dir.display(), self.plain)),
+    /// A directory to which `by` leads: every library in it, each under the best of its names. The best one may turn out
+    /// to be of no use.
+    pub fn in_directory(&self, dir: &Path, by: &str) -> Vec<Place> {
+        let mut files: Vec<(PathBuf, Option<PathBuf>)> = Vec::new();
+        for path in self.all.iter().map(|name| dir.join(name)).filter(|path| path.exists()) {
+            let real = path.canonicalize().ok();
+            if real.is_none() || files.iter().all(|(_, known)| *known != real) {
+                files.push((path, real));
+            }
         }
+        if files.is_empty() {
+            return vec![Place::Empty(format!("`{}` ({by}: no {} there)", dir.display(), self.plain))];
+        }
+        files.into_iter().map(|(path, _)| Place::File(path)).collect()
     }
 
     /// The dynamic linker's own search.

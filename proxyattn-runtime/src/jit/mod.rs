@@ -173,7 +173,7 @@ impl Jit {
             Ok(found) => found.inspect(|_| self.cache.tally.ahead_hits.add(1)),
             Err(error) => {
                 self.cache.tally.corrupt.add(1);
-                self.cache.remember(error.to_string());
+                self.cache.remember(&error.to_string(), error.to_string());
                 None
             }
         }

@@ -4,6 +4,9 @@ use super::Env;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Longer than any of these kernels takes to compile, so that waiting any longer is in vain.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What is `None` is left to the environment ([`env`](super::env) lists its variables).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -18,7 +21,7 @@ pub struct JitOptions {
     pub cache_bytes: Option<u64>,
     /// Whether a kernel that is not stored may be compiled.
     pub compile: Option<bool>,
-    /// How long to wait for another process that compiles the same kernel, before doing so as well.
+    /// How long to wait for another process that compiles the same kernel, before doing so as well. Zero for not at all.
     pub patience: Duration,
     /// The environment: this process's, unless a test makes one up.
     pub env: Env,
@@ -32,7 +35,7 @@ impl Default for JitOptions {
             aot_dir: None,
             cache_bytes: None,
             compile: None,
-            patience: Duration::from_secs(60),
+            patience: PATIENCE,
             env: Env::process(),
         }
     }

@@ -24,6 +24,11 @@ impl Program {
         Self { name: name.into(), source: source.into(), options: Vec::new(), attribute: None }
     }
 
+    /// A kernel that does nothing, to see whether a compiler compiles and a driver loads.
+    pub(crate) fn empty() -> Self {
+        Self::new("empty", "extern \"C\" __global__ void empty() {}\n")
+    }
+
     /// The program with one more option.
     #[must_use]
     pub fn option(mut self, option: impl Into<String>) -> Self {
@@ -71,6 +76,21 @@ const LEAKING: [&str; 4] = ["-G", "--device-debug", "--Ofast-compile", "-Ofc"];
 /// Spellings of what [`Target`] says.
 const ARCHITECTURE: [&str; 2] = ["--gpu-architecture", "-arch"];
 
+/// Compute capabilities, and the CUDA version that each came with.
+const SINCE: [(u32, (u32, u32)); 11] = [
+    (80, (11, 0)),
+    (86, (11, 1)),
+    (87, (11, 4)),
+    (88, (13, 0)),
+    (89, (11, 8)),
+    (90, (11, 8)),
+    (100, (12, 8)),
+    (103, (12, 9)),
+    (110, (13, 0)),
+    (120, (12, 8)),
+    (121, (12, 9)),
+];
+
 /// The GPU that a cubin is for: exactly this compute capability, or a later minor version of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
@@ -107,6 +127,20 @@ impl Target {
     /// The family of kernels that it is compiled from.
     pub fn arch(self) -> Arch {
         if self == Self::SM_90A { Arch::Sm90a } else { Arch::Sm80 }
+    }
+
+    /// The first CUDA version whose NVRTC compiles for it: major, minor. `None` for what this version of the crate has
+    /// not heard of.
+    pub fn since(self) -> Option<(u32, u32)> {
+        if self == Self::SM_90A {
+            return Some((12, 0)); // sm_90 is older
+        }
+        SINCE.iter().find(|(capability, _)| *capability == self.capability()).map(|(_, since)| *since)
+    }
+
+    /// Whether it has instructions that no later architecture promises: `sm_90a`.
+    pub(super) fn is_specific(self) -> bool {
+        self.specific
     }
 
     /// The number that NVRTC lists: 90 for `sm_90` and `sm_90a`.
@@ -167,6 +201,9 @@ mod tests {
         }
         assert_eq!(Target::new(12, 0).to_string(), "sm_120");
         assert_eq!(Target::SM_90A.capability(), 90);
+        assert_eq!(Target::SM_90A.since(), Some((12, 0)), "sm_90a is younger than sm_90");
+        assert_eq!(Target::new(9, 0).since(), Some((11, 8)));
+        assert_eq!(Target::new(25, 5).since(), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::jit::env::{Cap, Env};
 use std::sync::OnceLock;
 
 /// Columns of a panel: query rows that are worked on side by side.
@@ -148,20 +149,20 @@ enum Isa {
 fn detected() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
     *ISA.get_or_init(|| {
-        let cap = std::env::var("PROXYATTN_CPU").unwrap_or_default();
-        best(&cap)
+        // A value that means nothing is refused by whoever loads a kernel.
+        best(Env::process().cpu().unwrap_or(Cap::Avx512))
     })
 }
 
-fn best(cap: &str) -> Isa {
+fn best(cap: Cap) -> Isa {
     #[cfg(target_arch = "x86_64")]
     {
-        if !matches!(cap, "avx2" | "portable")
+        if cap >= Cap::Avx512
             && let Some(token) = x86::Avx512::detect()
         {
             return Isa::Avx512(token);
         }
-        if cap != "portable"
+        if cap >= Cap::Avx2
             && let Some(token) = x86::Avx2::detect()
         {
             return Isa::Avx2(token);
@@ -231,7 +232,7 @@ mod tests {
 
     /// Every set that this processor has.
     fn sets() -> Vec<Isa> {
-        let mut sets = ["", "avx2", "portable"].map(best).to_vec();
+        let mut sets = [Cap::Avx512, Cap::Avx2, Cap::Portable].map(best).to_vec();
         sets.dedup();
         sets
     }

@@ -7,6 +7,7 @@ use super::{entry, root};
 use crate::jit::Cubin;
 use crate::{Error, Result};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,15 +22,30 @@ impl CacheDir {
     ///
     /// # Errors
     /// [`Error::CubinFile`] for a file, or a directory that the cache would refuse, being another user's or open to
-    /// others.
+    /// others, and for a path that leads nowhere, as through a file.
     pub fn open(dir: &Path) -> Result<Option<Self>> {
-        if !dir.exists() {
-            return Ok(None);
+        match dir.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::CubinFile { path: dir.to_owned(), why: error.to_string() }),
+            Ok(_) => {}
         }
         match root::open(dir) {
             Ok(root) => Ok(Some(Self { root })),
             Err(why) => Err(Error::CubinFile { path: dir.to_owned(), why }),
         }
+    }
+
+    /// Does what the cache does when it first stores something, and undoes it: whether it can be used there. Says whether
+    /// the directory was there; one that was not is gone again.
+    ///
+    /// # Errors
+    /// [`Error::CubinFile`] with what is in the way.
+    pub fn rehearse(dir: &Path) -> Result<bool> {
+        root::rehearse(dir).map_err(|why| {
+            let quoted = format!("`{}`: ", dir.display());
+            let why = why.strip_prefix(&quoted).map_or_else(|| why.clone(), str::to_owned);
+            Error::CubinFile { path: dir.to_owned(), why }
+        })
     }
 
     /// The directory, absolute.

@@ -1,12 +1,15 @@
 //! A lock between processes, so that a cold start of many compiles once.
 //!
 //! It is a courtesy: whoever cannot have it, or has waited long enough, compiles all the same. The files stay:
-//! deleting one would let two processes hold "the" lock.
+//! deleting one would let two processes hold "the" lock. Whoever waits says so, and for whom.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// How long it is waited without a word.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// Held until dropped, or until the process dies.
 pub(crate) struct Lock {
@@ -23,13 +26,99 @@ pub(crate) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Lock
     let begun = Instant::now();
     // Asking again and again, because a blocking request on a network file system may never come back.
     let mut pause = Duration::from_millis(1);
+    let mut silent = true;
     loop {
+        let waited = begun.elapsed();
         match file.try_lock() {
-            Ok(()) => return Ok(Some(Lock { _file: file })),
+            Ok(()) => {
+                // Those who wait name this process; without it they do not, so failing is no matter.
+                let _ = file
+                    .set_len(0)
+                    .and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
+                return Ok(Some(Lock { _file: file }));
+            }
             Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if begun.elapsed() >= patience => return Ok(None),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+            Err(TryLockError::WouldBlock) if waited >= patience => return Ok(None),
+            Err(TryLockError::WouldBlock) => {}
         }
+        if silent && waited >= SILENCE {
+            silent = false;
+            tracing::warn!(
+                target: "proxyattn",
+                "waiting for {}, which holds `{}`; in {:.0} s it goes on without that lock",
+                holder(path),
+                path.display(),
+                (patience - waited).as_secs_f64().ceil()
+            );
+        }
+        std::thread::sleep(pause.min(patience - waited));
         pause = (pause * 2).min(Duration::from_millis(25));
+    }
+}
+
+/// Who holds a lock, as a message names it.
+pub(crate) fn holder(path: &Path) -> String {
+    let Some(process) = listed_holder(path).or_else(|| written_holder(path)) else {
+        return "another process".into(); // of another machine or container
+    };
+    match fs::read_to_string(format!("/proc/{process}/comm")) {
+        Ok(name) => format!("process {process} ({})", name.trim_end()),
+        Err(_) => format!("process {process}"),
+    }
+}
+
+/// As the kernel has it, which lists locks by the file's device and number.
+fn listed_holder(path: &Path) -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let file = path.metadata().ok()?.ino();
+        fs::read_to_string("/proc/locks").ok()?.lines().find_map(|line| listed(line, file))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// As the last holder wrote it, if that still runs: whoever locks the file by other means writes nothing.
+fn written_holder(path: &Path) -> Option<u32> {
+    let process = fs::read_to_string(path).ok()?.parse().ok()?;
+    Path::new(&format!("/proc/{process}")).exists().then_some(process)
+}
+
+/// The process of a line such as `3: FLOCK  ADVISORY  WRITE 4711 08:01:262190 0 EOF`, if it is about that file. Of the device
+/// nothing is asked: some file systems list another one than they tell elsewhere. Lines of those who wait have an arrow.
+#[cfg(target_os = "linux")]
+fn listed(line: &str, file: u64) -> Option<u32> {
+    let mut words = line.split_whitespace().skip(1);
+    words.next().filter(|kind| *kind == "FLOCK")?;
+    let mut words = words.skip(2);
+    let process = words.next()?.parse().ok().filter(|process| *process > 0)?;
+    let number = words.next()?.rsplit(':').next()?;
+    (number.parse() == Ok(file)).then_some(process)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_is_read_from_the_kernels_list() {
+        let line = "3: FLOCK  ADVISORY  WRITE 4711 08:01:262190 0 EOF";
+        assert_eq!((listed(line, 262_190), listed(line, 26_219)), (Some(4711), None));
+        assert_eq!(listed("3: -> FLOCK  ADVISORY  WRITE 4712 08:01:262190 0 EOF", 262_190), None, "it waits");
+        assert_eq!(listed("1: POSIX  ADVISORY  WRITE 4711 08:01:262190 0 EOF", 262_190), None);
+        assert_eq!(
+            listed("2: FLOCK  ADVISORY  WRITE 0 08:01:262190 0 EOF", 262_190),
+            None,
+            "of another container"
+        );
+        assert!(
+            ["", "3:", "3: FLOCK", "3: FLOCK ADVISORY WRITE x y"]
+                .iter()
+                .all(|line| listed(line, 1).is_none())
+        );
     }
 }

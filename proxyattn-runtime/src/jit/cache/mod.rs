@@ -7,8 +7,8 @@
 //!
 //! * An entry's name is the [`Key`]: everything that decides its bytes. Entries are never changed.
 //! * **No failure here fails a request.** A directory that cannot be made or trusted, a full disk, a torn
-//!   file: each is counted, the first is remembered, all are logged, and the kernel is compiled as if there
-//!   were no cache.
+//!   file: each is counted, the first is remembered, the first of each kind is a warning, and the kernel is compiled as
+//!   if there were no cache.
 //! * `ahead.rs` reads the same entries under names that hold no compiler; `dir.rs` lets people look at either.
 //! * Nothing depends on the lock: without it processes compile the same thing twice, and the last rename wins.
 
@@ -33,15 +33,21 @@ pub(crate) use lock::acquire;
 pub(crate) use root::create;
 pub(crate) use store::{Access, publish};
 
-use super::Cubin;
+use super::{Cubin, env};
+use crate::once;
 use evict::Limits;
 use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+
+/// What to do about a directory that is of no use.
+fn advice() -> String {
+    format!("set {} to a directory of this user's that can be written to", env::CACHE_DIR)
+}
 
 /// The cache on disk.
 pub(super) struct Cache {
@@ -52,6 +58,8 @@ pub(super) struct Cache {
     root: OnceLock<Option<PathBuf>>,
     /// Bytes that this process wrote since it last evicted.
     written: AtomicU64,
+    /// Whether a lock was waited for in vain.
+    in_vain: AtomicBool,
     trouble: Mutex<Option<String>>,
     pub(super) tally: Tally,
 }
@@ -65,6 +73,7 @@ impl Cache {
             root: OnceLock::new(),
             // A process that writes a single entry evicts too, or short-lived ones never would.
             written: AtomicU64::new(limit / 16),
+            in_vain: AtomicBool::new(false),
             trouble: Mutex::new(None),
             tally: Tally::default(),
         }
@@ -74,15 +83,18 @@ impl Cache {
     pub(super) fn root(&self) -> Option<&Path> {
         let open = || {
             let Some(dir) = &self.dir else {
-                self.remember(
-                    "no cache on disk: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset".into(),
-                );
+                let unset = "PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset";
+                let what = format!("no cache on disk, so every process compiles anew: {unset}; {}", advice());
+                self.remember("using", what);
                 return None;
             };
             let root = root::open(dir);
             root.map_err(|why| {
                 self.tally.io_errors.add(1);
-                self.remember(format!("no cache on disk: {why}"));
+                self.remember(
+                    "using",
+                    format!("no cache on disk, so every process compiles anew: {why}; {}", advice()),
+                );
             })
             .ok()
         };
@@ -111,7 +123,7 @@ impl Cache {
             }
             Err(corrupt) => {
                 self.tally.corrupt.add(1);
-                self.remember(format!("deleted `{}`: {corrupt}", path.display()));
+                self.remember(&key.to_string(), format!("deleted `{}`: {corrupt}", path.display()));
                 self.delete(&path);
                 None
             }
@@ -142,17 +154,21 @@ impl Cache {
         }
     }
 
-    /// Waits for whoever compiles this key in another process, up to the limit.
+    /// Waits for whoever compiles this key in another process, up to the limit; once that was in vain, for nobody any
+    /// more. Whoever has no lock compiles all the same.
     pub(super) fn lock(&self, key: &Key) -> Option<impl Sized> {
         let path = store::lock_path(self.root()?, key);
+        let patience = if self.in_vain.load(Ordering::Relaxed) { Duration::ZERO } else { self.patience };
         let locked = path
             .parent()
             .map_or(Ok(()), |dir| root::create(dir, Access::Owner))
-            .and_then(|()| lock::acquire(&path, self.patience));
+            .and_then(|()| lock::acquire(&path, patience));
         match locked {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => {
-                tracing::warn!("`{}` is held by another process: compiling without it", path.display());
+                self.in_vain.store(true, Ordering::Relaxed);
+                let holder = lock::holder(&path);
+                tracing::warn!(target: "proxyattn", "`{}` is held by {holder}: compiling beside it", path.display());
                 None
             }
             Err(error) => {
@@ -183,11 +199,13 @@ impl Cache {
 
     fn soft(&self, doing: &str, path: &Path, error: &dyn Display) {
         self.tally.io_errors.add(1);
-        self.remember(format!("{doing} `{}`: {error}", path.display()));
+        self.remember(doing, format!("{doing} `{}`: {error}", path.display()));
     }
 
-    pub(super) fn remember(&self, what: String) {
-        tracing::warn!("cubin cache: {what}");
+    /// Keeps the first trouble, and warns of the first of each kind in this process and directory.
+    pub(super) fn remember(&self, kind: &str, what: String) {
+        let dir = self.dir.as_deref().unwrap_or(Path::new("")).display();
+        once::warn(format!("cache {kind} {dir}"), &format_args!("cubin cache: {what}"));
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
     }
 }

@@ -8,6 +8,9 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// How the file is called that is written to see whether one can be.
+const TRIAL: &str = ".proxyattn-trial-";
+
 /// The directory, absolute, or why it is not used.
 pub(super) fn open(base: &Path) -> Result<PathBuf, String> {
     let told = |error: io::Error| format!("`{}`: {error}", base.display());
@@ -22,6 +25,23 @@ pub(super) fn open(base: &Path) -> Result<PathBuf, String> {
         Ok(()) => Ok(base),
         Err(why) => Err(format!("`{}`: {why}", base.display())),
     }
+}
+
+/// Does what a first compilation would, and undoes it: whether the directory can be made, and a file written into it. Says
+/// whether it was there; what was not is gone again.
+pub(super) fn rehearse(base: &Path) -> Result<bool, String> {
+    let absolute = std::path::absolute(base).map_err(|error| format!("`{}`: {error}", base.display()))?;
+    let missing: Vec<&Path> = absolute.ancestors().take_while(|dir| !dir.exists()).collect();
+    let written = open(&absolute).and_then(|root| {
+        let file = root.join(format!("{TRIAL}{}", std::process::id()));
+        let made = fs::OpenOptions::new().create_new(true).write(true).open(&file);
+        let gone = made.and_then(|_| fs::remove_file(&file));
+        gone.map_err(|error| format!("`{}`: no file can be written there: {error}", absolute.display()))
+    });
+    for dir in &missing {
+        let _ = fs::remove_dir(dir); // somebody else may have put something into it meanwhile
+    }
+    written.map(|()| missing.is_empty())
 }
 
 /// Makes a directory and its parents. One that is there is left as it is.

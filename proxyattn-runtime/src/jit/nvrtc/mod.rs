@@ -1,14 +1,16 @@
 //! NVRTC, opened at run time: CUDA source in, a cubin out. No GPU or driver is needed.
 //!
 //! ```text
-//! places ──▶ dlopen ──▶ version ≥ 11.2? ──▶ builtins beside it ──▶ create ─▶ compile ─▶ log ─▶ cubin
-//! search.rs             table.rs                                   └──────── flags.rs ────────┘
+//! places ──▶ dlopen ──▶ version ≥ 11.2? ──▶ builtins beside it? ──▶ create ─▶ compile ─▶ log ─▶ cubin
+//! search.rs             table.rs             else: a trial          └──────── flags.rs ────────┘
 //! ```
 //!
 //! * A missing library, a missing symbol and an old version are errors that say what was searched.
 //! * `libnvrtc-builtins.so.X.Y` is opened by absolute path before the first compilation. NVRTC asks the dynamic
 //!   linker for it by name alone, and 13.0 carries no search path of its own: with the file already open, the
 //!   name resolves to it.
+//! * A library without them is put to the trial with an empty kernel: NVRTC may find them elsewhere. If it does not, the
+//!   library counts as unusable, and the search goes on. A whole one is spared the trial, which takes some 50 ms.
 //! * Libraries stay open until the process ends.
 
 pub(super) mod flags;
@@ -44,7 +46,7 @@ pub struct Nvrtc {
     table: Table,
     identity: String,
     supported: Vec<u32>,
-    _builtins: Option<ManuallyDrop<Library>>,
+    builtins: Option<ManuallyDrop<Library>>,
 }
 
 impl Nvrtc {
@@ -53,8 +55,9 @@ impl Nvrtc {
     /// environment at `VIRTUAL_ENV` or `CONDA_PREFIX`; whatever the dynamic linker finds.
     ///
     /// # Errors
-    /// [`Error::NvrtcNotFound`] with every place searched; [`Error::NvrtcSymbol`], [`Error::NvrtcTooOld`] or
-    /// [`Error::NvrtcCall`] for the first library that is there and cannot be used, if no other can.
+    /// [`Error::NvrtcNotFound`] with every place searched; [`Error::NvrtcSymbol`], [`Error::NvrtcTooOld`],
+    /// [`Error::NvrtcUnusable`] or [`Error::NvrtcCall`] for the first library that is there and cannot be used, if no
+    /// other can.
     pub fn open(explicit: Option<&Path>, env: &Env) -> Result<Self> {
         Self::search(explicit, env).found
     }
@@ -93,13 +96,41 @@ impl Nvrtc {
         let (major, minor) = table.version;
         let builtins = beside(&table.library, &format!("libnvrtc-builtins.so.{major}.{minor}"));
         let mut identity = format!("nvrtc {major}.{minor}{}", build(&table.library));
-        let _builtins = builtins.and_then(|path| {
+        let builtins = builtins.and_then(|path| {
             identity += &build(&path);
             // SAFETY: the library's own companion, which it would open itself.
             unsafe { Library::new(&path) }.ok().map(ManuallyDrop::new)
         });
         let supported = table.supported()?;
-        Ok(Self { table, identity, supported, _builtins })
+        let nvrtc = Self { table, identity, supported, builtins };
+        if nvrtc.builtins.is_none() {
+            nvrtc.trial()?;
+        }
+        Ok(nvrtc)
+    }
+
+    /// That it compiles at all, whatever the GPU.
+    fn trial(&self) -> Result<()> {
+        let number = self.supported.iter().copied().filter(|number| *number >= 80).min().unwrap_or(80);
+        let target = Target::new((number / 10) as u8, (number % 10) as u8);
+        let failed = |error| Error::NvrtcUnusable {
+            library: self.table.library.clone(),
+            version: self.table.version,
+            why: match error {
+                Error::NvrtcCall { call, why, .. } => format!("{call} failed: {why}"),
+                Error::Compile { log, .. } => format!("an empty kernel is refused: {}", log.trim_end()),
+                Error::NotACubin { got, .. } => format!("an empty kernel becomes {got}"),
+                other => other.to_string(),
+            },
+        };
+        self.compile(&Program::empty(), target).map(drop).map_err(failed)
+    }
+
+    /// Whether it compiles for a target: the capability is listed, and the version is one that has the target. It lists
+    /// 90 for `sm_90` and for `sm_90a`, which is younger.
+    pub fn knows(&self, target: Target) -> bool {
+        let too_old = |since| target.is_specific() && self.table.version < since;
+        self.supported.contains(&target.capability()) && !target.since().is_some_and(too_old)
     }
 
     /// Version and build: what tells this compiler from every other in the cache's keys.
@@ -167,11 +198,12 @@ impl Nvrtc {
 impl Compiler for Nvrtc {
     fn invocation(&self, program: &Program, target: Target) -> Result<Invocation> {
         program.check()?;
-        if !self.supported.contains(&target.capability()) {
+        if !self.knows(target) {
             return Err(Error::NvrtcTarget {
                 library: self.table.library.clone(),
                 version: self.table.version,
                 target: target.to_string(),
+                since: target.since(),
                 supported: self.supported.clone(),
             });
         }

@@ -8,7 +8,8 @@
 //! 4. The dynamic linker's own search for `libnvrtc.so.13`, `.12` and the bare name.
 //! 5. `/usr/local/cuda`, where a toolkit is installed unless it is told otherwise.
 //!
-//! A later place is tried when an earlier one has no library, or one that cannot be used.
+//! A later place is tried when an earlier one has no library, or one that cannot be used: old, incomplete, or without the
+//! builtins that it compiles with.
 
 use crate::jit::env::{self, Env};
 use crate::jit::library::{Names, Place, USUAL_TOOLKIT, python, toolkit};
@@ -23,15 +24,15 @@ const NVRTC: Names = Names {
 /// Every place, in order.
 pub(super) fn places(explicit: Option<&Path>, env: &Env) -> Vec<Place> {
     if let Some(path) = explicit {
-        return vec![NVRTC.given(path, "the given path")];
+        return NVRTC.given(path, "the given path");
     }
     if let Some(path) = env.path(env::NVRTC) {
-        return vec![NVRTC.given(&path, env::NVRTC)];
+        return NVRTC.given(&path, env::NVRTC);
     }
     let mut places = Vec::new();
     let mut look = |by: &str, root: Option<PathBuf>, inside: fn(&Path) -> Vec<PathBuf>| match root {
         None => places.push(Place::Empty(format!("{by} (unset)"))),
-        Some(root) => places.extend(inside(&root).iter().map(|dir| NVRTC.in_directory(dir, by))),
+        Some(root) => places.extend(inside(&root).iter().flat_map(|dir| NVRTC.in_directory(dir, by))),
     };
     for variable in env::TOOLKITS {
         look(variable, env.path(variable), toolkit);
@@ -50,7 +51,7 @@ fn wheels(root: &Path) -> Vec<PathBuf> {
 
 fn usual() -> impl Iterator<Item = Place> {
     let dirs = toolkit(Path::new(USUAL_TOOLKIT)).into_iter();
-    dirs.map(|dir| NVRTC.in_directory(&dir, "the usual toolkit"))
+    dirs.flat_map(|dir| NVRTC.in_directory(&dir, "the usual toolkit"))
 }
 
 #[cfg(test)]

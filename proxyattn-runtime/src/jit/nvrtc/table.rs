@@ -87,7 +87,12 @@ impl Table {
     }
 
     pub(super) fn error(&self, call: &'static str, code: c_int, log: String) -> Error {
-        call_error(&self.library, self.error_string, call, code, log)
+        let mut error = call_error(&self.library, self.error_string, call, code, log);
+        if let (BUILTINS_FAILED, Error::NvrtcCall { why, .. }) = (code, &mut error) {
+            let (major, minor) = self.version;
+            *why += &format!("; libnvrtc-builtins.so.{major}.{minor} must lie in the library's directory");
+        }
+        error
     }
 
     /// The architectures that it makes code for.
@@ -119,11 +124,7 @@ fn call_error(
         // SAFETY: NVRTC returns NUL-terminated strings that are never freed.
         unsafe { CStr::from_ptr(text) }.to_string_lossy()
     };
-    let mut why = format!("{text} ({code})");
-    if code == BUILTINS_FAILED {
-        why += "; libnvrtc-builtins.so of the same version must lie in the library's directory";
-    }
-    Error::NvrtcCall { library: library.to_owned(), call, code, why, log }
+    Error::NvrtcCall { library: library.to_owned(), call, code, why: format!("{text} ({code})"), log }
 }
 
 /// `NVRTC_ERROR_BUILTIN_OPERATION_FAILURE`.

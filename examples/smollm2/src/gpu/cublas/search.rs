@@ -25,12 +25,12 @@ const CUBLAS: Names =
 pub(super) fn places(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<Place> {
     let path = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(given) = path(VARIABLE) {
-        return vec![CUBLAS.given(&given, VARIABLE)];
+        return CUBLAS.given(&given, VARIABLE);
     }
     let mut places = Vec::new();
     let mut look = |by: &str, root: Option<PathBuf>, inside: fn(&Path) -> Vec<PathBuf>| match root {
         None => places.push(Place::Empty(format!("{by} (unset)"))),
-        Some(root) => places.extend(inside(&root).iter().map(|dir| CUBLAS.in_directory(dir, by))),
+        Some(root) => places.extend(inside(&root).iter().flat_map(|dir| CUBLAS.in_directory(dir, by))),
     };
     for variable in ["CUDA_HOME", "CUDA_PATH"] {
         look(variable, path(variable), toolkit);

@@ -1,7 +1,10 @@
 //! `docs/cli.md`: every subcommand as it answers on a machine without a GPU.
 
+mod machines;
+
 use crate::kernels;
 use crate::run::{Outcome, cargo, root, step, target};
+use machines::{MACHINES, Machine};
 use proxyattn_runtime::Device;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -86,6 +89,23 @@ README has the commands in one table, and the exit codes.
 long texts are cut where it says so.
 ";
 
+const ODD: &str = "
+### Machines that are not as they should be
+
+Stubs stand for the driver, for a GPU of capability 9.0 and for NVRTC.
+";
+
+/// Where a command runs.
+#[derive(Clone, Copy)]
+enum On<'a> {
+    /// With nothing installed.
+    Bare,
+    /// With NVRTC alone.
+    Nvrtc(&'a Path),
+    /// On a machine that is made up.
+    Machine(&'a Machine),
+}
+
 /// Runs every command, and writes the page.
 pub(crate) fn write() -> Outcome {
     if Device::why_not_cuda().is_none() {
@@ -93,6 +113,7 @@ pub(crate) fn write() -> Outcome {
     }
     step(&mut cargo(&["build", "--package", "proxyattn-cli"]))?;
     let nvrtc = kernels::nvrtc()?;
+    machines::build()?;
     let dir = target().join("transcripts");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
@@ -101,7 +122,16 @@ pub(crate) fn write() -> Outcome {
         page += &format!("\n## {title}\n\n{about}\n");
         for (compiler, line) in *commands {
             println!("{line}");
-            page += &transcript(line, &dir, compiler.then_some(&nvrtc))?;
+            let on = if *compiler { On::Nvrtc(nvrtc.as_ref()) } else { On::Bare };
+            page += &transcript(line, &dir, on)?;
+        }
+        if *title == "doctor" {
+            page += ODD;
+            for machine in &MACHINES {
+                println!("{}", machine.about);
+                page += &format!("\n{}\n", machine.about);
+                page += &transcript("proxyattn doctor", &dir, On::Machine(machine))?;
+            }
         }
     }
     let file = root().join("docs/cli.md");
@@ -111,21 +141,31 @@ pub(crate) fn write() -> Outcome {
 }
 
 /// A command as it is typed, what it prints, and its exit code if that is not 0.
-fn transcript(line: &str, dir: &Path, nvrtc: Option<&impl AsRef<Path>>) -> Outcome<String> {
+fn transcript(line: &str, dir: &Path, on: On<'_>) -> Outcome<String> {
     let path = env::join_paths([target().join("debug")].into_iter().chain(search_path()))
         .map_err(|error| format!("PATH: {error}"))?;
     let mut shell = Command::new("sh");
     // Errors come where they came.
     shell.args(["-c", &format!("exec 2>&1; {line}")]).current_dir(dir).stdin(Stdio::null()).env_clear();
     shell.env("PATH", path).env("HOME", dir);
-    if let Some(nvrtc) = nvrtc {
-        shell.env("PROXYATTN_NVRTC", nvrtc.as_ref());
+    match on {
+        On::Bare => {}
+        On::Nvrtc(nvrtc) => drop(shell.env("PROXYATTN_NVRTC", nvrtc)),
+        On::Machine(machine) => machine.set(&mut shell),
     }
     let output = shell.output().map_err(|error| format!("`sh` did not start: {error}"))?;
-    let mut text = String::from_utf8_lossy(&output.stdout).replace(&dir.display().to_string(), "/srv");
-    if let Some(nvrtc) = nvrtc {
-        text = text.replace(&nvrtc.as_ref().display().to_string(), "/opt/nvrtc/lib");
-    }
+    let text = String::from_utf8_lossy(&output.stdout).replace(&dir.display().to_string(), "/srv");
+    let (prompt, text) = match on {
+        On::Bare => (String::new(), text),
+        On::Nvrtc(nvrtc) => (
+            "PROXYATTN_NVRTC=/opt/nvrtc/lib ".to_owned(),
+            text.replace(&nvrtc.display().to_string(), "/opt/nvrtc/lib"),
+        ),
+        On::Machine(machine) => {
+            let variables = machine.variables.iter().map(|(name, value)| format!("{name}={value} "));
+            (variables.collect(), machine.shown(&text))
+        }
+    };
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let mut shown = lines[..lines.len().min(SHOWN)].join("\n");
     if lines.len() > SHOWN {
@@ -136,7 +176,6 @@ fn transcript(line: &str, dir: &Path, nvrtc: Option<&impl AsRef<Path>>) -> Outco
         Some(code) => format!("\n[exit code {code}]"),
         None => return Err(format!("`{line}` was ended by a signal")),
     };
-    let prompt = if nvrtc.is_some() { "PROXYATTN_NVRTC=/opt/nvrtc/lib " } else { "" };
     Ok(format!("\n```text\n$ {prompt}{line}\n{shown}{code}\n```\n"))
 }
 

@@ -1,0 +1,53 @@
+//! What the library warns of, on stderr: a cache that cannot be used, a lock that is waited for, kernels that are not the
+//! fastest. The library tells it to whoever listens to `tracing`.
+
+use crate::style::{WARN, painted};
+use core::fmt::{self, Debug, Write};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+/// Prints warnings and errors from now on.
+pub(crate) fn print() {
+    // Somebody else listens only where this was called before.
+    let _ = tracing::subscriber::set_global_default(Printer);
+}
+
+struct Printer;
+
+impl Subscriber for Printer {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::WARN && metadata.target().starts_with("proxyattn")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        anstream::eprintln!("{} {}", painted(WARN, "warning:"), message.0);
+    }
+
+    // Nothing is asked of spans, of which the library has none.
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// The text of an event.
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            let written: fmt::Result = write!(self.0, "{value:?}");
+            debug_assert!(written.is_ok(), "a String takes everything");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Machines that are made up: stubs of a driver with a Hopper GPU and of NVRTC, as the tests have them, and an environment.
+
+use crate::candle::stub;
+use crate::run::{Outcome, target};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A machine.
+pub(super) struct Machine {
+    /// What is odd about it.
+    pub(super) about: &'static str,
+    /// What its driver does, as the stub takes it; not shown.
+    driver: &'static [(&'static str, &'static str)],
+    /// The environment, as it is shown.
+    pub(super) variables: &'static [(&'static str, &'static str)],
+}
+
+/// Libraries that stand for NVRTC: where each is, and as what the stub is compiled.
+const COMPILERS: [(&str, &[&str]); 5] = [
+    ("cuda-11.8/lib64/libnvrtc.so.11.2", &["-DMAJOR=11", "-DMINOR=8"]),
+    ("cuda-12.4/lib64/libnvrtc.so.12", &["-DMAJOR=12", "-DMINOR=4"]),
+    ("cuda-13.0/lib64/libnvrtc.so.13", &["-DMAJOR=13", "-DMINOR=0"]),
+    ("half/lib64/libnvrtc.so.13", &["-DFAIL=\"nvrtcCompileProgram\"", "-DCODE=7"]),
+    ("venv/lib/python3.12/site-packages/nvidia/cu13/lib/libnvrtc.so.13", &[]),
+];
+
+/// Where the libraries are said to be.
+pub(super) const SHOWN: &str = "/opt";
+
+pub(super) const MACHINES: [Machine; 6] = [
+    Machine {
+        about: "A toolkit from before Hopper's own kernels: the portable ones run.",
+        driver: &[("STUB_VERSION", "12040")],
+        variables: &[("CUDA_HOME", "/opt/cuda-11.8")],
+    },
+    Machine {
+        about: "A toolkit without the builtins that NVRTC compiles with: the wheel behind it is used.",
+        driver: &[],
+        variables: &[("CUDA_HOME", "/opt/half"), ("VIRTUAL_ENV", "/opt/venv")],
+    },
+    Machine {
+        about: "A home in which no directory can be made.",
+        driver: &[],
+        variables: &[("CUDA_HOME", "/opt/cuda-13.0"), ("HOME", "/dev/null")],
+    },
+    Machine {
+        about: "A variable that means nothing, and one that is misspelt.",
+        driver: &[],
+        variables: &[
+            ("CUDA_HOME", "/opt/cuda-13.0"),
+            ("PROXYATTN_DEVICE", "gpu"),
+            ("PROXYATTN_TUNED", "off"),
+        ],
+    },
+    Machine {
+        about: "A driver without a GPU: a container that was started without one, say.",
+        driver: &[("STUB_FAIL", "cuInit"), ("STUB_CODE", "100"), ("STUB_VERSION", "12040")],
+        variables: &[("CUDA_HOME", "/opt/cuda-12.4")],
+    },
+    Machine {
+        about: "An NVRTC that is newer than the driver.",
+        driver: &[("STUB_FAIL", "cuModuleLoadData"), ("STUB_CODE", "209"), ("STUB_VERSION", "12040")],
+        variables: &[("CUDA_HOME", "/opt/cuda-13.0")],
+    },
+];
+
+/// The directory of all stubs.
+fn home() -> PathBuf {
+    target().join("odd-machines")
+}
+
+/// Builds the stubs.
+pub(super) fn build() -> Outcome {
+    let stubs = COMPILERS.iter().map(|(place, definitions)| ("tests/jit/stub.c", *place, *definitions));
+    for (source, place, definitions) in stubs.chain([("tests/driver/stub.c", "driver/libcuda.so", &[][..])]) {
+        let library = home().join(place);
+        let dir = library.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        stub(source, &library, definitions)?;
+    }
+    Ok(())
+}
+
+impl Machine {
+    /// Puts a command on this machine.
+    pub(super) fn set(&self, command: &mut Command) {
+        let home = home().display().to_string();
+        command.env("LD_LIBRARY_PATH", format!("{home}/driver")).env("STUB_CAPABILITY", "9.0");
+        // The same on every machine that writes the page.
+        command.env("PROXYATTN_CPU", "avx2").env("RAYON_NUM_THREADS", "2");
+        command.envs(self.driver.iter().copied());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value.replace(SHOWN, &home))));
+    }
+
+    /// What the program printed, without what the stub did, and with files as they are shown.
+    pub(super) fn shown(&self, text: &str) -> String {
+        let text = text.replace(&home().display().to_string(), SHOWN);
+        let mut lines: Vec<String> = Vec::new();
+        for line in text.lines() {
+            let stub = ["calls ", "live ", "fails "].iter().any(|word| line.starts_with(word));
+            match line.split_once("build: ") {
+                // Size and time of a stub say nothing.
+                Some((indent, build)) => {
+                    let version = build.split(',').next().unwrap_or(build);
+                    lines.push(format!("{indent}build: {version}, its size and time"));
+                }
+                None if !stub => lines.push(line.to_owned()),
+                // The stub begins a line of its own with an empty one.
+                None if lines.last().is_some_and(String::is_empty) => drop(lines.pop()),
+                None => {}
+            }
+        }
+        lines.join("\n")
+    }
+}
