@@ -432,7 +432,10 @@ mod tests {
         assert!(padded.starts_with("the nearest are 64 and 96; ") && padded.contains("zeros"), "{padded}");
         assert!(padded.ends_with("write head_dim = 96, scale = 0.11180339887498948"), "{padded}");
         let own = help(Spec { head_dim: 192, scale: Some(0.07), ..Spec::DEFAULT });
-        assert!(own.ends_with("write head_dim = 256, scale = 0.07"), "a scale that was declared stays: {own}");
+        assert!(
+            own.ends_with("write head_dim = 256, scale = 0.07"),
+            "a scale that was declared stays: {own}"
+        );
         assert_eq!([of(0), of(512)], ["the nearest is 64", "the nearest is 256"]);
     }
 

@@ -1,6 +1,7 @@
 //! Tensors of attention: always `[batch, heads, tokens, dim]`, whatever the layout in memory.
 
-use crate::cuda::failed;
+use crate::cuda::{failed, no_memory};
+use crate::memory::{copied, zeros};
 use crate::{Device, Element, Error, Result};
 use cudarc::driver::CudaSlice;
 
@@ -349,10 +350,14 @@ impl<T: Element> Tensor<T> {
     /// Zeros in host memory, in memory order `[batch, heads, tokens, dim]`.
     ///
     /// # Errors
-    /// [`Error::Overflow`] if the shape is not addressable.
+    /// [`Error::Overflow`] if the shape is not addressable, [`Error::Memory`] if there is no room for it.
     pub fn zeros(shape: [usize; 4]) -> Result<Self> {
+        Self::zeros_for("tensor", shape)
+    }
+
+    fn zeros_for(what: &'static str, shape: Shape) -> Result<Self> {
         let strides = bhsd_strides(shape);
-        Ok(Self { storage: Storage::Host(vec![T::default(); extent(shape, strides)?]), shape, strides })
+        Ok(Self { storage: Storage::Host(zeros(what, extent(shape, strides)?)?), shape, strides })
     }
 
     /// A tensor that takes `data` over, in memory order `[batch, heads, tokens, dim]`.
@@ -393,20 +398,31 @@ impl<T: Element> Tensor<T> {
     /// A copy on `device`; for the host it waits until the elements are there.
     ///
     /// # Errors
-    /// [`Error::Cuda`] if a copy or an allocation fails.
+    /// [`Error::Memory`] if there is no room for the copy, [`Error::Cuda`] if it fails.
     pub fn to(&self, device: &Device) -> Result<Self> {
         let storage = match (&self.storage, device) {
-            (Storage::Host(data), Device::Cpu) => Storage::Host(data.clone()),
+            (Storage::Host(data), Device::Cpu) => Storage::Host(copied("tensor", data)?),
             (Storage::Host(data), Device::Cuda(device)) => {
-                Storage::Cuda(device.stream().clone_htod(data).map_err(failed("copying to the device"))?)
+                let copy = device.stream().clone_htod(data);
+                Storage::Cuda(copy.map_err(no_memory(
+                    "copying to the device",
+                    "tensor",
+                    size_of_val(&data[..]) as u64,
+                ))?)
             }
             (Storage::Cuda(data), Device::Cpu) => {
-                let copy = data.stream().clone_dtoh(data).map_err(failed("copying to the host"))?;
+                let mut copy = zeros("tensor", data.len())?;
+                data.stream().memcpy_dtoh(data, &mut copy).map_err(failed("copying to the host"))?;
                 data.stream().synchronize().map_err(failed("cuStreamSynchronize"))?;
                 Storage::Host(copy)
             }
             (Storage::Cuda(data), Device::Cuda(device)) => {
-                Storage::Cuda(device.stream().clone_dtod(data).map_err(failed("copying on the device"))?)
+                let copy = device.stream().clone_dtod(data);
+                Storage::Cuda(copy.map_err(no_memory(
+                    "copying on the device",
+                    "tensor",
+                    data.num_bytes() as u64,
+                ))?)
             }
         };
         Ok(Self { storage, shape: self.shape, strides: self.strides })
@@ -425,20 +441,25 @@ impl<T: Element> Tensor<T> {
 
     /// A tensor on `device` for a kernel to write, in memory order `[batch, heads, tokens, dim]`.
     pub(crate) fn uninit(shape: Shape, device: &Device) -> Result<Self> {
-        let Device::Cuda(cuda) = device else { return Self::zeros(shape) };
+        let Device::Cuda(cuda) = device else { return Self::zeros_for("output", shape) };
         let strides = bhsd_strides(shape);
         let len = extent(shape, strides)?;
         // SAFETY: 16-bit floats have no invalid bits, and the tensor leaves this crate only after a kernel that
         // writes every element has been launched.
-        let data = unsafe { cuda.stream().alloc(len) }.map_err(failed("allocating the output"))?;
+        let data = unsafe { cuda.stream().alloc(len) };
+        let data =
+            data.map_err(no_memory("allocating the output", "output", (len * size_of::<T>()) as u64))?;
         Ok(Self { storage: Storage::Cuda(data), shape, strides })
     }
 
     /// The elements in host memory, in memory order `[batch, heads, tokens, dim]`.
     ///
     /// # Errors
-    /// [`Error::Cuda`] if the copy fails.
+    /// [`Error::Memory`] or [`Error::Cuda`] if a copy from the device fails.
     pub fn into_vec(self) -> Result<Vec<T>> {
+        if let Storage::Host(data) = self.storage {
+            return Ok(data);
+        }
         match self.to(&Device::Cpu)?.storage {
             Storage::Host(data) => Ok(data),
             Storage::Cuda(_) => unreachable!("the copy is in host memory"),
@@ -448,7 +469,7 @@ impl<T: Element> Tensor<T> {
 
 impl<T: Element> Clone for Tensor<T> {
     /// # Panics
-    /// If the tensor is on a GPU whose memory is exhausted; [`Tensor::to`] reports that instead.
+    /// If there is no room for another, in host memory by the abort of the process; [`Tensor::to`] reports that instead.
     fn clone(&self) -> Self {
         let storage = match &self.storage {
             Storage::Host(data) => Storage::Host(data.clone()),
