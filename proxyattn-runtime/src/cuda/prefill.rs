@@ -104,7 +104,6 @@ fn with_args<T: Element, R>(
         }
         DataMut::Host(_) => return Err(not_here("out", kernels)),
     };
-    context.check_err().map_err(failed("cuStreamWaitEvent"))?;
     let out = RawTensor { address, strides };
     for (arg, tensor) in [("q", &q), ("k", &k), ("v", &v), ("out", &out)] {
         tensor.check(arg, kernels.maps(plan))?;
@@ -112,6 +111,7 @@ fn with_args<T: Element, R>(
     // Memory is asked for when everything else is in order.
     let mut held = kernels.workspace.lock().unwrap_or_else(PoisonError::into_inner);
     let workspace = held.reserve(stream, layout.bytes())?;
+    context.check_err().map_err(failed("cuStreamWaitEvent"))?;
     let args = RawArgs { q, k, v, out, workspace, workspace_bytes: layout.bytes() };
     let result = run(&args, &layout, held.slice());
 
