@@ -22,7 +22,7 @@ mod room;
 mod short;
 
 use child::Then;
-use failures::{check_one_failure, optional};
+use failures::check_one_failure;
 use proxyattn::Device;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -5,7 +5,6 @@
 //! assembled by hand is judged by the very same predicates.
 
 use crate::{Budget, Key, Share, Spec};
-use core::f64::consts::LOG2_E;
 use core::fmt;
 
 /// Head widths that kernels exist for.
@@ -17,6 +16,8 @@ const MAX_COUNT: u32 = 1 << 20;
 
 /// The least `scale`: below, no f32 would be so low that a score that a query must not see weighs nothing beside others.
 const MIN_SCALE: f64 = 1e-30;
+/// The largest: times log₂ e it is an f32, if hardly.
+const MAX_SCALE: f64 = 2.3586e38;
 
 /// One broken rule: which key, what is wrong with its value, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +112,7 @@ impl Rule {
             Rule::StrideQ => stride_divides(spec.stride.q, spec.block.q),
             Rule::StrideKv => stride_divides(spec.stride.kv, spec.block.kv),
             Rule::Scale => match spec.scale {
-                Some(scale) => scale >= MIN_SCALE && scale * LOG2_E <= f32::MAX as f64,
+                Some(scale) => scale >= MIN_SCALE && scale <= MAX_SCALE,
                 None => true,
             },
             Rule::Gamma => match spec.budget {
@@ -183,9 +184,8 @@ impl Rule {
                     1.0 / f64::from(spec.head_dim).sqrt()
                 );
                 let message = if scale > 0.0 && scale.is_finite() {
-                    let most = f64::from(f32::MAX) / LOG2_E;
                     format!(
-                        "`scale` must lie between {MIN_SCALE:e} and {most:.4e}, not {scale:e}: kernels have it times \
+                        "`scale` must lie between {MIN_SCALE:e} and {MAX_SCALE:e}, not {scale:e}: kernels have it times \
                          log₂ e as an f32"
                     )
                 } else {

@@ -4,7 +4,7 @@ use crate::RELEASING;
 
 /// Whether a call serves nothing but to let kernels run side by side, which they need not. What is made for it is made on a
 /// thread that captures do not bind.
-pub(crate) fn optional(call: &str) -> bool {
+fn optional(call: &str) -> bool {
     let asks = ["cuStreamGetCaptureInfo_v2", "cuThreadExchangeStreamCaptureMode"];
     asks.contains(&call) || call.ends_with(" (relaxed)")
 }
