@@ -7,6 +7,8 @@
 mod causality;
 #[path = "conformance/compare.rs"]
 mod compare;
+#[path = "conformance/cross.rs"]
+mod cross;
 #[path = "conformance/determinism.rs"]
 mod determinism;
 #[path = "conformance/inputs.rs"]
@@ -15,8 +17,12 @@ mod inputs;
 mod kernels;
 #[path = "conformance/layouts.rs"]
 mod layouts;
+#[path = "conformance/logits.rs"]
+mod logits;
 #[path = "conformance/magnitudes.rs"]
 mod magnitudes;
+#[path = "conformance/memory.rs"]
+mod memory;
 #[path = "conformance/numerics.rs"]
 mod numerics;
 #[path = "conformance/oracle.rs"]

@@ -7,6 +7,8 @@
 
 #[path = "driver/child.rs"]
 mod child;
+#[path = "driver/failures.rs"]
+mod failures;
 #[path = "driver/lanes.rs"]
 mod lanes;
 #[path = "driver/memory.rs"]
@@ -16,10 +18,13 @@ mod memory;
 mod nvrtc;
 #[path = "driver/odd.rs"]
 mod odd;
+#[path = "driver/room.rs"]
+mod room;
 #[path = "driver/short.rs"]
 mod short;
 
 use child::Then;
+use failures::check_one_failure;
 use proxyattn::Device;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -146,6 +151,7 @@ fn child_process() {
         Ok("tune-value") => child::tune_value(0.9),
         Ok("tune-other") => child::tune_value(0.8),
         Ok("find") => child::find(),
+        Ok("room") => room::run(),
         Ok("short") => short::run(),
         Ok("lanes") => lanes::run(),
         Ok("odd") => odd::run(),
@@ -464,46 +470,4 @@ fn every_single_call_may_fail() {
             });
         }
     });
-}
-
-/// Whether a call serves nothing but to let kernels run side by side, which they need not. What is made for it is made on a
-/// thread that captures do not bind.
-fn optional(call: &str) -> bool {
-    let asks = ["cuStreamGetCaptureInfo_v2", "cuThreadExchangeStreamCaptureMode"];
-    asks.contains(&call) || call.ends_with(" (relaxed)")
-}
-
-/// Whether a run in which one call failed told of it in time.
-fn check_one_failure(text: &str) -> Result<(), String> {
-    let (mut step, mut failed, mut reports) = ("", None, Vec::new());
-    for (i, line) in text.lines().enumerate() {
-        if let Some(name) = line.strip_prefix("step ") {
-            step = name;
-        } else if let Some(call) = line.strip_prefix("fails ") {
-            failed = Some((i, step, call));
-        } else if let Some(error) = line.strip_prefix("told: ") {
-            reports.push((i, step, error));
-        }
-    }
-    let (at, step, call) = failed.ok_or("nothing failed")?;
-    // A cubin that is refused once is made anew, and what fails while things are given back has nobody to tell.
-    let anew = step == "load" && (call == "cuModuleLoadData" || call.starts_with("cuCtx"));
-    let silent = anew || optional(call) || RELEASING.contains(&call) || step == "release";
-    match reports[..] {
-        [] if silent => Ok(()),
-        [] => Err(format!("nobody was told of {call} in {step}")),
-        [(i, told, error)] => {
-            // The events of an upload are looked at by whatever uses it next.
-            let next = text.lines().skip(at).find_map(|line| line.strip_prefix("step "));
-            let late = matches!(step, "upload" | "copy") && Some(told) == next;
-            let launched = text.lines().take(i).skip(at).any(|line| line.starts_with("launch "));
-            let good = i > at && error.starts_with("cuda: ");
-            if good && (silent || (!launched && (told == step || late))) {
-                Ok(())
-            } else {
-                Err(format!("{call} failed in {step}, and {told} told {error}"))
-            }
-        }
-        _ => Err(format!("told more than once: {reports:?}")),
-    }
 }

@@ -15,9 +15,9 @@ mod inputs;
 #[path = "conformance/kernels.rs"]
 #[allow(dead_code)]
 mod kernels;
-#[path = "conformance/magnitudes.rs"]
+#[path = "conformance/logits.rs"]
 #[allow(dead_code)]
-mod magnitudes;
+mod logits;
 #[path = "conformance/oracle.rs"]
 #[allow(dead_code)]
 mod oracle;
@@ -137,20 +137,20 @@ impl AttentionKernel for Portable {
     type Elem = bf16;
 }
 
-/// [`Large64`](magnitudes::Large64) in portable kernels.
+/// [`Large64`](logits::Large64) in portable kernels.
 struct Large64Portable;
 
 impl AttentionKernel for Large64Portable {
     const NAME: &'static str = "Large64Portable";
-    const SPEC: Spec = Spec { arch: Portable::SPEC.arch, ..magnitudes::Large64::SPEC };
+    const SPEC: Spec = Spec { arch: Portable::SPEC.arch, ..logits::Large64::SPEC };
     type Elem = bf16;
 }
 
 #[test]
 fn large_logits_keep_their_order() {
     let Some(device) = gpu() else { return };
-    magnitudes::rankings_keep_their_order::<magnitudes::Large64>(&device);
-    magnitudes::rankings_keep_their_order::<magnitudes::Large128>(&device);
-    magnitudes::rankings_keep_their_order::<magnitudes::Large256>(&device);
-    magnitudes::rankings_keep_their_order::<Large64Portable>(&device);
+    logits::rankings_keep_their_order::<logits::Large64>(&device);
+    logits::rankings_keep_their_order::<logits::Large128>(&device);
+    logits::rankings_keep_their_order::<logits::Large256>(&device);
+    logits::rankings_keep_their_order::<Large64Portable>(&device);
 }

@@ -131,7 +131,9 @@ fn what_is_not_used_is_not_there() {
     let text =
         |spec: Spec| emit(&spec, Arch::Sm80).units.into_iter().map(|unit| unit.kernels).collect::<String>();
     let (defaults, dense) = (text(D), text(Spec { budget: Budget::All, ..D }));
-    for absent in ["proxyattn_score", "proxyattn_attend", "GAMMA", "BLOCK_KV", "RING_KEYS", "lists"] {
+    for absent in
+        ["proxyattn_score", "proxyattn_attend", "GAMMA_MILLIONTHS", "BLOCK_KV", "RING_KEYS", "lists"]
+    {
         assert!(defaults.contains(absent) && !dense.contains(absent), "{absent}");
     }
     assert!(!defaults.contains("pool_keys") && !defaults.contains("STRIDE_KV"));
@@ -140,7 +142,9 @@ fn what_is_not_used_is_not_there() {
     assert!(!text(pinned).contains("pool_keys"), "a group of one KV head has that head's keys");
     let ratio = text(Spec { budget: Budget::Ratio { share: 0.1 }, ..D });
     assert!(
-        !ratio.contains("budget") && !ratio.contains("measured") && ratio.contains("#define RATIO 0.1\n")
+        !ratio.contains("budget")
+            && !ratio.contains("measured")
+            && ratio.contains("#define RATIO_MILLIONTHS 100000\n")
     );
     assert!(defaults.contains("diagonal_key") && !text(Spec { causal: false, ..D }).contains("diagonal_key"));
 }

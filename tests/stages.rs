@@ -9,9 +9,9 @@ mod harness;
 #[path = "conformance/inputs.rs"]
 #[allow(dead_code)]
 mod inputs;
-#[path = "conformance/magnitudes.rs"]
+#[path = "conformance/logits.rs"]
 #[allow(dead_code)]
-mod magnitudes;
+mod logits;
 #[path = "conformance/oracle.rs"]
 #[allow(dead_code)]
 mod oracle;
@@ -20,7 +20,7 @@ mod reference;
 
 use compare::Lists;
 use harness::{Harness, Memory};
-use magnitudes::{Large64, Large128, Large256, SIZES};
+use logits::{Large64, Large128, Large256, SIZES};
 use proxyattn::codegen::cuda::{CODES_PER_LOG2, HopperTiles, Shape, Tiles, emit_tiled};
 use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
 use proxyattn::prelude::{bf16, f16};
@@ -91,8 +91,31 @@ fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     memory
 }
 
+/// What becomes of an input's elements before they are used.
+type Changes<'a> = &'a [(&'static str, fn(f64) -> f64)];
+
+fn change(spec: &Spec, memory: &mut Memory, changes: Changes<'_>) {
+    for (name, to) in changes {
+        let halves = memory.halves(name).into_iter().map(|bits| match spec.dtype {
+            Dtype::F16 => f16::from_f64(to(f16::from_bits(bits).to_f64())).to_bits(),
+            _ => bf16::from_f64(to(bf16::from_bits(bits).to_f64())).to_bits(),
+        });
+        memory.bytes.insert(name, halves.flat_map(u16::to_le_bytes).collect());
+    }
+}
+
 /// Runs a spec's stages on some shapes, `[batch, heads, kv_heads, q_len, kv_len]`, each with its own seed.
 fn check<K: AttentionKernel>(arch: Arch, tiles: impl Fn(Tiles) -> Tiles, shapes: &[[u64; 5]]) {
+    check_changed::<K>(arch, tiles, &[], shapes);
+}
+
+/// The same on inputs that were changed.
+fn check_changed<K: AttentionKernel>(
+    arch: Arch,
+    tiles: impl Fn(Tiles) -> Tiles,
+    changes: Changes<'_>,
+    shapes: &[[u64; 5]],
+) {
     let spec = K::SPEC;
     let [_, heads, kv_heads, ..] = shapes[0];
     let tiles = tiles(Tiles::portable(&spec, Some((heads / kv_heads) as u32)));
@@ -100,6 +123,7 @@ fn check<K: AttentionKernel>(arch: Arch, tiles: impl Fn(Tiles) -> Tiles, shapes:
     for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
         let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
         let mut memory = inputs(&spec, &shape, seed as u64 + 1);
+        change(&spec, &mut memory, changes);
         harness.run(&shape, &mut memory, seed as u64 + 1);
         let reference = Reference { spec, shape, geometry: geometry::<K>(&shape), memory: &memory };
         reference.attention("out_dense", true);
@@ -201,13 +225,13 @@ impl Lists for StageLists {
 }
 
 /// Logits of any size: the lists of the stages up to `select` are the reference's.
-fn check_magnitudes<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, sizes: &[f64]) {
+fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, sizes: &[f64]) {
     let mut module = emit_tiled(&spec, arch, &Tiles::portable(&spec, None));
     module.units.retain(|unit| matches!(unit.name, "scoring" | "score"));
     let stages: Vec<_> = module.entries.iter().map(|entry| entry.name).collect();
     let harness = Harness::compile(name, &spec, module);
     let mut faults = Vec::new();
-    for sample in magnitudes::samples::<K>(sizes) {
+    for sample in logits::samples::<K>(sizes) {
         let ([batch, heads, q_len, dim], [_, kv_heads, kv_len, _]) =
             (sample.inputs.q_shape, sample.inputs.kv_shape);
         let [batch, heads, kv_heads, q_len, kv_len] =
@@ -245,12 +269,12 @@ fn check_magnitudes<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, size
     assert!(faults.is_empty(), "{name}: {} inputs\n{}", faults.len(), faults.join("\n"));
 }
 
-macro_rules! magnitudes {
+macro_rules! large_logits {
     ($($(#[$doc:meta])* $test:ident: $kernel:ty, $arch:expr, $spec:expr, $sizes:expr;)+) => {$(
         $(#[$doc])*
         #[test]
         fn $test() {
-            check_magnitudes::<$kernel>(stringify!($test), $arch, $spec, $sizes);
+            check_logits::<$kernel>(stringify!($test), $arch, $spec, $sizes);
         }
     )+};
 }
@@ -258,7 +282,7 @@ macro_rules! magnitudes {
 /// What real models reach.
 const FEW: &[f64] = &[20_160.0];
 
-magnitudes! {
+large_logits! {
     large_logits_64: Large64, Arch::Sm80, Large64::SPEC, &SIZES;
     large_logits_64_hopper: Large64, Arch::Sm90a, Large64::SPEC, &SIZES;
     large_logits_128: Large128, Arch::Sm80, Large128::SPEC, FEW;
@@ -330,7 +354,7 @@ stages! { Arch::Sm80;
             head_dim: 256, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, causal: false,
             budget: Budget::Ratio { share: 0.3 }, keep: Keep { sink: 0, local: 1 }, stride: Stride { q: 2, kv: 1 },
             ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 70, 700], [2, 2, 2, 100, 130]];
+        }, |t| t, &[[1, 2, 1, 70, 700], [2, 2, 2, 100, 130], [1, 2, 1, 150, 70]];
     /// A sample for a whole block of keys; the same count in every row; three stages.
     top_k: bf16, Spec {
             head_dim: 64, block: Block { q: 32, kv: 32 }, stride: Stride { q: 32, kv: 32 },
@@ -343,7 +367,7 @@ stages! { Arch::Sm80;
     /// Dynamic budgets without the causal rule.
     dynamic_not_causal: bf16, Spec {
             head_dim: 64, causal: false, stride: Stride { q: 1, kv: 32 }, budget: SMALL, ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 150, 500]];
+        }, |t| t, &[[1, 2, 1, 150, 500], [1, 2, 1, 330, 100]];
     /// Tiles that a tuner may choose: four heads of 32 rows, tiles of 64 keys, a deeper ring of narrower ones.
     other_tiles: bf16, Spec { budget: SMALL, ..Spec::DEFAULT },
         |t| Tiles { heads: 4, rows: 32, keys: 64, stages: 2, ring_stages: 4, ring_keys: 64, ..t },
@@ -353,7 +377,7 @@ stages! { Arch::Sm80;
         &[[1, 2, 1, 130, 130], [1, 2, 1, 65, 263]];
     /// A tile of half a row.
     every_block_in_halves: bf16, Spec { head_dim: 256, causal: false, block: Block { q: 128, kv: 64 }, budget: Budget::All, ..Spec::DEFAULT },
-        |t| t, &[[1, 1, 1, 70, 90]];
+        |t| t, &[[1, 1, 1, 70, 90], [1, 1, 1, 90, 70]];
 }
 
 stages! { Arch::Sm90a;
@@ -390,7 +414,7 @@ stages! { Arch::Sm90a;
     hopper_not_causal: f16, Spec {
             head_dim: 256, block: Block { q: 64, kv: 32 }, dtype: Dtype::F16, causal: false,
             budget: Budget::TopK { blocks: 5 }, keep: Keep { sink: 0, local: 0 }, ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 70, 330]];
+        }, |t| t, &[[1, 2, 1, 70, 330], [1, 2, 1, 150, 70]];
     /// The budget's pass alone: packs that lack heads, sequences that end amid a CTA's run, fewer queries than a block, a
     /// last stage of one key, which one row sees.
     hopper_budget: bf16, Spec { head_dim: 64, budget: SMALL, ..Spec::DEFAULT }, |t| t,
@@ -403,8 +427,46 @@ stages! { Arch::Sm90a;
     hopper_budget_not_causal: bf16, Spec {
             head_dim: 64, causal: false, block: Block { q: 64, kv: 128 }, budget: SMALL, ..Spec::DEFAULT
         }, |t| Tiles { hopper: HopperTiles { score_warpgroups: 2, score_stages: 2, ..t.hopper }, ..t },
-        &[[1, 3, 1, 150, 500], [2, 2, 1, 30, 257]];
+        &[[1, 3, 1, 150, 500], [2, 2, 1, 30, 257], [1, 3, 1, 300, 150]];
     /// Nothing but `dense`.
     hopper_dense: f16, Spec { dtype: Dtype::F16, budget: Budget::All, ..Spec::DEFAULT }, |t| t,
         &[[1, 4, 2, 300, 300], [2, 2, 1, 65, 263]];
+}
+
+/// Stages on inputs of magnitudes that the scale takes back.
+macro_rules! changed {
+    ($($(#[$doc:meta])* $test:ident: $arch:expr, $spec:expr, $changes:expr, $shapes:expr;)+) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $test() {
+            kernel!($test, bf16, $spec);
+            check_changed::<Kernel>($arch, |t| t, $changes, $shapes);
+        }
+    )+};
+}
+
+const NARROW: Spec = Spec { head_dim: 64, budget: SMALL, ..Spec::DEFAULT };
+const LEAST_SCALE: Spec = Spec { scale: Some(1e-30), ..NARROW };
+const LARGE_SCALE: Spec = Spec { scale: Some(1e36), ..NARROW };
+
+changed! {
+    /// Four heads of ±9e37 whose sum leaves f32, and whose mean does not.
+    means_of_large_heads: Arch::Sm80, Spec { groups: Some(1), ..NARROW },
+        &[("q", |x| 9e37f64.copysign(x)), ("k", |x| x * 1e-38)], &[[1, 4, 1, 130, 403]];
+    /// The same of a group's keys.
+    means_of_large_keys: Arch::Sm80, Spec { groups: Some(1), ..NARROW },
+        &[("k", |x| 9e37f64.copysign(x)), ("q", |x| x * 1e-38)], &[[1, 4, 4, 130, 403]];
+    /// A query times the scale's factor leaves f32, and the key leads it back.
+    factors_beyond_f32: Arch::Sm80, Spec { scale: Some(1.0), ..NARROW },
+        &[("q", |x| x * 1e37), ("k", |x| x * 1.25e-38)], &[[1, 2, 1, 130, 300]];
+    /// Scales under which the usual masked score would weigh as much as others ...
+    the_least_scale: Arch::Sm80, LEAST_SCALE, &[("q", |x| x * 3.5e14), ("k", |x| x * 3.5e14)],
+        &[[1, 2, 1, 130, 300], [1, 2, 1, 1, 70]];
+    hopper_the_least_scale: Arch::Sm90a, LEAST_SCALE, &[("q", |x| x * 3.5e14), ("k", |x| x * 3.5e14)],
+        &[[1, 2, 1, 130, 300]];
+    /// ... or would be infinite.
+    a_large_scale: Arch::Sm80, LARGE_SCALE, &[("q", |x| x * 3.5e-19), ("k", |x| x * 3.5e-19)],
+        &[[1, 2, 1, 130, 300], [1, 2, 1, 1, 70]];
+    hopper_a_large_scale: Arch::Sm90a, LARGE_SCALE, &[("q", |x| x * 3.5e-19), ("k", |x| x * 3.5e-19)],
+        &[[1, 2, 1, 130, 300]];
 }

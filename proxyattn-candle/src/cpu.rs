@@ -1,12 +1,12 @@
 //! The op on tensors in host memory.
 
 use crate::op::ProxyAttention;
-use crate::tensors::{Inputs, NAMES, dtype, typed};
+use crate::tensors::{Inputs, NAMES, typed};
 use crate::told;
-use candle_core::backend::{BackendDevice, BackendStorage};
-use candle_core::cpu_backend::CpuDevice;
+use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, Layout, Result, Shape};
-use proxyattn::{AttentionKernel, View, ViewMut};
+use proxyattn::prelude::{bf16, f16};
+use proxyattn::{AttentionKernel, Element, Error, Tensor, View, ViewMut};
 use std::any::Any;
 
 pub(crate) fn forward<K: AttentionKernel>(
@@ -23,11 +23,9 @@ pub(crate) fn forward<K: AttentionKernel>(
     };
     let (q, k, v) = (view(0).map_err(told)?, view(1).map_err(told)?, view(2).map_err(told)?);
     op.attention().plan(&inputs.problem).map_err(told)?; // before memory is asked for
-    let shape = inputs.output();
-    let mut storage = CpuDevice.zeros_impl(&shape, dtype::<K::Elem>())?;
-    let out = elements_mut(&mut storage).and_then(|out| out.downcast_mut::<Vec<K::Elem>>());
-    let out = out.expect("it was allocated with the kernel's dtype");
-    let out = ViewMut::bshd(out, inputs.axes[0].dims()).map_err(told)?;
+    let dims = inputs.axes[0].dims();
+    let mut output = zeros::<K::Elem>(dims).map_err(told)?;
+    let out = ViewMut::bshd(&mut output, dims).map_err(told)?;
     match &op.options().listener {
         None => op.attention().prefill_into(&q, &k, &v, out).map_err(told)?,
         Some(listener) => {
@@ -36,7 +34,7 @@ pub(crate) fn forward<K: AttentionKernel>(
             listener(&selection, &times);
         }
     }
-    Ok((storage, shape))
+    Ok((storage(output), inputs.output()))
 }
 
 /// The memory of a 16-bit tensor.
@@ -48,11 +46,23 @@ fn elements(storage: &CpuStorage) -> Option<&dyn Any> {
     }
 }
 
-/// As [`elements`], to write to.
-fn elements_mut(storage: &mut CpuStorage) -> Option<&mut dyn Any> {
-    match storage {
-        CpuStorage::BF16(data) => Some(data),
-        CpuStorage::F16(data) => Some(data),
-        _ => None,
+/// Memory for the output.
+fn zeros<T: Element>(dims: [usize; 4]) -> proxyattn::Result<Vec<T>> {
+    let zeros = Tensor::zeros(dims).and_then(Tensor::into_vec);
+    zeros.map_err(|error| match error {
+        Error::Memory { of, bytes, .. } => Error::Memory { what: "output", of, bytes },
+        other => other,
+    })
+}
+
+/// A 16-bit tensor's memory, as candle holds it.
+fn storage<T: Element>(data: Vec<T>) -> CpuStorage {
+    let data: Box<dyn Any> = Box::new(data);
+    match data.downcast::<Vec<bf16>>() {
+        Ok(data) => CpuStorage::BF16(*data),
+        Err(data) => match data.downcast::<Vec<f16>>() {
+            Ok(data) => CpuStorage::F16(*data),
+            Err(_) => unreachable!("elements are of one of the two types"),
+        },
     }
 }

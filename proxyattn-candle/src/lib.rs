@@ -20,11 +20,13 @@ use proxyattn::AttentionKernel;
 /// the tensors are. The result has the shape of `q` and is contiguous.
 ///
 /// Tensors have the kernel's dtype, and any strides and offset as long as the last stride is 1: nothing is copied. With
-/// `seq < kv_seq` the queries are the last tokens of the context. The first call on a GPU [loads](load) the kernel.
+/// `seq < kv_seq` the queries are the last tokens of the context; `seq > kv_seq` takes a kernel of `causal = false`
+/// (cross-attention). The first call on a GPU [loads](load) the kernel.
 ///
 /// # Errors
 /// What is wrong with an argument, by its name: its dtype, its device, its shape beside the kernel's and the other
-/// arguments', its strides; on the CPU also NaN, infinity and magnitudes whose scores would leave f32. What
+/// arguments', its strides; on the CPU also NaN, infinity and magnitudes whose scores would leave f32, for which a GPU does
+/// not look: there they come out, or change the output in silence. Memory that there is none of. What
 /// [`load`] returns, and failed calls of the CUDA driver. There is no backward pass: candle says so when it is asked for
 /// one.
 pub fn attention<K: AttentionKernel>(q: &Tensor, k: &Tensor, v: &Tensor, options: Options) -> Result<Tensor> {

@@ -84,7 +84,7 @@ pub(crate) struct ShapeArgs {
     /// Tokens of the context
     #[arg(long, default_value = "8192")]
     pub(crate) tokens: usize,
-    /// Query tokens, the last of the context [default: all]
+    /// Query tokens, the last of the context; with `causal = false` as many as you like [default: all]
     #[arg(long)]
     pub(crate) q_tokens: Option<usize>,
     #[command(flatten)]

@@ -10,7 +10,7 @@ pub(crate) const DONE: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
 /// What it was given makes no sense; clap's code for the same.
 pub(crate) const USAGE: u8 = 2;
-/// What it needs is not on this machine: a GPU, its driver, NVRTC, or a kernel that may not be compiled.
+/// What it needs is not on this machine: a GPU, its driver, NVRTC, a kernel that may not be compiled, or memory.
 pub(crate) const MISSING: u8 = 3;
 /// It looked, and what is stored is not as it should be.
 pub(crate) const UNSOUND: u8 = 4;
@@ -21,8 +21,8 @@ Exit codes:
   0  done; `doctor`: kernels run on a GPU here
   1  something went wrong on the way
   2  an argument, a configuration or an environment variable makes no sense
-  3  something is missing on this machine: a GPU, its driver, an NVRTC that fits both, or a kernel that may not be
-     compiled; `doctor`: kernels run on the CPU alone
+  3  something is missing on this machine: a GPU, its driver, an NVRTC that fits both, a kernel that may not be
+     compiled, or memory; `doctor`: kernels run on the CPU alone
   4  what is stored is not as it should be: a damaged file (`cache verify`), or tiles that are slower than the
      default ones (`tune --check`)";
 
@@ -77,7 +77,8 @@ impl From<Error> for Failure {
             Error::Shape { .. } | Error::Overflow { .. } | Error::Environment { .. } | Error::Spec { .. } => {
                 USAGE
             }
-            Error::Unavailable { .. }
+            Error::Memory { .. }
+            | Error::Unavailable { .. }
             | Error::NvrtcNotFound { .. }
             | Error::NvrtcSymbol { .. }
             | Error::NvrtcTooOld { .. }

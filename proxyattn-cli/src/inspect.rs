@@ -6,7 +6,7 @@ use crate::compile::cubins;
 use crate::expand::family;
 use crate::failure::{Failure, MISSING, Outcome};
 use crate::style::{FAINT, WARN, painted};
-use crate::text::{Table, bytes, fitted, heading};
+use crate::text::{Table, bytes, fitted, heading, tokens};
 use crate::tune::DEFAULT;
 use proxyattn_codegen::cuda::{self, Buffer, Entry, Module, Shape, emit, retiled, tunable};
 use proxyattn_codegen::{Arch, Spec};
@@ -76,10 +76,7 @@ fn configuration(spec: &Spec, plan: &Plan) -> String {
     let mut line = |name: &str, text: String| out += &format!("{:<15}{text}\n", name);
     let keys = spec.attribute();
     line("configuration", if keys.is_empty() { "the default".into() } else { keys });
-    let tokens = match problem.q_len == problem.kv_len {
-        true => format!("{} tokens", problem.kv_len),
-        false => format!("the last {} of {} tokens", problem.q_len, problem.kv_len),
-    };
+    let tokens = tokens(problem);
     line(
         "problem",
         format!(

@@ -1,8 +1,20 @@
 //! Tables and numbers as people read them.
 
 use crate::style::{TITLE, painted};
+use core::cmp::Ordering;
+use proxyattn_runtime::Problem;
 use std::io::IsTerminal;
 use std::time::Duration;
+
+/// What a problem's queries are of its keys.
+pub(crate) fn tokens(problem: &Problem) -> String {
+    let Problem { q_len, kv_len, .. } = problem;
+    match q_len.cmp(kv_len) {
+        Ordering::Equal => format!("{kv_len} tokens"),
+        Ordering::Less => format!("the last {q_len} of {kv_len} tokens"),
+        Ordering::Greater => format!("{q_len} tokens over {kv_len} others"),
+    }
+}
 
 /// A table: columns as wide as their widest cell, the first aligned to the left as are those named, others to the right.
 pub(crate) struct Table {

@@ -14,9 +14,11 @@
 pub mod cuda;
 mod key;
 mod rules;
+mod share;
 mod spec;
 mod written;
 
 pub use key::Key;
 pub use rules::{RULES, Rule, Violation};
+pub use share::Share;
 pub use spec::{Arch, ArchSet, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};

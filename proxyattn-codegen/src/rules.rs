@@ -4,7 +4,7 @@
 //! the values that the user wrote; the expansion asserts [`Spec::is_valid`] in a constant, so that a `Spec`
 //! assembled by hand is judged by the very same predicates.
 
-use crate::{Budget, Key, Spec};
+use crate::{Budget, Key, Share, Spec};
 use core::fmt;
 
 /// Head widths that kernels exist for.
@@ -13,6 +13,11 @@ const HEAD_DIMS: [u32; 4] = [64, 96, 128, 256];
 const BLOCKS: [u32; 3] = [32, 64, 128];
 /// More pinned blocks than any context has; keeps the arithmetic on counts inside 32 bits.
 const MAX_COUNT: u32 = 1 << 20;
+
+/// The least `scale`: below, no f32 would be so low that a score that a query must not see weighs nothing beside others.
+const MIN_SCALE: f64 = 1e-30;
+/// The largest: times log₂ e it is an f32, if hardly.
+const MAX_SCALE: f64 = 2.3586e38;
 
 /// One broken rule: which key, what is wrong with its value, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,15 +77,15 @@ rules! {
     StrideQ,
     /// `stride(kv)` is at least 1 and divides `block(kv)`.
     StrideKv,
-    /// `scale` is finite and above zero.
+    /// `scale` is finite and above zero, and its product with log₂ e is an f32 that scores can be masked under.
     Scale,
-    /// `gamma` lies in (0, 1].
+    /// `gamma` lies in (0, 1], and is no less than half a millionth.
     Gamma,
     /// `min_tokens` covers at least one key block.
     MinTokens,
     /// `top_k(blocks)` holds the blocks that are always kept.
     TopKHoldsPinned,
-    /// `ratio` lies in (0, 1].
+    /// `ratio` lies in (0, 1], and is no less than half a millionth.
     Ratio,
     /// `keep(sink)` is within bounds.
     Sink,
@@ -107,11 +112,11 @@ impl Rule {
             Rule::StrideQ => stride_divides(spec.stride.q, spec.block.q),
             Rule::StrideKv => stride_divides(spec.stride.kv, spec.block.kv),
             Rule::Scale => match spec.scale {
-                Some(scale) => scale > 0.0 && scale.is_finite(),
+                Some(scale) => scale >= MIN_SCALE && scale <= MAX_SCALE,
                 None => true,
             },
             Rule::Gamma => match spec.budget {
-                Budget::Dynamic { gamma, .. } => gamma > 0.0 && gamma <= 1.0,
+                Budget::Dynamic { gamma, .. } => Share::is_valid(gamma),
                 _ => true,
             },
             Rule::MinTokens => match spec.budget {
@@ -125,7 +130,7 @@ impl Rule {
                 _ => true,
             },
             Rule::Ratio => match spec.budget {
-                Budget::Ratio { share } => share > 0.0 && share <= 1.0,
+                Budget::Ratio { share } => Share::is_valid(share),
                 _ => true,
             },
             Rule::Sink => spec.keep.sink <= MAX_COUNT,
@@ -145,7 +150,7 @@ impl Rule {
         match self {
             Rule::HeadDim => {
                 let message = format!("`head_dim` must be 64, 96, 128 or 256, not {}", spec.head_dim);
-                (Key::HeadDim, message, nearest(&HEAD_DIMS, spec.head_dim))
+                (Key::HeadDim, message, head_dim_help(spec))
             }
             Rule::BlockQ => bad_block(Key::BlockQ, spec.block.q),
             Rule::BlockKv => bad_block(Key::BlockKv, spec.block.kv),
@@ -178,14 +183,20 @@ impl Rule {
                     "leave `scale` out for 1/√head_dim = {:.6}",
                     1.0 / f64::from(spec.head_dim).sqrt()
                 );
-                (Key::Scale, format!("`scale` must be finite and above 0, not {scale}"), Some(help))
+                let message = if scale > 0.0 && scale.is_finite() {
+                    format!(
+                        "`scale` must lie between {MIN_SCALE:e} and {MAX_SCALE:e}, not {scale:e}: kernels have it times \
+                         log₂ e as an f32"
+                    )
+                } else {
+                    format!("`scale` must be finite and above 0, not {scale}")
+                };
+                (Key::Scale, message, Some(help))
             }
             Rule::Gamma => {
                 let Budget::Dynamic { gamma, .. } = spec.budget else { unreachable!("the rule is about it") };
                 let message = format!("`gamma` is a share of the softmax mass, in (0, 1], not {gamma}");
-                let help =
-                    (1.0 < gamma && gamma <= 100.0).then(|| format!("for {gamma}%, write {}", gamma / 100.0));
-                (Key::Gamma, message, help)
+                (Key::Gamma, message, share_help(gamma, |share| format!("{share}")))
             }
             Rule::MinTokens => {
                 let Budget::Dynamic { min_tokens, .. } = spec.budget else {
@@ -220,9 +231,7 @@ impl Rule {
             Rule::Ratio => {
                 let Budget::Ratio { share } = spec.budget else { unreachable!("the rule is about it") };
                 let message = format!("`ratio` is a share of a row's blocks, in (0, 1], not {share}");
-                let help = (1.0 < share && share <= 100.0)
-                    .then(|| format!("for {share}%, write ratio({})", share / 100.0));
-                (Key::Ratio, message, help)
+                (Key::Ratio, message, share_help(share, |share| format!("ratio({share})")))
             }
             Rule::Sink => too_many(Key::KeepSink, spec.keep.sink),
             Rule::Local => too_many(Key::KeepLocal, spec.keep.local),
@@ -318,6 +327,27 @@ fn too_many(key: Key, count: u32) -> (Key, String, Option<String>) {
     (key, format!("`{key}` must be at most {MAX_COUNT} blocks, not {count}"), None)
 }
 
+/// The widths that there are, and how one between them is had all the same.
+fn head_dim_help(spec: &Spec) -> Option<String> {
+    let (given, nearest) = (spec.head_dim, nearest(&HEAD_DIMS, spec.head_dim)?);
+    match HEAD_DIMS.into_iter().find(|&wider| given > 0 && given < wider) {
+        None => Some(nearest),
+        Some(wider) => Some(format!(
+            "{nearest}; q, k and v with zeros behind the {given} give the same scores and outputs: pad them to {wider} and \
+             write head_dim = {wider}, scale = {}",
+            spec.softmax_scale()
+        )),
+    }
+}
+
+/// What to write for a share in percent, or for one that is too small.
+fn share_help(share: f64, written: impl Fn(f64) -> String) -> Option<String> {
+    if 0.0 < share && share < 1.0 {
+        return Some(format!("shares are counted in millionths; the least is {}", written(1e-6)));
+    }
+    (1.0 < share && share <= 100.0).then(|| format!("for {share}%, write {}", written(share / 100.0)))
+}
+
 fn nearest(values: &[u32], given: u32) -> Option<String> {
     let distance = values.iter().map(|value| value.abs_diff(given)).min()?;
     let nearest: Vec<_> =
@@ -383,6 +413,30 @@ mod tests {
             assert!(!spec.is_valid());
             assert!(broken[0].message.contains('`'), "names its key: {}", broken[0]);
         }
+    }
+
+    #[test]
+    fn a_scale_is_what_f32_holds_times_log2_e() {
+        let holds = |scale| Rule::Scale.holds(&Spec { scale: Some(scale), ..Spec::DEFAULT });
+        assert!([1e-30, 0.125, 1.0, 2.3586e38].into_iter().all(holds));
+        assert!(![9.9e-31, f64::MIN_POSITIVE, 2.3587e38, 3e38, 1e39, f64::NAN].into_iter().any(holds));
+        let most = Spec { scale: Some(2.3586e38), ..Spec::DEFAULT };
+        assert!(most.softmax_scale_log2().is_finite() && most.softmax_scale_log2() > 3.4e38);
+    }
+
+    #[test]
+    fn a_width_between_two_is_padded() {
+        let help = |spec: Spec| spec.violations().remove(0).help.expect("some help");
+        let of = |head_dim| help(Spec { head_dim, ..Spec::DEFAULT });
+        let padded = of(80);
+        assert!(padded.starts_with("the nearest are 64 and 96; ") && padded.contains("zeros"), "{padded}");
+        assert!(padded.ends_with("write head_dim = 96, scale = 0.11180339887498948"), "{padded}");
+        let own = help(Spec { head_dim: 192, scale: Some(0.07), ..Spec::DEFAULT });
+        assert!(
+            own.ends_with("write head_dim = 256, scale = 0.07"),
+            "a scale that was declared stays: {own}"
+        );
+        assert_eq!([of(0), of(512)], ["the nearest is 64", "the nearest is 256"]);
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub enum Budget {
     /// The fewest blocks that hold `gamma` of the softmax mass of the head's own last queries
     /// (ProxyAttn, Algorithm 1), and at least `min_tokens` worth of blocks.
     Dynamic {
-        /// Share of the mass, in (0, 1].
+        /// [Share](crate::Share) of the mass, in (0, 1], to the nearest millionth.
         gamma: f64,
         /// Tokens below which no row's budget falls.
         min_tokens: u32,
@@ -107,7 +107,7 @@ pub enum Budget {
     },
     /// A share of the blocks that the row can see, rounded up.
     Ratio {
-        /// In (0, 1].
+        /// [Share](crate::Share), in (0, 1], to the nearest millionth.
         share: f64,
     },
     /// Every block: dense attention.
@@ -173,6 +173,11 @@ impl Spec {
     /// The factor on `q·k` before the softmax: the declared one, or `1/√head_dim`.
     pub fn softmax_scale(&self) -> f64 {
         self.scale.unwrap_or_else(|| 1.0 / f64::from(self.head_dim).sqrt())
+    }
+
+    /// The factor on `q·k` that gives base-2 logarithms: what kernels work with, as an f32.
+    pub fn softmax_scale_log2(&self) -> f32 {
+        (self.softmax_scale() * core::f64::consts::LOG2_E) as f32
     }
 
     /// Whether every block is visited, so that nothing has to be scored or selected.

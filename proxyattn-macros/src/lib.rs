@@ -39,7 +39,7 @@ use proc_macro::TokenStream;
 /// | `stride` | divides `block` | `stride(q = 4, kv = 1)` | the scorer looks at the first token of each window of this many; `stride = 4` sets both sides |
 /// | `dtype` | `bf16`, `f16` | `bf16` | element type of Q, K, V and the output |
 /// | `causal` | alone, `true`, `false` | `true` | whether a query sees only keys up to its own position |
-/// | `scale` | finite, above 0 | `1/√head_dim` | factor on q·k before the softmax |
+/// | `scale` | 1e-30 to 2.3586e38 | `1/√head_dim` | factor on q·k before the softmax |
 /// | `scorer` | `proxy` | `proxy` | how blocks are scored |
 /// | `budget` | see below | `dynamic(gamma = 0.9, min_tokens = 512, rows = ratio)` | how many blocks a head visits |
 /// | `keep` | `keep(sink = 1, local = 0)` | the same | blocks that are kept whatever their score: the first `sink`, and the `local` before the diagonal; the diagonal always is |
@@ -57,6 +57,8 @@ use proc_macro::TokenStream;
 /// | `budget = top_k(blocks = 64)` | this many; at least the blocks that are always kept |
 /// | `budget = ratio(0.10)` | this share, in (0, 1], of those that the row can see, rounded up |
 /// | `budget = all` | every one: dense attention |
+///
+/// Shares are counted in millionths, to the nearest: `ratio(0.07)` of 100 blocks are 7.
 ///
 /// A dynamic budget is measured on the last row. `rows = ratio` gives every other row the same share of
 /// what it can see; `rows = absolute` gives it the same count.

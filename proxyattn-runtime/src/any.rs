@@ -164,6 +164,37 @@ impl<T: Element> AnyAttention<T> {
         problems.iter().map(|problem| self.plan(problem)).collect()
     }
 
+    /// As [`Attention::prefill`](crate::Attention::prefill).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn prefill(&self, q: &impl AsView<T>, k: &impl AsView<T>, v: &impl AsView<T>) -> Result<Tensor<T>> {
+        let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
+        let plan = self.plan_for(&inputs)?;
+        let (output, ()) = match &self.kernels {
+            None => {
+                let checked = cpu::check(&plan, &inputs)?;
+                self.output(&inputs, |mut out| cpu::prefill(&checked, &mut out, &()).map(drop))
+            }
+            Some(kernels) => {
+                cuda::check(kernels, &plan, &inputs)?;
+                self.output(&inputs, |mut out| cuda::prefill(kernels, &plan, &inputs, &mut out))
+            }
+        }?;
+        Ok(output)
+    }
+
+    /// Makes an output for inputs that were looked at, and fills it.
+    fn output<R>(
+        &self,
+        inputs: &Inputs<'_, T>,
+        fill: impl FnOnce(ViewMut<'_, T>) -> Result<R>,
+    ) -> Result<(Tensor<T>, R)> {
+        let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
+        let filled = fill(output.view_mut())?;
+        Ok((output, filled))
+    }
+
     /// As [`Attention::prefill_into`](crate::Attention::prefill_into).
     ///
     /// # Errors
@@ -179,7 +210,7 @@ impl<T: Element> AnyAttention<T> {
         let plan = self.plan_for(&inputs)?;
         inputs.check_output(&out)?;
         match &self.kernels {
-            None => cpu::prefill(&plan, &inputs, &mut out, &()).map(drop),
+            None => cpu::prefill(&cpu::check(&plan, &inputs)?, &mut out, &()).map(drop),
             Some(kernels) => cuda::prefill(kernels, &plan, &inputs, &mut out),
         }
     }
@@ -197,8 +228,18 @@ impl<T: Element> AnyAttention<T> {
     ) -> Result<Trace<T>> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
-        let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
-        let (selection, times) = self.traced(&plan, &inputs, output.view_mut(), observer)?;
+        let (output, (selection, times)) = match &self.kernels {
+            None => {
+                let checked = cpu::check(&plan, &inputs)?;
+                self.output(&inputs, |mut out| cpu::prefill(&checked, &mut out, observer))
+            }
+            Some(kernels) => {
+                cuda::check(kernels, &plan, &inputs)?;
+                self.output(&inputs, |mut out| {
+                    cuda::prefill_traced(kernels, &plan, &inputs, &mut out, observer)
+                })
+            }
+        }?;
         Ok(Trace { output, plan, selection, times })
     }
 
@@ -211,25 +252,15 @@ impl<T: Element> AnyAttention<T> {
         q: &impl AsView<T>,
         k: &impl AsView<T>,
         v: &impl AsView<T>,
-        out: ViewMut<'_, T>,
+        mut out: ViewMut<'_, T>,
         observer: &dyn Observer,
     ) -> Result<(Selection, StageTimes)> {
         let inputs = Inputs { q: q.as_view(), k: k.as_view(), v: v.as_view() };
         let plan = self.plan_for(&inputs)?;
         inputs.check_output(&out)?;
-        self.traced(&plan, &inputs, out, observer)
-    }
-
-    fn traced(
-        &self,
-        plan: &Plan,
-        inputs: &Inputs<'_, T>,
-        mut out: ViewMut<'_, T>,
-        observer: &dyn Observer,
-    ) -> Result<(Selection, StageTimes)> {
         match &self.kernels {
-            None => cpu::prefill(plan, inputs, &mut out, observer),
-            Some(kernels) => cuda::prefill_traced(kernels, plan, inputs, &mut out, observer),
+            None => cpu::prefill(&cpu::check(&plan, &inputs)?, &mut out, observer),
+            Some(kernels) => cuda::prefill_traced(kernels, &plan, &inputs, &mut out, observer),
         }
     }
 

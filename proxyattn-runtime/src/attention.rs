@@ -158,27 +158,34 @@ impl<K: AttentionKernel> Attention<K> {
     /// A context that is shorter than [`dense_below`](Self::dense_below) runs dense, which is exact and faster there.
     ///
     /// The output has the shape of `q`, in memory order `[batch, heads, q_len, D]`, and is where the kernel is. With
-    /// `q_len < kv_len` the queries are the last tokens of the context. On a GPU the call returns when the work is in
-    /// the device's stream.
+    /// `q_len < kv_len` the queries are the last tokens of the context. `q_len > kv_len` takes a kernel of
+    /// `causal = false` (cross-attention): then no query stands at a key, and no block is kept as its diagonal. On a GPU
+    /// the call returns when the work is in the device's stream.
+    ///
+    /// # What a GPU does not check
+    /// On a GPU nobody looks at what the inputs hold. NaN or infinity in a row's query, keys or values comes out in that
+    /// row, and may change which blocks other rows of its block visit. So may, silently, magnitudes that the CPU would
+    /// refuse: `q·k`, before `scale`, has to stay in f32 for every pair, scaled scores below 1e28, and the values of a row
+    /// below the largest f32 over the number of keys.
     ///
     /// # Errors
-    /// [`Error::Shape`] for shapes that do not fit the kernel or each other, [`Error::Layout`] for tensors that are
-    /// not where the kernel is, or that it cannot read. On the CPU, [`Error::NotFinite`] for NaN or infinity in an
-    /// input, and [`Error::ScoreRange`] or [`Error::ValueRange`] for magnitudes that could leave f32; a GPU does not
-    /// look, and NaN in a row's keys, values or query comes out in that row. On a GPU, [`Error::Cuda`].
+    /// [`Error::Shape`] for shapes that do not fit the kernel or each other, [`Error::Overflow`] for those that no kernel
+    /// runs, [`Error::Layout`] for tensors that are not where the kernel is, or that it cannot read. On the CPU,
+    /// [`Error::NotFinite`] for NaN or infinity in an input, and [`Error::ScoreRange`] or [`Error::ValueRange`] for
+    /// magnitudes that could leave f32. Memory is asked for after all that: [`Error::Memory`] where there is none for the
+    /// output or for what is between the stages. On a GPU, [`Error::Cuda`].
     pub fn prefill(
         &self,
         q: &impl AsView<K::Elem>,
         k: &impl AsView<K::Elem>,
         v: &impl AsView<K::Elem>,
     ) -> Result<Tensor<K::Elem>> {
-        let q = q.as_view();
-        let mut output = Tensor::uninit(q.shape(), self.device())?;
-        self.prefill_into(&q, k, v, output.view_mut())?;
-        Ok(output)
+        self.any.prefill(q, k, v)
     }
 
     /// [`prefill`](Self::prefill) into a buffer of the caller's, of any strides.
+    ///
+    /// A GPU checks no values; see [`prefill`](Self::prefill).
     ///
     /// # Errors
     /// As [`prefill`](Self::prefill); nothing is written to `out` then.
@@ -193,7 +200,7 @@ impl<K: AttentionKernel> Attention<K> {
     }
 
     /// [`prefill`](Self::prefill), and what it did: the block lists and the time of each stage. `observer`
-    /// hears of progress; `&()` does not listen.
+    /// hears of progress; `&()` does not listen. A GPU checks no values; see [`prefill`](Self::prefill).
     ///
     /// # Errors
     /// As [`prefill`](Self::prefill).
@@ -229,7 +236,7 @@ impl<K: AttentionKernel> Attention<K> {
 
     /// Puts a plan's kernels into `stream`: no allocation, no synchronisation and no transfer, so that it can be
     /// captured in a CUDA graph. With a dynamic budget, some of them run on a stream of the kernel's own, between two
-    /// points of `stream`.
+    /// points of `stream`. What the tensors hold is not checked; see [`prefill`](Self::prefill).
     ///
     /// # Safety
     /// For the plan's problem, every tensor and the workspace must be valid device memory of the kernel's context

@@ -44,6 +44,19 @@ pub enum Error {
         /// What was given, written as a product where it cannot be computed.
         got: String,
     },
+    /// Memory that a valid call needs, and that there is not.
+    #[error(
+        "`{what}`: expected {bytes} bytes of {of} memory, got none; pass fewer tokens, heads or sequences at a time, or \
+         free what else is held"
+    )]
+    Memory {
+        /// What it was for: `output`, `workspace`, `keys`, `scores`, `lists` and so on.
+        what: &'static str,
+        /// Whose memory: `host` or `device`.
+        of: &'static str,
+        /// How much; `u64::MAX` where 64 bits do not hold it.
+        bytes: u64,
+    },
     /// An input holds NaN or infinity.
     #[error("`{arg}`: expected finite values, got {value} at [batch {}, head {}, token {}, dim {}]", at[0], at[1], at[2], at[3])]
     NotFinite {
@@ -320,6 +333,16 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "`q`: expected finite values, got NaN at [batch 0, head 3, token 77, dim 5]"
+        );
+    }
+
+    #[test]
+    fn memory_says_what_it_was_for_and_what_to_do() {
+        let error = Error::Memory { what: "output", of: "host", bytes: 1 << 39 };
+        assert_eq!(
+            error.to_string(),
+            "`output`: expected 549755813888 bytes of host memory, got none; pass fewer tokens, heads or sequences at a \
+             time, or free what else is held"
         );
     }
 

@@ -2,12 +2,16 @@
 
 use crate::Problem;
 use core::ops::Range;
-use proxyattn_codegen::{Budget, Rows, Spec};
+use proxyattn_codegen::{Budget, Rows, Share, Spec};
 
 /// The block geometry of a [`Problem`] under a [`Spec`].
 ///
 /// A *row* is a block of `block.q` query tokens; a *block* is `block.kv` key tokens. Query token `t` stands at
 /// key position `offset + t`, where `offset = kv_len − q_len`: a chunk of queries is the end of its context.
+///
+/// Without a causal mask there may be more queries than keys: queries and keys are two sequences then, as in
+/// cross-attention, and no query stands at a key. So no row has a diagonal or blocks local to it, and what is pinned are
+/// the sinks. A count is 1 at least whatever is pinned, because every budget wants a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     q_len: usize,
@@ -42,9 +46,9 @@ impl Geometry {
         self.kv_len.div_ceil(self.block_kv)
     }
 
-    /// The key position of query token 0.
+    /// The key position of query token 0; 0 where there are more queries than keys, and none stands at a key.
     pub fn offset(&self) -> usize {
-        self.kv_len - self.q_len
+        self.kv_len.saturating_sub(self.q_len)
     }
 
     /// The query tokens of a row.
@@ -65,8 +69,11 @@ impl Geometry {
     }
 
     /// The blocks at the row's own positions. More than one where `block.q` exceeds `block.kv`, or where the
-    /// offset is not a whole number of blocks.
+    /// offset is not a whole number of blocks; none where there are more queries than keys.
     pub fn diagonal(&self, row: usize) -> Range<usize> {
+        if self.q_len > self.kv_len {
+            return 0..0;
+        }
         let Range { start, end } = self.tokens(row);
         let first = (self.offset() + start) / self.block_kv;
         let last = (self.offset() + end - 1) / self.block_kv;
@@ -75,9 +82,14 @@ impl Geometry {
 
     /// Whether a block the row can see is kept whatever its score: a sink, local to the row, or its diagonal.
     pub fn is_pinned(&self, row: usize, block: usize) -> bool {
-        let diagonal = self.diagonal(row);
+        self.pins(row)(block)
+    }
+
+    /// [`is_pinned`](Self::is_pinned) for the blocks of one row.
+    pub(crate) fn pins(&self, row: usize) -> impl Fn(usize) -> bool + use<> {
+        let (sink, diagonal) = (self.sink, self.diagonal(row));
         let local = diagonal.start.saturating_sub(self.local)..diagonal.end;
-        block < self.sink || local.contains(&block)
+        move |block| block < sink || local.contains(&block)
     }
 
     /// How many of the row's visible blocks are pinned.
@@ -109,7 +121,7 @@ impl Geometry {
         let wanted = match *budget {
             Budget::All => visible,
             Budget::TopK { blocks } => blocks as usize,
-            Budget::Ratio { share } => (share * visible as f64).ceil() as usize,
+            Budget::Ratio { share } => Share::of(share).of_count(visible as u64) as usize,
             Budget::Dynamic { min_tokens, rows, .. } => {
                 let scaled = match rows {
                     Rows::Absolute => measured,
@@ -166,6 +178,38 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn more_queries_than_keys_have_no_diagonal() {
+        let keep = Keep { sink: 2, local: 3 };
+        let g = geometry(&Spec { causal: false, keep, ..Spec::DEFAULT }, 1000, 330);
+        assert_eq!((g.rows(), g.blocks(), g.offset()), (16, 6, 0));
+        for row in 0..16 {
+            assert_eq!((g.visible(row), g.diagonal(row), g.pinned(row)), (6, 0..0, 2));
+            assert_eq!((0..6).filter(|&block| g.is_pinned(row, block)).collect::<Vec<_>>(), [0, 1]);
+            assert!(!g.needs_mask(row, 5));
+        }
+        let bare =
+            geometry(&Spec { causal: false, keep: Keep { sink: 0, local: 1 }, ..Spec::DEFAULT }, 65, 64);
+        assert_eq!(bare.pinned(1), 0);
+        for budget in [Budget::TopK { blocks: 1 }, Budget::Ratio { share: 1e-6 }, Spec::DEFAULT.budget] {
+            assert_eq!(bare.count(&budget, 0, 1), 1, "{budget}: a query always has keys");
+        }
+        // As many as there are keys: the diagonal is there.
+        let square = geometry(&Spec { causal: false, ..Spec::DEFAULT }, 330, 330);
+        assert_eq!((square.diagonal(3), square.pinned(3)), (3..4, 2));
+    }
+
+    #[test]
+    fn a_share_is_rounded_up_once() {
+        let block = Block { q: 32, kv: 32 };
+        let g = geometry(&Spec { block, ..Spec::DEFAULT }, 32, 3200);
+        assert_eq!(g.visible(0), 100);
+        for n in 2..=100 {
+            let share = f64::from(n) / 100.0;
+            assert_eq!(g.count(&Budget::Ratio { share }, 0, 0), n as usize, "{share} of 100 blocks");
         }
     }
 

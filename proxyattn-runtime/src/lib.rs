@@ -24,6 +24,7 @@ mod error;
 mod geometry;
 pub mod jit;
 mod linker;
+mod memory;
 mod observe;
 mod once;
 mod plan;

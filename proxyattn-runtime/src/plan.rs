@@ -15,7 +15,8 @@ pub struct Problem {
     pub heads: usize,
     /// Key/value heads; divides `heads`.
     pub kv_heads: usize,
-    /// Query tokens. With `q_len < kv_len` they are the last ones of the context (chunked prefill).
+    /// Query tokens. With `q_len < kv_len` they are the last ones of the context (chunked prefill); more than `kv_len`
+    /// only without a causal mask (cross-attention).
     pub q_len: usize,
     /// Key tokens.
     pub kv_len: usize,
@@ -78,28 +79,35 @@ impl Problem {
                 return Err(Error::Shape { arg, expected: "at least 1".into(), got: "0".into() });
             }
         }
-        if self.kv_len < self.q_len {
+        if spec.causal && self.kv_len < self.q_len {
             return Err(Error::Shape {
                 arg: "kv_len",
-                expected: format!("at least q_len = {} (the queries are the end of the context)", self.q_len),
+                expected: format!(
+                    "at least q_len = {}, because causal queries are the end of the context (for cross-attention, declare \
+                     `causal = false`)",
+                    self.q_len
+                ),
                 got: format!("{}", self.kv_len),
             });
         }
-        if self.kv_len > MAX_TOKENS {
-            return Err(Error::Overflow {
-                arg: "kv_len",
-                what: "the number of tokens",
-                limit: MAX_TOKENS as u64,
-                got: format!("{}", self.kv_len),
-            });
+        for (arg, tokens) in [("kv_len", self.kv_len), ("q_len", self.q_len)] {
+            if tokens > MAX_TOKENS {
+                return Err(Error::Overflow {
+                    arg,
+                    what: "the number of tokens",
+                    limit: MAX_TOKENS as u64,
+                    got: format!("{tokens}"),
+                });
+            }
         }
         self.check_heads(spec)?;
-        let elements = [self.batch, self.heads, self.kv_len, spec.head_dim as usize];
+        let tokens = self.q_len.max(self.kv_len);
+        let elements = [self.batch, self.heads, tokens, spec.head_dim as usize];
         elements.into_iter().try_fold(4usize, usize::checked_mul).map(drop).ok_or_else(|| Error::Overflow {
             arg: "q",
             what: "the number of bytes",
             limit: usize::MAX as u64,
-            got: format!("{} batches × {} heads × {} tokens", self.batch, self.heads, self.kv_len),
+            got: format!("{} batches × {} heads × {} tokens", self.batch, self.heads, tokens),
         })
     }
 
@@ -234,7 +242,17 @@ mod tests {
         let d = Spec::DEFAULT;
         assert_eq!(refuse(d, Problem { batch: 0, ..PROBLEM }), "`batch`: expected at least 1, got 0");
         assert_eq!(refuse(d, Problem { q_len: 0, ..PROBLEM }), "`q_len`: expected at least 1, got 0");
-        assert!(refuse(d, Problem { kv_len: 4095, ..PROBLEM }).contains("at least q_len = 4096"));
+        let longer = refuse(d, Problem { kv_len: 4095, ..PROBLEM });
+        assert!(
+            longer.contains("at least q_len = 4096") && longer.contains("declare `causal = false`"),
+            "{longer}"
+        );
+        let both = Spec { causal: false, ..d };
+        Plan::new(&both, &Problem { kv_len: 4095, ..PROBLEM }).unwrap();
+        assert!(
+            refuse(both, Problem { q_len: 1 << 31, ..PROBLEM })
+                .starts_with("`q_len`: the number of tokens overflows")
+        );
         assert!(refuse(d, Problem { kv_heads: 5, ..PROBLEM }).contains("a divisor of heads = 32"));
         assert!(
             refuse(Spec { groups: Some(3), ..d }, PROBLEM).contains("multiple of the kernel's groups = 3")

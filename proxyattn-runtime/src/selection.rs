@@ -1,6 +1,7 @@
 //! Which key blocks each head of each row visits.
 
-use crate::{Geometry, Plan};
+use crate::memory::{product, room};
+use crate::{Geometry, Plan, Result};
 
 /// The block lists of one prefill.
 ///
@@ -23,17 +24,20 @@ pub struct Selection {
 
 impl Selection {
     /// The selection of dense attention: every list holds every visible block.
-    pub(crate) fn dense(plan: &Plan) -> Self {
+    pub(crate) fn dense(plan: &Plan) -> Result<Self> {
         let (geometry, problem) = (plan.geometry(), plan.problem());
+        let lists = product(&[problem.batch, plan.groups(), geometry.rows()]);
+        let visible = usize::try_from(geometry.visible_tiles()).unwrap_or(usize::MAX);
         let mut selection = Self {
             geometry,
             batch: problem.batch,
             heads: problem.heads,
             groups: plan.groups(),
-            starts: vec![0],
-            blocks: Vec::new(),
-            counts: Vec::with_capacity(problem.batch * problem.heads * geometry.rows()),
+            starts: room("lists", lists.saturating_add(1))?,
+            blocks: room("lists", product(&[problem.batch, plan.groups(), visible]))?,
+            counts: room("counts", product(&[problem.batch, problem.heads, geometry.rows()]))?,
         };
+        selection.starts.push(0);
         for _ in 0..problem.batch * plan.groups() {
             for row in 0..geometry.rows() {
                 selection.blocks.extend(0..geometry.visible(row) as u32);
@@ -43,7 +47,7 @@ impl Selection {
         for _ in 0..problem.batch * problem.heads {
             selection.counts.extend((0..geometry.rows()).map(|row| geometry.visible(row) as u32));
         }
-        selection
+        Ok(selection)
     }
 
     /// The block geometry.

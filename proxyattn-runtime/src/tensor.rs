@@ -1,7 +1,10 @@
 //! Tensors of attention: always `[batch, heads, tokens, dim]`, whatever the layout in memory.
 
-use crate::cuda::failed;
-use crate::{Device, Element, Error, Result};
+mod owned;
+
+pub use owned::Tensor;
+
+use crate::{Error, Result};
 use cudarc::driver::CudaSlice;
 
 /// The axes of every tensor here, in logical order.
@@ -55,20 +58,6 @@ pub struct ViewMut<'a, T> {
     strides: Shape,
 }
 
-/// An owned tensor `[batch, heads, tokens, dim]`, in host memory or on a GPU.
-#[derive(Debug)]
-pub struct Tensor<T> {
-    storage: Storage<T>,
-    shape: Shape,
-    strides: Shape,
-}
-
-#[derive(Debug)]
-enum Storage<T> {
-    Host(Vec<T>),
-    Cuda(CudaSlice<T>),
-}
-
 /// Anything that can be looked at as a [`View`]: what [`prefill`](crate::Attention::prefill) takes.
 pub trait AsView<T> {
     /// The view.
@@ -78,16 +67,6 @@ pub trait AsView<T> {
 impl<T> AsView<T> for View<'_, T> {
     fn as_view(&self) -> View<'_, T> {
         *self
-    }
-}
-
-impl<T> AsView<T> for Tensor<T> {
-    fn as_view(&self) -> View<'_, T> {
-        let data = match &self.storage {
-            Storage::Host(data) => Data::Host(data),
-            Storage::Cuda(data) => Data::Cuda(data, 0),
-        };
-        View { data, shape: self.shape, strides: self.strides }
     }
 }
 
@@ -342,119 +321,6 @@ impl<T> Rows<'_, T> {
         // SAFETY: the indices were just checked against the shape, whose whole extent lies inside the slice
         // (`check`), and the caller holds this row alone.
         unsafe { core::slice::from_raw_parts_mut(self.base.add(start), dim) }
-    }
-}
-
-impl<T: Element> Tensor<T> {
-    /// Zeros in host memory, in memory order `[batch, heads, tokens, dim]`.
-    ///
-    /// # Errors
-    /// [`Error::Overflow`] if the shape is not addressable.
-    pub fn zeros(shape: [usize; 4]) -> Result<Self> {
-        let strides = bhsd_strides(shape);
-        Ok(Self { storage: Storage::Host(vec![T::default(); extent(shape, strides)?]), shape, strides })
-    }
-
-    /// A tensor that takes `data` over, in memory order `[batch, heads, tokens, dim]`.
-    ///
-    /// # Errors
-    /// As [`View::bhsd`].
-    pub fn from_bhsd(data: Vec<T>, shape: [usize; 4]) -> Result<Self> {
-        let strides = bhsd_strides(shape);
-        check(data.len(), shape, strides)?;
-        Ok(Self { storage: Storage::Host(data), shape, strides })
-    }
-
-    /// `[batch, heads, tokens, dim]`.
-    pub fn shape(&self) -> [usize; 4] {
-        self.shape
-    }
-
-    /// The elements, in memory order `[batch, heads, tokens, dim]`.
-    ///
-    /// # Panics
-    /// If the tensor is on a GPU: [`to`](Self::to) brings it to the host.
-    pub fn as_slice(&self) -> &[T] {
-        match &self.storage {
-            Storage::Host(data) => data,
-            Storage::Cuda(_) => panic!("a tensor on a GPU has no slice in host memory"),
-        }
-    }
-
-    /// The tensor to write to.
-    pub fn view_mut(&mut self) -> ViewMut<'_, T> {
-        let data = match &mut self.storage {
-            Storage::Host(data) => DataMut::Host(data),
-            Storage::Cuda(data) => DataMut::Cuda(data, 0),
-        };
-        ViewMut { data, shape: self.shape, strides: self.strides }
-    }
-
-    /// A copy on `device`; for the host it waits until the elements are there.
-    ///
-    /// # Errors
-    /// [`Error::Cuda`] if a copy or an allocation fails.
-    pub fn to(&self, device: &Device) -> Result<Self> {
-        let storage = match (&self.storage, device) {
-            (Storage::Host(data), Device::Cpu) => Storage::Host(data.clone()),
-            (Storage::Host(data), Device::Cuda(device)) => {
-                Storage::Cuda(device.stream().clone_htod(data).map_err(failed("copying to the device"))?)
-            }
-            (Storage::Cuda(data), Device::Cpu) => {
-                let copy = data.stream().clone_dtoh(data).map_err(failed("copying to the host"))?;
-                data.stream().synchronize().map_err(failed("cuStreamSynchronize"))?;
-                Storage::Host(copy)
-            }
-            (Storage::Cuda(data), Device::Cuda(device)) => {
-                Storage::Cuda(device.stream().clone_dtod(data).map_err(failed("copying on the device"))?)
-            }
-        };
-        Ok(Self { storage, shape: self.shape, strides: self.strides })
-    }
-
-    /// Waits until whatever was asked of the tensor's stream is done; returns at once in host memory.
-    ///
-    /// # Errors
-    /// [`Error::Cuda`], also for a kernel that failed earlier in the stream.
-    pub fn synchronize(&self) -> Result<()> {
-        match &self.storage {
-            Storage::Host(_) => Ok(()),
-            Storage::Cuda(data) => data.stream().synchronize().map_err(failed("cuStreamSynchronize")),
-        }
-    }
-
-    /// A tensor on `device` for a kernel to write, in memory order `[batch, heads, tokens, dim]`.
-    pub(crate) fn uninit(shape: Shape, device: &Device) -> Result<Self> {
-        let Device::Cuda(cuda) = device else { return Self::zeros(shape) };
-        let strides = bhsd_strides(shape);
-        let len = extent(shape, strides)?;
-        // SAFETY: 16-bit floats have no invalid bits, and the tensor leaves this crate only after a kernel that
-        // writes every element has been launched.
-        let data = unsafe { cuda.stream().alloc(len) }.map_err(failed("allocating the output"))?;
-        Ok(Self { storage: Storage::Cuda(data), shape, strides })
-    }
-
-    /// The elements in host memory, in memory order `[batch, heads, tokens, dim]`.
-    ///
-    /// # Errors
-    /// [`Error::Cuda`] if the copy fails.
-    pub fn into_vec(self) -> Result<Vec<T>> {
-        match self.to(&Device::Cpu)?.storage {
-            Storage::Host(data) => Ok(data),
-            Storage::Cuda(_) => unreachable!("the copy is in host memory"),
-        }
-    }
-}
-
-impl<T: Element> Clone for Tensor<T> {
-    /// # Panics
-    /// If the tensor is on a GPU whose memory is exhausted; [`Tensor::to`] reports that instead.
-    fn clone(&self) -> Self {
-        let storage = match &self.storage {
-            Storage::Host(data) => Storage::Host(data.clone()),
-            Storage::Cuda(data) => Storage::Cuda(data.clone()),
-        };
-        Self { storage, shape: self.shape, strides: self.strides }
     }
 }
 

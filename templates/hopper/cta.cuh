@@ -17,7 +17,11 @@
 #define HALVES (HEAD_DIM / 64)
 // A score that no query sees. Finite, so that the difference of two is no NaN, and a power of two, so that its
 // product with a scale is exact.
+//@if UNUSUAL_SCALE
+// Here the scale asks for another one than -0x1p100f: it is among the constants.
+//@else
 #define MASKED_SCORE (-0x1p100f)
+//@end
 #define K_MAJOR 0
 #define MN_MAJOR 1
 

@@ -1,4 +1,4 @@
-// budget_counts: from the partials of a head to the fewest blocks whose mass reaches GAMMA of the whole.
+// budget_counts: from the partials of a head to the fewest blocks whose mass reaches a share of the whole.
 #define COUNT_THREADS 512
 #define COUNT_WARPS (COUNT_THREADS / WARP_SIZE)
 #define COUNT_WORDS (COUNT_WARPS * BLOCK_Q)
@@ -113,7 +113,8 @@ __device__ __forceinline__ u64 warp_sum_u64(u64 v) {
 
     u64 whole = 0;
     for (u32 block = lane_id(); block < blocks; block += WARP_SIZE) whole += mass_of(block);
-    const u64 wanted = (u64)ceil(GAMMA * (double)warp_sum_u64(whole));
+    // The sum is hardly above 2^32, and a share has no more than 2^20 parts.
+    const u64 wanted = (warp_sum_u64(whole) * GAMMA_MILLIONTHS + 999999) / 1000000;
 
     // The largest threshold at which the masses from it on still reach what is wanted, four bits a round: warp w
     // tries the digit w.

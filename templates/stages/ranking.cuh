@@ -16,12 +16,16 @@ struct RowBlocks {
 
 __device__ __forceinline__ RowBlocks row_blocks(u32 row, i32 q_len, i32 kv_len, u32 blocks) {
     const i32 start = (i32)(row * BLOCK_Q), end = min(start + BLOCK_Q, q_len);
-    const u32 diagonal = (u32)(kv_len - q_len + start) / BLOCK_KV;
     RowBlocks r;
-    r.diagonal_end = (u32)(kv_len - q_len + end - 1) / BLOCK_KV + 1;
 //@if CAUSAL
+    const u32 diagonal = (u32)(kv_len - q_len + start) / BLOCK_KV;
+    r.diagonal_end = (u32)(kv_len - q_len + end - 1) / BLOCK_KV + 1;
     r.visible = r.diagonal_end;
 //@else
+    // More queries than keys are no end of the keys: their rows have no diagonal.
+    const bool placed = q_len <= kv_len;
+    const u32 diagonal = placed ? (u32)(kv_len - q_len + start) / BLOCK_KV : 0;
+    r.diagonal_end = placed ? (u32)(kv_len - q_len + end - 1) / BLOCK_KV + 1 : 0;
     r.visible = blocks;
 //@end
     r.sink = min((u32)KEEP_SINK, r.visible);
@@ -46,7 +50,9 @@ __device__ __forceinline__ u32 wanted_blocks(u32 measured, u32 visible, u32 last
 __device__ __forceinline__ u32 wanted_blocks() { return TOP_K; }
 //@end
 //@if RATIO_BUDGET
-__device__ __forceinline__ u32 wanted_blocks(u32 visible) { return (u32)ceil(RATIO * (double)visible); }
+__device__ __forceinline__ u32 wanted_blocks(u32 visible) {
+    return (u32)(((u64)visible * RATIO_MILLIONTHS + 999999) / 1000000);
+}
 //@end
 
 // Scores are whole numbers of steps of log₂ probability while samples are compared. A level is the score of code 0.

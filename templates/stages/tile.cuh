@@ -15,7 +15,11 @@
 //@end
 // A score that no query sees. Finite, so that the difference of two is no NaN, and a power of two, so that its
 // product with a scale is exact: a row that has seen nothing yet sums 2^0 and not 2^(rounding error of 1e30).
+//@if UNUSUAL_SCALE
+// Here the scale asks for another one than -0x1p100f: it is among the constants.
+//@else
 #define MASKED_SCORE (-0x1p100f)
+//@end
 
 extern __shared__ __align__(128) u8 smem[];
 

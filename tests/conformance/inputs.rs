@@ -94,7 +94,8 @@ impl<T: Element> Inputs<T> {
         for head in 0..q_heads {
             let sharpness = [1.0, 2.5, 1.6, 0.4][head % 4];
             for token in 0..q_len {
-                let position = kv_len - q_len + token;
+                // More queries than keys are another sequence, which looks at the keys again and again.
+                let position = if q_len > kv_len { token % kv_len } else { kv_len - q_len + token };
                 // A run of 24 queries looks for one key of the past.
                 let run = position as u64 / 24 * 0x9E37 + head as u64 % 2;
                 let wanted = &keys[(Random(run).next() % (position as u64 + 1)) as usize];

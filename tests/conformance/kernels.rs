@@ -83,11 +83,27 @@ kernels! {
     Default64(bf16) = Spec { head_dim: 64, ..Spec::DEFAULT };
     Paper64(bf16) = Spec { head_dim: 64, ..Spec::PAPER };
 
+    CrossTop(f16) = Spec {
+        causal: false,
+        groups: Some(1),
+        stride: Stride { q: 4, kv: 4 },
+        keep: Keep { sink: 0, local: 2 },
+        budget: Budget::TopK { blocks: 4 },
+        ..SMALL
+    };
+
     TopFour(bf16) = Spec { budget: Budget::TopK { blocks: 4 }, ..SMALL };
     EveryShare(bf16) = Spec { budget: Budget::Ratio { share: 1.0 }, ..SMALL };
     EveryTop(bf16) = Spec { budget: Budget::TopK { blocks: 1 << 20 }, ..SMALL };
     EveryMass(bf16) = Spec { budget: dynamic(1.0, 32, Rows::Ratio), ..SMALL };
     EveryMassAbsolute(bf16) = Spec { budget: dynamic(1.0, 32, Rows::Absolute), ..SMALL };
+
+    SevenHundredths(bf16) = Spec { budget: Budget::Ratio { share: 0.07 }, ..SMALL };
+    SevenHundredthsOfMass(bf16) = Spec { causal: false, budget: dynamic(0.07, 32, Rows::Ratio), ..SMALL };
+    UnitScale(bf16) = Spec { scale: Some(1.0), ..SMALL };
+    UnitScaleDense(bf16) = Spec { scale: Some(1.0), ..DENSE };
+    LeastScale(bf16) = Spec { scale: Some(1e-30), ..SMALL };
+    LargeScale(bf16) = Spec { scale: Some(1e36), groups: Some(1), ..SMALL };
 
     Pinned(bf16) = Spec { heads: Some(6), kv_heads: Some(2), ..SMALL };
     HugeScale(f16) = Spec { scale: Some(1e30), ..SMALL };

@@ -1,161 +1,77 @@
-//! Logits of any size: what f32 holds must not cost a ranking its order.
-//!
-//! Every group has one head, so that the proxies are the inputs to the bit, whatever a backend rounds them to.
+//! Numbers at the edge of f32 and shares at the edge of a block: the result is finite, and exact where it can be.
 
-use crate::compare::{self, Lists, Ties};
 use crate::inputs::{Case, Inputs};
-use crate::oracle::Oracle;
-use half::{bf16, f16};
-use proxyattn::codegen::{Block, Budget, Spec, Stride};
-use proxyattn::{Attention, AttentionKernel, Device, Element};
+use crate::kernels::*;
+use crate::verify;
+use half::bf16;
+use proxyattn::{AttentionKernel, Device};
 
-/// Sizes of logits, in nats.
-pub(crate) const SIZES: [f64; 7] = [1.0, 126.0, 2520.0, 10_080.0, 20_160.0, 50_400.0, 1e6];
+/// 0.07 of 100 blocks are 7, though 0.07 · 100 is above 7 in floats: of blocks, and of blocks that hold the same mass.
+pub(crate) fn shares_are_rounded_up_once(device: &Device) {
+    let mut inputs = Inputs::<bf16>::generate(&Case::new([4, 2], 32, 3200), 64);
+    verify::inputs::<SevenHundredths>(device, &inputs).unwrap_or_else(|fault| panic!("{fault}"));
+    let selection = verify::trace::<SevenHundredths>(device, &inputs).selection;
+    assert_eq!([0, 1, 2, 3].map(|head| selection.count(0, head, 0)), [7; 4]);
 
-/// Blocks in a context, of which the lists keep four.
-const BLOCKS: usize = 40;
-
-macro_rules! kernels {
-    ($($(#[$doc:meta])* $name:ident($elem:ty) = $spec:expr;)+) => {$(
-        $(#[$doc])*
-        pub(crate) struct $name;
-
-        impl AttentionKernel for $name {
-            const NAME: &'static str = stringify!($name);
-            const SPEC: Spec = Spec { dtype: <$elem as Element>::DTYPE, budget: Budget::TopK { blocks: 4 }, ..$spec };
-            type Elem = $elem;
-        }
-    )+};
+    inputs.q.fill(bf16::ZERO);
+    let selection = verify::trace::<SevenHundredthsOfMass>(device, &inputs).selection;
+    assert_eq!([0, 1, 2, 3].map(|head| selection.count(0, head, 0)), [7; 4]);
 }
 
-kernels! {
-    Large64(bf16) = Spec { head_dim: 64, block: Block { q: 64, kv: 32 }, ..Spec::DEFAULT };
-    Large128(f16) = Spec { head_dim: 128, block: Block { q: 64, kv: 64 }, ..Spec::DEFAULT };
-    /// Two samples to a block of keys.
-    Large256(bf16) = Spec {
-        head_dim: 256, block: Block { q: 32, kv: 32 }, stride: Stride { q: 8, kv: 16 }, ..Spec::DEFAULT
+/// Four heads of ±9e37 add up to more than f32 holds where their signs agree; their mean does not.
+pub(crate) fn means_of_large_heads_match(device: &Device) {
+    let large = |data: &mut [bf16], by: f32| {
+        data.iter_mut().for_each(|x| *x = bf16::from_f32(by.copysign(x.to_f32())));
     };
-}
-
-/// One input, and how close scores may be that change places.
-pub(crate) struct Sample<T> {
-    pub(crate) name: String,
-    pub(crate) inputs: Inputs<T>,
-    ties: Ties,
-}
-
-/// The inputs of all kinds for a configuration, with logits of these sizes and both signs.
-pub(crate) fn samples<K: AttentionKernel>(sizes: &[f64]) -> Vec<Sample<K::Elem>> {
-    let mut all = Vec::new();
-    for size in sizes.iter().flat_map(|&size| [size, -size]) {
-        for (order, place) in ORDERS {
-            // The lowest of the steep ladder's blocks lie more than 2^10 below the highest.
-            for step in [2.0, 24.0] {
-                let logit = |block| (size, step * place(block) as f64);
-                all.push(Sample::of::<K>(format!("{order} by {step} from {size:e}"), size, logit));
-            }
-        }
-        // All but every fifth block lie far from the others.
-        all.push(Sample::of::<K>(format!("{size:e} and none"), size, |block| {
-            (if block % 5 == 2 { 0.0 } else { size }, 2.0 * (block * 17 % BLOCKS) as f64)
-        }));
-        all.push(Sample::of::<K>(format!("all {size:e}"), size, |_| (size, 0.0)));
-        all.push(Sample::outlier::<K>(size));
-        all.push(Sample::massive_key::<K>(size));
-    }
-    all.push(Sample::underflow::<K>());
-    all
-}
-
-/// How the blocks' logits are ordered along the context.
-const ORDERS: [(&str, fn(usize) -> usize); 3] = [
-    ("rising", |block| block),
-    ("falling", |block| BLOCKS - 1 - block),
-    ("mixed", |block| block * 17 % BLOCKS),
-];
-
-impl<T: Element> Sample<T> {
-    /// Every key of a block has the same logit with every query: a sum of two numbers of nats, of which all dims but the
-    /// last hold the first.
-    fn of<K: AttentionKernel<Elem = T>>(
-        name: String,
-        size: f64,
-        logit: impl Fn(usize) -> (f64, f64),
-    ) -> Self {
-        let (dim, mut inputs) = (K::SPEC.head_dim as usize, blank::<K>());
-        let q = T::from_f32((2.0 * (dim as f64).sqrt()) as f32);
-        inputs.q.fill(q);
-        let factor = f64::from(q.to_f32()) * K::SPEC.softmax_scale();
-        let (block, tokens) = (K::SPEC.block.kv as usize, inputs.kv_shape[2]);
-        for (i, key) in inputs.k.chunks_exact_mut(dim).enumerate() {
-            let (most, last) = logit(i % tokens / block);
-            key.fill(T::from_f32((most / factor / (dim - 1) as f64) as f32));
-            key[dim - 1] = T::from_f32((last / factor) as f32);
-        }
-        Self { name, inputs, ties: Ties::of_size(size) }
-    }
-
-    /// One dim adds the same to every logit, and the others decide.
-    fn outlier<K: AttentionKernel<Elem = T>>(size: f64) -> Self {
-        let mut inputs = blank::<K>();
-        let (q, k) = pair::<K>(size);
-        inputs.q.chunks_exact_mut(K::SPEC.head_dim as usize).for_each(|row| row[0] = q);
-        inputs.k.chunks_exact_mut(K::SPEC.head_dim as usize).for_each(|row| row[0] = k);
-        Self { name: format!("a dim of {size:e}"), inputs, ties: Ties::of_size(size) }
-    }
-
-    /// One key has a logit of that size with every query.
-    fn massive_key<K: AttentionKernel<Elem = T>>(size: f64) -> Self {
-        let (dim, mut inputs) = (K::SPEC.head_dim as usize, blank::<K>());
-        let (q, k) = pair::<K>(size);
-        inputs.q.chunks_exact_mut(dim).for_each(|row| row[0] = q);
-        inputs.k.chunks_exact_mut(dim).for_each(|row| row[0] = T::from_f32(0.0));
-        let tokens = inputs.kv_shape[2] * dim;
-        // Of a token that every stride samples.
-        inputs.k.chunks_exact_mut(tokens).for_each(|head| head[320 * dim] = k);
-        Self { name: format!("a key of {size:e}"), inputs, ties: Ties::of_size(size) }
-    }
-
-    /// Logits that are 0 in f32.
-    fn underflow<K: AttentionKernel<Elem = T>>() -> Self {
-        let mut inputs = blank::<K>();
-        let tiny = |x: &mut T| *x = T::from_f32(x.to_f32() * 1e-7);
-        inputs.q.iter_mut().for_each(tiny);
-        inputs.k.iter_mut().for_each(tiny);
-        Self { name: "underflow".into(), inputs, ties: Ties::of_size(0.0) }
-    }
-
-    /// What a backend's lists get wrong, with the sample's name.
-    pub(crate) fn judge(&self, spec: &Spec, lists: &impl Lists) -> Result<(), String> {
-        let oracle = Oracle::new(spec, &self.inputs.q(), &self.inputs.k(), &self.inputs.v());
-        let verdict = compare::lists(spec, &oracle, lists, &self.ties).faultless();
-        verdict.map(drop).map_err(|fault| format!("{}: {fault}", self.name))
+    let small = |data: &mut [bf16]| data.iter_mut().for_each(|x| *x = bf16::from_f32(x.to_f32() * 1e-38));
+    let shared = |[heads, kv_heads]: [usize; 2]| Case::new([heads, kv_heads], 352, 352);
+    for by in [9e37, bf16::MAX.to_f32()] {
+        // The queries of a group; then its keys.
+        let mut inputs = Inputs::<bf16>::generate(&shared([4, 1]), 64);
+        large(&mut inputs.q, by);
+        small(&mut inputs.k);
+        let found =
+            verify::inputs::<OneGroup>(device, &inputs).unwrap_or_else(|fault| panic!("q {by:e}: {fault}"));
+        assert!(found.decided > 20, "{found}");
+        let mut inputs = Inputs::<bf16>::generate(&shared([4, 4]), 64);
+        small(&mut inputs.q);
+        large(&mut inputs.k, by);
+        let found =
+            verify::inputs::<OneGroup>(device, &inputs).unwrap_or_else(|fault| panic!("k {by:e}: {fault}"));
+        assert!(found.decided > 20, "{found}");
     }
 }
 
-/// A context of [`BLOCKS`] blocks whose last part asks; the numbers are drawn at random.
-fn blank<K: AttentionKernel>() -> Inputs<K::Elem> {
-    let kv_len = BLOCKS * K::SPEC.block.kv as usize - 5;
-    Inputs::generate(&Case::new([2, 2], 150, kv_len), K::SPEC.head_dim)
-}
+/// The factor on scores alone leads a query out of f32, and the key leads it back.
+pub(crate) fn factors_beyond_f32_match(device: &Device) {
+    fn one_token<K: AttentionKernel<Elem = bf16>>(device: &Device) {
+        let mut inputs = Inputs::<bf16>::generate(&Case::new([1, 1], 1, 1), 64);
+        inputs.q.fill(bf16::ZERO);
+        inputs.k.fill(bf16::ZERO);
+        inputs.v.fill(bf16::ONE);
+        inputs.q[0] = bf16::from_f32(2.4e38);
+        inputs.k[0] = bf16::from_f32(1e-38);
+        let output = verify::trace::<K>(device, &inputs).output;
+        assert!(output.as_slice().iter().all(|&x| x == bf16::ONE), "{}: {:?}", K::NAME, output.as_slice());
+    }
+    one_token::<UnitScaleDense>(device);
+    one_token::<UnitScale>(device);
 
-/// Two numbers whose product is a logit of that size.
-fn pair<K: AttentionKernel>(size: f64) -> (K::Elem, K::Elem) {
-    let product = size / K::SPEC.softmax_scale();
-    let q = K::Elem::from_f32(product.abs().sqrt() as f32);
-    (q, K::Elem::from_f32((product / f64::from(q.to_f32())) as f32))
-}
-
-/// Every list of a device's against the reference.
-pub(crate) fn rankings_keep_their_order<K: AttentionKernel>(device: &Device) {
-    let attention = Attention::<K>::load(device).expect("the kernel loads").with_dense_below(0);
-    let faults: Vec<String> = samples::<K>(&SIZES)
-        .iter()
-        .filter_map(|sample| {
-            let [q, k, v] = sample.inputs.on(device);
-            let trace = attention.prefill_traced(&q, &k, &v, &()).expect("f32 holds every logit");
-            sample.judge(&K::SPEC, &trace.selection).err()
-        })
-        .collect();
-    assert!(faults.is_empty(), "{}: {} inputs\n{}", K::NAME, faults.len(), faults.join("\n"));
+    fn scaled<K: AttentionKernel<Elem = bf16>>(device: &Device, q: f32, k: f32) {
+        let mut inputs = Inputs::<bf16>::generate(&Case::new([4, 2], 200, 331), 64);
+        let scale = |data: &mut [bf16], by: f32| {
+            data.iter_mut().for_each(|x| *x = bf16::from_f32(x.to_f32() * by));
+        };
+        scale(&mut inputs.q, q);
+        scale(&mut inputs.k, k);
+        let outcome = verify::inputs::<K>(device, &inputs);
+        outcome.map(drop).unwrap_or_else(|fault| panic!("{}, q · {q:e}, k · {k:e}: {fault}", K::NAME));
+    }
+    // Scores as without any of the factors: 1/8 of the product of the generated ones.
+    scaled::<UnitScale>(device, 2e37, 6.25e-39);
+    scaled::<UnitScale>(device, 6.25e-39, 2e37);
+    scaled::<LeastScale>(device, 3.5e14, 3.5e14);
+    scaled::<LeastScale>(device, 1.25e29, 1.0);
+    scaled::<LargeScale>(device, 3.5e-19, 3.5e-19);
+    scaled::<LargeScale>(device, 1e30, 1.25e-67);
 }

@@ -11,7 +11,7 @@ use proxyattn::{AttentionKernel, Device};
 const RAGGED: [usize; 13] = [1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 129, 191, 257];
 
 /// Dense output against dense attention, which needs no list to be right.
-fn dense<K: AttentionKernel>(device: &Device, cases: impl IntoIterator<Item = Case>) {
+pub(crate) fn dense<K: AttentionKernel>(device: &Device, cases: impl IntoIterator<Item = Case>) {
     let mut worst = 0.0f64;
     for case in cases {
         let inputs = Inputs::<K::Elem>::generate(&case, K::SPEC.head_dim);

@@ -98,13 +98,17 @@ impl Oracle {
         key / self.spec.block.kv as usize
     }
 
-    fn position(&self, token: usize) -> usize {
-        self.kv_len - self.q_len + token
+    /// The key that a query token stands at; none of more queries than keys.
+    fn position(&self, token: usize) -> Option<usize> {
+        (self.kv_len + token).checked_sub(self.q_len).filter(|_| self.q_len <= self.kv_len)
     }
 
     /// Keys that a query token sees: the first so many.
     fn keys_seen(&self, token: usize) -> usize {
-        if self.spec.causal { self.position(token) + 1 } else { self.kv_len }
+        match self.spec.causal {
+            true => self.position(token).expect("causal queries are the end of the keys") + 1,
+            false => self.kv_len,
+        }
     }
 
     /// Blocks that some token of the row sees: the first so many.
@@ -117,9 +121,9 @@ impl Oracle {
 
     /// Whether a block is kept whatever its score.
     pub(crate) fn is_pinned(&self, row: usize, block: usize) -> bool {
-        let own = || self.row_tokens(row).map(|t| self.block_of(self.position(t)));
-        let first = own().min().expect("a row has tokens");
-        let local = block < first && block + self.spec.keep.local as usize >= first;
+        let own = || self.row_tokens(row).filter_map(|t| self.position(t)).map(|key| self.block_of(key));
+        let local =
+            own().min().is_some_and(|first| block < first && block + self.spec.keep.local as usize >= first);
         block < self.spec.keep.sink as usize || local || own().any(|b| b == block)
     }
 
@@ -204,7 +208,8 @@ impl Oracle {
         let wanted = match self.spec.budget {
             Budget::All => visible,
             Budget::TopK { blocks } => blocks as usize,
-            Budget::Ratio { share } => (share * visible as f64).ceil() as usize,
+            // What somebody wrote as 0.07 is 7 of 100, whatever binary floats make of it.
+            Budget::Ratio { share } => ((share * 1e6).round() as usize * visible).div_ceil(1_000_000),
             Budget::Dynamic { min_tokens, rows, .. } => {
                 let carried = match rows {
                     Rows::Ratio => (measured * visible).div_ceil(self.visible(self.rows() - 1)),

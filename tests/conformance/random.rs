@@ -38,9 +38,12 @@ fn shapes(spec: &Spec) -> impl Strategy<Value = Case> {
         [4, 1],
     ]);
     let heads = heads.prop_map(move |[kv_heads, ratio]| [kv_heads * groups, kv_heads * groups * ratio]);
-    (1usize..3, heads, tokens(), context(spec.block.kv as usize), any::<u64>()).prop_map(
-        |(batch, [kv_heads, heads], q_len, before, seed)| Case {
-            problem: Problem { batch, heads, kv_heads, q_len, kv_len: q_len + before },
+    // Without a causal mask the lengths have nothing to do with each other.
+    let apart = if spec.causal { 0 } else { 1 };
+    let apart = prop_oneof![2 => Just(None), apart => tokens().prop_map(Some)];
+    (1usize..3, heads, tokens(), context(spec.block.kv as usize), apart, any::<u64>()).prop_map(
+        |(batch, [kv_heads, heads], q_len, before, apart, seed)| Case {
+            problem: Problem { batch, heads, kv_heads, q_len, kv_len: apart.unwrap_or(q_len + before) },
             seed,
         },
     )

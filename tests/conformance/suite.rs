@@ -12,9 +12,14 @@ macro_rules! conformance {
                 presets_match = numerics::presets_match;
                 long_contexts_match = numerics::long_contexts_match;
                 sharp_scores_match = numerics::sharp_scores_match;
-                large_logits_keep_their_order_64 = magnitudes::rankings_keep_their_order::<magnitudes::Large64>;
-                large_logits_keep_their_order_128 = magnitudes::rankings_keep_their_order::<magnitudes::Large128>;
-                large_logits_keep_their_order_256 = magnitudes::rankings_keep_their_order::<magnitudes::Large256>;
+                large_logits_keep_their_order_64 = logits::rankings_keep_their_order::<logits::Large64>;
+                large_logits_keep_their_order_128 = logits::rankings_keep_their_order::<logits::Large128>;
+                large_logits_keep_their_order_256 = logits::rankings_keep_their_order::<logits::Large256>;
+                more_queries_than_keys_match = cross::more_queries_than_keys_match;
+                fewer_queries_keep_their_diagonal = cross::fewer_queries_keep_their_diagonal;
+                shares_are_rounded_up_once = magnitudes::shares_are_rounded_up_once;
+                means_of_large_heads_match = magnitudes::means_of_large_heads_match;
+                factors_beyond_f32_match = magnitudes::factors_beyond_f32_match;
                 all_kept_is_dense = numerics::all_kept_is_dense;
                 ties_go_to_the_lower_block = numerics::ties_go_to_the_lower_block;
                 equal_blocks_go_to_the_lower_one = numerics::equal_blocks_go_to_the_lower_one;
@@ -44,6 +49,8 @@ macro_rules! conformance {
                 values_out_of_range_are_refused = refusals::values_out_of_range;
                 large_values_that_are_fine_pass = refusals::large_values_that_are_fine;
                 shapes_that_do_not_fit_are_refused = refusals::shapes_that_do_not_fit;
+                shapes_are_looked_at_before_memory = memory::shapes_are_looked_at_before_memory;
+                memory_that_nobody_has_is_an_error = memory::memory_that_nobody_has_is_an_error;
                 a_refusal_leaves_no_trace = refusals::a_refusal_leaves_no_trace;
             }
         }

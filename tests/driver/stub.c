@@ -1,5 +1,6 @@
 /* A library that looks like the CUDA driver and does as the test says.
  *   -DLACKS_x        there is no function x
+ *   STUB_MEMORY      the largest request for memory that is met, in bytes; without it, any.
  *   STUB_CAPABILITY  the GPU's compute capability: "9.0". Before 9.0 memory is not allocated in stream order.
  *   STUB_GPUS        how many GPUs there are: 1
  *   STUB_FAIL        the function of that name fails, each time; "*" for every function
@@ -67,6 +68,8 @@ static int capability(void) {
 
 static int allocate(Address *address, size_t bytes) {
     void *memory = NULL;
+    const char *most = getenv("STUB_MEMORY");
+    if (most && bytes > strtoull(most, NULL, 10)) return OUT_OF_MEMORY;
     if (posix_memalign(&memory, 512, bytes ? bytes : 1)) return OUT_OF_MEMORY;
     memset(memory, 0, bytes);
     *address = (Address)memory;

@@ -139,12 +139,11 @@ fn mean<T: Copy + Into<f32>>(
     token: usize,
     row: &mut [f32],
 ) {
-    let factor = 1.0 / heads.len() as f32;
+    let share = 1.0 / heads.len() as f32; // taken of each head: the sum of large ones may leave f32
     row.fill(0.0);
     for head in heads {
         for (sum, &x) in row.iter_mut().zip(view.row(batch, head, token)) {
-            *sum += x.into();
+            *sum += x.into() * share;
         }
     }
-    row.iter_mut().for_each(|sum| *sum *= factor);
 }

@@ -1,7 +1,7 @@
 //! Layouts that models have: every one gives the bits of the raw API on the same memory, and of dense tensors.
 
 use crate::inputs::{Case, Inputs};
-use crate::kernels::{Absolute, Default64, DenseBoth, OneGroup, Small, SmallF16, WideRows};
+use crate::kernels::{Absolute, Both, CrossTop, Default64, DenseBoth, OneGroup, Small, SmallF16, WideRows};
 use crate::lay::{Elem, bhsd, contiguous, layouts};
 use crate::{bits, with_view};
 use candle_core::Tensor;
@@ -54,6 +54,14 @@ fn chunks_of_a_context_have_the_bits_of_the_raw_api() {
     check::<SmallF16>(Case::new([4, 1], 64, 300));
     check::<WideRows>(Case::new([2, 2], 1, 400));
     check::<Default64>(Case::new([8, 4], 200, 900));
+}
+
+/// Cross-attention: without a causal mask the lengths have nothing to do with each other.
+#[test]
+fn more_queries_than_keys_have_the_bits_of_the_raw_api() {
+    check::<Both>(Case::new([4, 2], 357, 200).batch(2));
+    check::<CrossTop>(Case::new([4, 1], 301, 300));
+    check::<DenseBoth>(Case::new([2, 2], 300, 1));
 }
 
 /// An axis of one element has any stride: candle makes such tensors, and none of them is an obstacle.

@@ -73,7 +73,8 @@ fn shapes() {
     let short = zeros([2, 69, 2, 64]);
     assert_eq!(
         refuse::<Small>(&q, &short, &short),
-        "`kv_len`: expected at least q_len = 70 (the queries are the end of the context), got 69"
+        "`kv_len`: expected at least q_len = 70, because causal queries are the end of the context (for cross-attention, \
+         declare `causal = false`), got 69"
     );
     let three = zeros([2, 90, 3, 64]);
     assert_eq!(refuse::<Small>(&q, &three, &three), "`kv_heads`: expected a divisor of heads = 4, got 3");
@@ -97,6 +98,18 @@ fn sizes() {
     assert_eq!(
         refuse::<Small>(&tall, &tall, &tall),
         "`kv_len`: the number of tokens overflows: expected at most 1073741824, got 2147483648"
+    );
+}
+
+/// An output that nobody could hold is an error, and no abort.
+#[test]
+fn memory() {
+    let one = zeros([1, 16, 1, 64]);
+    let many = one.broadcast_as((1 << 36, 16, 1, 64)).expect("a view");
+    assert_eq!(
+        refuse::<Small>(&many, &many, &many),
+        "`output`: expected 140737488355328 bytes of host memory, got none; pass fewer tokens, heads or sequences at a time, \
+         or free what else is held"
     );
 }
 

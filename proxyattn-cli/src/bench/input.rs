@@ -4,7 +4,7 @@
 
 use half::bf16;
 use proxyattn_codegen::Spec;
-use proxyattn_runtime::{Device, Element, Problem, Result, Tensor};
+use proxyattn_runtime::{Device, Element, Error, Problem, Result, Tensor};
 use rayon::prelude::*;
 
 /// Tokens that are about one topic.
@@ -30,7 +30,8 @@ impl<T: Element> Qkv<T> {
 pub(super) fn generate<T: Element>(spec: &Spec, problem: &Problem) -> Result<Qkv<T>> {
     let dim = spec.head_dim as usize;
     let per_kv = problem.heads_per_kv();
-    let offset = problem.kv_len - problem.q_len;
+    // More queries than keys are no end of the keys: they begin with them.
+    let offset = problem.kv_len.saturating_sub(problem.q_len);
     let topic = |kv_head: usize, token: usize| {
         let mut noise = Noise::new(1, kv_head * TOPICS + noise_of(token / SEGMENT) % TOPICS);
         (0..dim).map(|_| noise.next()).collect::<Vec<_>>()
@@ -43,9 +44,13 @@ pub(super) fn generate<T: Element>(spec: &Spec, problem: &Problem) -> Result<Qkv
         topic.into_iter().map(|x| length * (x + 0.5 * noise.next())).collect::<Vec<_>>()
     };
     let rows = |heads: usize, tokens: usize, row: &(dyn Fn(usize, usize) -> Vec<f32> + Sync)| {
-        let all = problem.batch * heads * tokens;
-        let data = (0..all).into_par_iter().flat_map_iter(|i| row(i / tokens, i % tokens)).map(T::from_f32);
-        Tensor::from_bhsd(data.collect(), [problem.batch, heads, tokens, dim])
+        let mut data = room(problem.batch * heads * tokens * dim)?;
+        data.par_chunks_exact_mut(dim).enumerate().for_each(|(i, out)| {
+            for (out, x) in out.iter_mut().zip(row(i / tokens, i % tokens)) {
+                *out = T::from_f32(x);
+            }
+        });
+        Tensor::from_bhsd(data, [problem.batch, heads, tokens, dim])
     };
     Ok(Qkv {
         q: rows(problem.heads, problem.q_len, &|head, token| mixed(2, head, head / per_kv, offset + token))?,
@@ -55,6 +60,15 @@ pub(super) fn generate<T: Element>(spec: &Spec, problem: &Problem) -> Result<Qkv
             (0..dim).map(|_| bf16::from_f32(noise.next()).to_f32()).collect()
         })?,
     })
+}
+
+/// Memory for so many elements, which a plan has counted.
+fn room<T: Element>(len: usize) -> Result<Vec<T>> {
+    let mut data = Vec::new();
+    let refused = |_| Error::Memory { what: "inputs", of: "host", bytes: (len * size_of::<T>()) as u64 };
+    data.try_reserve_exact(len).map_err(refused)?;
+    data.resize(len, T::default());
+    Ok(data)
 }
 
 fn noise_of(segment: usize) -> usize {

@@ -2,7 +2,7 @@
 
 use super::dense_pairs;
 use crate::style::{FAINT, painted};
-use crate::text::{Table, ms};
+use crate::text::{Table, ms, tokens};
 use crate::tune::{DEFAULT, constants_of, record_of};
 use proxyattn_runtime::tune::Choice;
 use proxyattn_runtime::{Device, Plan, Stage, StageTimes, WhyDense};
@@ -80,10 +80,7 @@ pub(super) fn text(measured: &Measured) -> String {
         String::new(),
         format!("{:.3}", measured.dense_rate()),
     ]);
-    let tokens = match problem.q_len == problem.kv_len {
-        true => format!("{} tokens", problem.kv_len),
-        false => format!("the last {} of {} tokens", problem.q_len, problem.kv_len),
-    };
+    let tokens = tokens(problem);
     format!(
         "{}\n{} × {tokens}, {} heads on {} KV heads; {}\n{}\n{}\n  density {:.3}, {:.2}× dense\n{}",
         measured.device,

@@ -79,3 +79,30 @@ fn what_prefill_would_spare_is_told() {
 fn a_gpu_that_is_not_there_is_missed() {
     snapshot("bench_no_gpu", &Machine::new("bench-no-gpu").run(&["bench", "--device", "cuda"]));
 }
+
+/// Inputs that no address space holds are an error, and no abort.
+#[test]
+fn memory_that_nobody_has_is_told() {
+    let machine = Machine::new("bench-memory");
+    let huge = ["--tokens", "1073741824", "--batch", "65536", "--heads", "32", "--kv-heads", "8"];
+    let run = machine.run(&[&["bench", "", "--device", "cpu"][..], &huge].concat());
+    let expected =
+        "error: `inputs`: expected 576460752303423488 bytes of host memory, got none; pass fewer tokens";
+    assert!(run.code == 3 && run.stdout.is_empty() && run.stderr.starts_with(expected), "{}", run.stderr);
+}
+
+/// Cross-attention: queries of another sequence.
+#[test]
+fn more_queries_than_keys_are_measured_without_a_mask() {
+    let machine = Machine::new("bench-cross");
+    let run = |attribute: &str| {
+        let shape =
+            ["--tokens", "640", "--q-tokens", "1500", "--heads", "4", "--kv-heads", "2", "--runs", "1"];
+        machine.run(&[&["bench", attribute, "--device", "cpu"][..], &shape].concat())
+    };
+    let measured = run("head_dim = 64, causal = false, budget = ratio(0.2)");
+    assert_eq!((measured.code, measured.stderr.as_str()), (0, ""));
+    assert!(measured.stdout.contains("1 × 1500 tokens over 640 others"), "{}", measured.stdout);
+    let refused = run("head_dim = 64, budget = ratio(0.2)");
+    assert!(refused.code == 2 && refused.stderr.contains("declare `causal = false`"), "{}", refused.stderr);
+}

@@ -27,6 +27,7 @@ impl Features {
             ("BLOCK_FILLS_STAGE", samples_kv == tiles.hopper.keys),
             ("TICKETS", family.attend),
             ("WIDE", spec.head_dim > 128),
+            ("UNUSUAL_SCALE", super::header::has_unusual_scale(spec)),
             ("ROW_OF_96", spec.head_dim == 96),
             ("FLASH_HOLDS_QUERIES", holds_queries),
             ("QUERIES_HELD", sparse || holds_queries),

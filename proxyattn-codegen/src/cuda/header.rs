@@ -3,8 +3,7 @@
 use super::hopper::BARRIER_BYTES;
 use super::shape;
 use super::{Buffer, Entry, Tiles};
-use crate::{Arch, Budget, Spec};
-use core::f64::consts::LOG2_E;
+use crate::{Arch, Budget, Share, Spec};
 use core::fmt::Write;
 
 /// What a reader wants to know before the first kernel.
@@ -164,13 +163,33 @@ fn configuration(spec: &Spec) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// The exponents of the scale at which [`MASKED`] will do; those of usual scales are among them.
+const USUAL_SCALES: core::ops::RangeInclusive<i32> = -6..=20;
+/// The exponent of the score of a pair that is not to be seen, at usual scales, as `tile.cuh` and `cta.cuh` have it.
+const MASKED: i32 = 100;
+
+/// Whether the scale is so large or so small that the usual masked score, multiplied by it, would be no f32, or would be
+/// met by scores that count.
+pub(super) fn has_unusual_scale(spec: &Spec) -> bool {
+    !USUAL_SCALES.contains(&scale_exponent(spec))
+}
+
+fn scale_exponent(spec: &Spec) -> i32 {
+    spec.softmax_scale_log2().log2().floor() as i32
+}
+
+/// The exponent of the masked score: times the scale, about 2¹⁰⁰, or as much as f32 holds before that.
+fn masked_exponent(spec: &Spec) -> i32 {
+    if has_unusual_scale(spec) { (MASKED - scale_exponent(spec)).min(f32::MAX_EXP - 1) } else { MASKED }
+}
+
 /// The constants of the configuration, and the open ones with their defaults: those that `text` speaks of.
 pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let speaks_of = |name: &str| {
         text.split(|c| !word(c)).any(|found| found == name) && !text.contains(&format!("#define {name} "))
     };
-    let scale = (spec.softmax_scale() * LOG2_E) as f32;
+    let scale = spec.softmax_scale_log2();
     let mut defines = vec![
         ("HEAD_DIM", spec.head_dim.to_string()),
         ("BLOCK_Q", spec.block.q.to_string()),
@@ -181,17 +200,20 @@ pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
         ("SAMPLES_KV", (spec.block.kv / spec.stride.kv).to_string()),
         ("KEEP_SINK", spec.keep.sink.to_string()),
         ("KEEP_LOCAL", spec.keep.local.to_string()),
+        ("MASKED_SCORE", format!("(-0x1p{}f)", masked_exponent(spec))),
         ("POOL_THREADS", super::kernels::POOL_THREADS.to_string()),
         ("LEVEL_SEGMENTS", super::kernels::LEVEL_SEGMENTS.to_string()),
         ("CODES_PER_LOG2", format!("{:.1}f", shape::CODES_PER_LOG2)),
     ];
     match spec.budget {
         Budget::Dynamic { gamma, min_tokens, .. } => {
-            defines.push(("GAMMA", format!("{gamma:?}")));
+            defines.push(("GAMMA_MILLIONTHS", Share::of(gamma).millionths().to_string()));
             defines.push(("MIN_BLOCKS", min_tokens.div_ceil(spec.block.kv).to_string()));
         }
         Budget::TopK { blocks } => defines.push(("TOP_K", blocks.to_string())),
-        Budget::Ratio { share } => defines.push(("RATIO", format!("{share:?}"))),
+        Budget::Ratio { share } => {
+            defines.push(("RATIO_MILLIONTHS", Share::of(share).millionths().to_string()));
+        }
         Budget::All => {}
     }
     let mut out = String::from("// The configuration.\n");

@@ -19,7 +19,7 @@ pub struct Shape {
     pub kv_heads: u64,
     /// Query tokens.
     pub q_len: u64,
-    /// Key tokens, at least `q_len`.
+    /// Key tokens; at least `q_len` with causal attention.
     pub kv_len: u64,
 }
 
@@ -108,7 +108,7 @@ impl Buffer {
     /// What a workspace, and each buffer in it, begins on a multiple of, in bytes.
     pub const ALIGNMENT: u64 = 256;
 
-    /// Bytes for a shape.
+    /// Bytes for a shape; `u64::MAX` where 64 bits do not hold them.
     ///
     /// # Panics
     /// If the table of buffers names a dimension that does not exist, which a test rules out.
@@ -132,7 +132,7 @@ impl Buffer {
             "SAMPLES_Q" => (spec.block.q / spec.stride.q).into(),
             other => panic!("no dimension is called `{other}`"),
         };
-        self.dims.iter().map(dim).product::<u64>() * elem
+        self.dims.iter().map(dim).fold(elem, u64::saturating_mul)
     }
 }
 
@@ -176,7 +176,7 @@ const PARTIAL_MAX: Buffer = buffer!(
 );
 const PARTIAL_SUM: Buffer =
     buffer!("partial_sum", "f32", ["batch", "heads", "blocks", "BLOCK_Q"], "sum under that score");
-const MEASURED: Buffer = buffer!("measured", "u32", ["batch", "heads"], "blocks that hold GAMMA of the mass");
+const MEASURED: Buffer = buffer!("measured", "u32", ["batch", "heads"], "blocks that hold gamma of the mass");
 const LISTS: Buffer = buffer!("lists", "u32", ["batch", "groups", "rows", "blocks"], "blocks to visit");
 const COUNTS: Buffer =
     buffer!("counts", "u32", ["batch", "heads", "rows"], "how much of the group's list a head visits");

@@ -3,12 +3,14 @@
 use super::pack::{Keys, Values, pack_queries, unpack_output};
 use super::simd::{Kernel, PANEL, Row, Simd, dispatch};
 use super::tile::{self, Running};
+use crate::memory::{filled, product, room};
 use crate::tensor::Rows;
-use crate::{Element, Observer, Plan, Selection, Stage, attention::Inputs};
+use crate::{Element, Observer, Plan, Result, Selection, Stage, attention::Inputs};
 use core::cmp::Reverse;
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
-/// Attends and writes `out`. Every input was checked, so nothing can fail from here on.
+/// Attends and writes `out`: from the first unit on, nothing can fail.
 pub(super) fn attend<T: Element>(
     plan: &Plan,
     inputs: &Inputs<'_, T>,
@@ -17,40 +19,35 @@ pub(super) fn attend<T: Element>(
     scale: f32,
     out: &Rows<'_, T>,
     observer: &dyn Observer,
-) {
+) -> Result<()> {
     let (problem, rows) = (plan.problem(), plan.geometry().rows());
     let heads = problem.heads_per_kv();
     // A unit is a row of blocks of one KV head: its query heads read each tile of K and V together.
-    let mut units: Vec<_> = (0..problem.batch)
-        .flat_map(|batch| (0..problem.kv_heads).map(move |kv_head| (batch, kv_head)))
-        .flat_map(|(batch, kv_head)| (0..rows).map(move |row| (batch, kv_head, row)))
-        .collect();
+    let mut units = room("units of attend", product(&[problem.batch, problem.kv_heads, rows]))?;
+    units.extend(
+        (0..problem.batch)
+            .flat_map(|batch| (0..problem.kv_heads).map(move |kv_head| (batch, kv_head)))
+            .flat_map(|(batch, kv_head)| (0..rows).map(move |row| (batch, kv_head, row)))
+            .map(|(batch, kv_head, row)| {
+                let count = |i| selection.count(batch, kv_head * heads + i, row);
+                ((0..heads).map(count).sum::<usize>(), batch, kv_head, row)
+            }),
+    );
     // The longest first, so that no thread is left with a long one at the end.
-    units.sort_by_cached_key(|&(batch, kv_head, row)| {
-        Reverse((0..heads).map(|i| selection.count(batch, kv_head * heads + i, row)).sum::<usize>())
-    });
+    units.sort_unstable_by_key(|&(length, batch, kv_head, row)| (Reverse(length), batch, kv_head, row));
+    // A thread has its own, and works on one unit at a time: no lock is ever waited for.
+    let threads = rayon::current_num_threads().max(1);
+    let scratches = (0..threads).map(|_| Scratch::new(plan).map(Mutex::new)).collect::<Result<Vec<_>>>()?;
 
     observer.begin(Stage::Attend, units.len());
-    units.par_iter().with_max_len(1).for_each_init(
-        || Scratch::new(plan),
-        |scratch, &(batch, kv_head, row)| {
-            let (keys, values) = packed;
-            dispatch(Unit {
-                plan,
-                inputs,
-                keys,
-                values,
-                selection,
-                scale,
-                out,
-                batch,
-                kv_head,
-                row,
-                scratch,
-            });
-            observer.advance(Stage::Attend, 1);
-        },
-    );
+    units.par_iter().with_max_len(1).for_each(|&(_, batch, kv_head, row)| {
+        let thread = rayon::current_thread_index().unwrap_or(0);
+        let mut scratch = scratches[thread % threads].lock().unwrap_or_else(PoisonError::into_inner);
+        let ((keys, values), scratch) = (packed, &mut *scratch);
+        dispatch(Unit { plan, inputs, keys, values, selection, scale, out, batch, kv_head, row, scratch });
+        observer.advance(Stage::Attend, 1);
+    });
+    Ok(())
 }
 
 /// What a thread needs for a unit; panels of one head follow each other, then those of the next head.
@@ -65,16 +62,16 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &Plan) -> Result<Self> {
         let spec = plan.spec();
         let panels = plan.problem().heads_per_kv() * (spec.block.q as usize).div_ceil(PANEL);
-        let rows = vec![[0.0; PANEL]; panels * spec.head_dim as usize];
-        Self {
-            q: rows.clone(),
-            o: rows,
-            softmax: vec![Running::START; panels],
-            tile: vec![[0.0; PANEL]; spec.block.kv as usize],
-        }
+        let rows = || filled("units of attend", panels * spec.head_dim as usize, [0.0; PANEL]);
+        Ok(Self {
+            q: rows()?,
+            o: rows()?,
+            softmax: filled("units of attend", panels, Running::START)?,
+            tile: filled("units of attend", spec.block.kv as usize, [0.0; PANEL])?,
+        })
     }
 }
 

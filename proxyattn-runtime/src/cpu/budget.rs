@@ -6,8 +6,14 @@
 use super::pack::{Keys, pack_queries};
 use super::simd::{Kernel, PANEL, Row, Simd, dispatch};
 use super::tile::{self, MASKED};
-use crate::{Element, Observer, Plan, Stage, attention::Inputs};
+use crate::memory::{filled, product};
+use crate::{Element, Observer, Plan, Result, Stage, attention::Inputs};
+use proxyattn_codegen::Share;
 use rayon::prelude::*;
+
+/// Parts of a query's mass: masses are counted in whole ones, so that whether they reach a share depends neither on the order
+/// in which they are added nor on how the share is rounded.
+const PARTS: f64 = (1u64 << 48) as f64;
 
 /// Blocks in one piece of work.
 const BLOCKS_PER_UNIT: usize = 32;
@@ -25,9 +31,9 @@ pub(super) fn measure<T: Element>(
     inputs: &Inputs<'_, T>,
     keys: &Keys,
     scale: f32,
-    gamma: f64,
+    gamma: Share,
     observer: &dyn Observer,
-) -> Vec<usize> {
+) -> Result<Vec<usize>> {
     let (problem, geometry) = (plan.problem(), plan.geometry());
     let dim = plan.spec().head_dim as usize;
     let blocks = geometry.visible(geometry.rows() - 1);
@@ -35,24 +41,27 @@ pub(super) fn measure<T: Element>(
     let first_query = problem.q_len - queries;
     let panels = queries.div_ceil(PANEL);
 
-    observer.begin(Stage::Budget, problem.batch * problem.heads);
-    (0..problem.batch * problem.heads)
-        .into_par_iter()
-        .map(|i| {
+    let mut counts = filled("budgets", product(&[problem.batch, problem.heads]), 0)?;
+    observer.begin(Stage::Budget, counts.len());
+    counts
+        .par_iter_mut()
+        .enumerate()
+        .try_for_each(|(i, count)| {
             let (batch, head) = (i / problem.heads, i % problem.heads);
-            let mut q = vec![[0.0; PANEL]; panels * dim];
+            let mut q = filled("budgets", panels * dim, [0.0; PANEL])?;
             dispatch(PackQueries { inputs, batch, head, first_query, scale, q: &mut q });
             let kv_head = batch * problem.kv_heads + head / problem.heads_per_kv();
-            let mut partials = vec![Partial { max: [MASKED; PANEL], sum: [0.0; PANEL] }; blocks * panels];
+            let nothing = Partial { max: [MASKED; PANEL], sum: [0.0; PANEL] };
+            let mut partials = filled("budgets", blocks * panels, nothing)?;
             partials.par_chunks_mut(BLOCKS_PER_UNIT * panels).enumerate().for_each(|(unit, partials)| {
                 let first_block = unit * BLOCKS_PER_UNIT;
                 dispatch(Unit { plan, keys, kv_head, q: &q, first_query, first_block, partials });
             });
-            let count = fewest_blocks(&block_masses(&partials, panels, queries), gamma);
+            *count = fewest_blocks(&mut block_masses(&partials, panels, queries)?, gamma);
             observer.advance(Stage::Budget, 1);
-            count
+            Ok(())
         })
-        .collect()
+        .map(|()| counts)
 }
 
 /// The last queries of one head, as panels.
@@ -126,8 +135,8 @@ impl Kernel for Unit<'_> {
 }
 
 /// The mass of each block, summed over the queries. A query's masses sum to 1.
-fn block_masses(partials: &[Partial], panels: usize, queries: usize) -> Vec<f64> {
-    let mut masses = vec![0.0; partials.len() / panels];
+fn block_masses(partials: &[Partial], panels: usize, queries: usize) -> Result<Vec<f64>> {
+    let mut masses = filled("budgets", partials.len() / panels, 0.0)?;
     for query in 0..queries {
         let (panel, lane) = (query / PANEL, query % PANEL);
         let of_query = || {
@@ -143,35 +152,43 @@ fn block_masses(partials: &[Partial], panels: usize, queries: usize) -> Vec<f64>
             *mass += (m - max).exp2() * sum / total;
         }
     }
-    masses
+    Ok(masses)
 }
 
-/// The fewest masses whose sum reaches `gamma` of the whole.
-fn fewest_blocks(masses: &[f64], gamma: f64) -> usize {
-    let mut sorted = masses.to_vec();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    let wanted = gamma * sorted.iter().sum::<f64>();
-    let mut sum = 0.0;
-    sorted
+/// The fewest masses whose sum reaches `gamma` of the whole; the masses are sorted.
+fn fewest_blocks(masses: &mut [f64], gamma: Share) -> usize {
+    masses.sort_unstable_by(|a, b| b.total_cmp(a));
+    let parts = |mass: &f64| (mass * PARTS) as u64;
+    let wanted = gamma.of_count(masses.iter().map(parts).sum());
+    let mut sum = 0;
+    masses
         .iter()
         .position(|mass| {
-            sum += mass;
+            sum += parts(mass);
             sum >= wanted
         })
-        .map_or(sorted.len(), |last| last + 1)
+        .map_or(masses.len(), |last| last + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::fewest_blocks;
+    use proxyattn_codegen::Share;
 
     #[test]
     fn a_budget_is_a_count() {
-        let masses = [0.05, 0.6, 0.05, 0.3];
-        assert_eq!(fewest_blocks(&masses, 0.5), 1);
-        assert_eq!(fewest_blocks(&masses, 0.6), 1);
-        assert_eq!(fewest_blocks(&masses, 0.61), 2);
-        assert_eq!(fewest_blocks(&masses, 0.92), 3);
-        assert_eq!(fewest_blocks(&masses, 1.0), 4);
+        let count = |gamma| fewest_blocks(&mut [0.05, 0.6, 0.05, 0.3], Share::of(gamma));
+        assert_eq!([0.5, 0.6, 0.61, 0.92, 1.0].map(count), [1, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn equal_masses_are_counted_exactly() {
+        for blocks in [10u32, 50, 100, 1000] {
+            let mut masses = vec![64.0 / f64::from(blocks); blocks as usize];
+            for n in 1..=blocks {
+                let gamma = Share::of(f64::from(n) / f64::from(blocks));
+                assert_eq!(fewest_blocks(&mut masses, gamma), n as usize, "{n} of {blocks}");
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@
 //! order. It does depend, in the last bits, on the instruction set (`simd/`).
 //!
 //! Memory beside the output: K and V in f32 (8 bytes for each of their elements together), the block scores
-//! (4 bytes for each tile of a group) and the lists.
+//! (4 bytes for each tile of a group) and the lists. All of it is had before the output is written to.
 
 mod attend;
 mod budget;
@@ -26,53 +26,68 @@ pub(crate) use simd::isa;
 
 use crate::attention::Inputs;
 use crate::{Element, Observer, Plan, Result, Selection, Stage, StageTimes, ViewMut};
-use core::f64::consts::LOG2_E;
-use proxyattn_codegen::Budget;
+use inputs::Scale;
+use proxyattn_codegen::{Budget, Share};
 use std::time::Instant;
 
-/// Runs a plan. Nothing is written to `out` unless the inputs are sound.
+/// A plan and inputs that are fit for it.
+pub(crate) struct Checked<'a, T> {
+    plan: &'a Plan,
+    inputs: &'a Inputs<'a, T>,
+    scale: Scale,
+    begun: Instant,
+}
+
+/// Looks at the inputs; memory is asked for after that.
+pub(crate) fn check<'a, T: Element>(plan: &'a Plan, inputs: &'a Inputs<'a, T>) -> Result<Checked<'a, T>> {
+    let begun = Instant::now();
+    Ok(Checked { plan, inputs, scale: inputs::check(plan, inputs)?, begun })
+}
+
+/// Runs a plan. Nothing is written to `out` where memory is short.
 pub(crate) fn prefill<T: Element>(
-    plan: &Plan,
-    inputs: &Inputs<'_, T>,
+    checked: &Checked<'_, T>,
     out: &mut ViewMut<'_, T>,
     observer: &dyn Observer,
 ) -> Result<(Selection, StageTimes)> {
+    let &Checked { plan, inputs, scale, mut begun } = checked;
     let mut times = StageTimes::default();
-    let mut begun = Instant::now();
     let mut lap = |stage| {
         times.set(stage, begun.elapsed());
         begun = Instant::now();
     };
     let spec = plan.spec();
     let block = spec.block.kv as usize;
-    // Scores are base-2 logarithms: the factor is folded into the queries once.
-    let scale = (spec.softmax_scale() * LOG2_E) as f32;
 
     observer.begin(Stage::Pool, 1);
-    inputs::check(plan, inputs)?;
     let out = out.rows().ok_or_else(|| inputs::not_here("out"))?;
-    let keys = pack::Keys::pack(&inputs.k, block);
-    let values = pack::Values::pack(&inputs.v, block);
-    let proxies = (!plan.is_dense()).then(|| pool::Proxies::pool(plan, inputs, &keys, scale));
+    let keys = pack::Keys::pack(&inputs.k, block, scale.keys)?;
+    let values = pack::Values::pack(&inputs.v, block)?;
+    let proxies = match plan.is_dense() {
+        true => None,
+        false => Some(pool::Proxies::pool(plan, inputs, &keys, scale)?),
+    };
     observer.advance(Stage::Pool, 1);
     lap(Stage::Pool);
 
     let selection = match &proxies {
-        None => Selection::dense(plan),
+        None => Selection::dense(plan)?,
         Some(proxies) => {
-            let scores = score::score(plan, proxies, observer);
+            let scores = score::score(plan, proxies, observer)?;
             lap(Stage::Score);
             let measured = match spec.budget {
-                Budget::Dynamic { gamma, .. } => budget::measure(plan, inputs, &keys, scale, gamma, observer),
+                Budget::Dynamic { gamma, .. } => {
+                    budget::measure(plan, inputs, &keys, scale.queries, Share::of(gamma), observer)?
+                }
                 _ => Vec::new(),
             };
             lap(Stage::Budget);
-            let selection = select::select(plan, &scores, &measured, observer);
+            let selection = select::select(plan, &scores, &measured, observer)?;
             lap(Stage::Select);
             selection
         }
     };
-    attend::attend(plan, inputs, (&keys, &values), &selection, scale, &out, observer);
+    attend::attend(plan, inputs, (&keys, &values), &selection, scale.queries, &out, observer)?;
     lap(Stage::Attend);
     Ok((selection, times))
 }

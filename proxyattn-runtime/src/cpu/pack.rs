@@ -1,19 +1,21 @@
 //! Inputs in f32, laid out in the order in which the tiles read them.
 
 use super::simd::{Block, CHUNK, Col, Kernel, PANEL, Row, Simd, dispatch};
-use crate::{Element, View};
+use crate::memory::{product, room};
+use crate::{Element, Result, View};
 use core::mem::MaybeUninit;
 use rayon::prelude::*;
 
-/// `len` elements, made in parallel pieces of `chunk` by `fill(index of the piece, its elements)`, which come
+/// `len` elements of `what`, made in parallel pieces of `chunk` by `fill(index of the piece, its elements)`, which come
 /// as `zero`. The threads that fill the memory are the first to touch it.
 pub(super) fn par_fill<T: Copy + Send + Sync>(
+    what: &'static str,
     len: usize,
     chunk: usize,
     zero: T,
     fill: impl Fn(usize, &mut [T]) + Sync,
-) -> Vec<T> {
-    let mut data = Vec::with_capacity(len);
+) -> Result<Vec<T>> {
+    let mut data = room(what, len)?;
     data.spare_capacity_mut()[..len].par_chunks_mut(chunk).enumerate().for_each(|(i, piece)| {
         piece.fill(MaybeUninit::new(zero));
         // SAFETY: every element of the piece was written just now, and `MaybeUninit<T>` has the layout of `T`.
@@ -21,7 +23,7 @@ pub(super) fn par_fill<T: Copy + Send + Sync>(
     });
     // SAFETY: the pieces cover the first `len` elements, and each was written.
     unsafe { data.set_len(len) };
-    data
+    Ok(data)
 }
 
 /// Keys of several heads: `[head][key / 8][dim][8]`, the keys of a head padded with zeros to whole blocks.
@@ -36,26 +38,27 @@ impl Keys {
     /// Heads of `len` keys each, padded to a multiple of `align`, filled chunk by chunk by
     /// `fill(head, first key, chunk)`; the chunk comes zeroed.
     pub(super) fn new(
+        what: &'static str,
         heads: usize,
         len: usize,
         align: usize,
         dim: usize,
         fill: impl Fn(usize, usize, &mut [Col]) + Sync,
-    ) -> Self {
+    ) -> Result<Self> {
         let len = len.next_multiple_of(align.max(CHUNK));
         let chunks = len / CHUNK;
-        let data = par_fill(heads * chunks * dim, dim, [0.0; CHUNK], |i, chunk| {
+        let data = par_fill(what, product(&[heads, chunks, dim]), dim, [0.0; CHUNK], |i, chunk| {
             fill(i / chunks, i % chunks * CHUNK, chunk);
-        });
-        Self { data, dim, len }
+        })?;
+        Ok(Self { data, dim, len })
     }
 
-    /// Every key of `[batch, heads, tokens, dim]`, as heads in that order.
-    pub(super) fn pack<T: Element>(k: &View<'_, T>, align: usize) -> Self {
+    /// Every key of `[batch, heads, tokens, dim]`, times `scale`, as heads in that order.
+    pub(super) fn pack<T: Element>(k: &View<'_, T>, align: usize, scale: f32) -> Result<Self> {
         let [batch, heads, tokens, dim] = k.shape();
-        Self::new(batch * heads, tokens, align, dim, |head, first, chunk| {
+        Self::new("keys", batch * heads, tokens, align, dim, |head, first, chunk| {
             let rows = gather(k, (head / heads, head % heads), first..tokens);
-            dispatch(PackChunk { rows, chunk });
+            dispatch(PackChunk { rows, scale, chunk });
         })
     }
 
@@ -76,10 +79,11 @@ pub(super) struct Values {
 }
 
 impl Values {
-    pub(super) fn pack<T: Element>(v: &View<'_, T>, block: usize) -> Self {
+    pub(super) fn pack<T: Element>(v: &View<'_, T>, block: usize) -> Result<Self> {
         let [batch, heads, tokens, dim] = v.shape();
         let (blocks, stride) = (tokens.div_ceil(block), block * dim / CHUNK);
-        let data = par_fill(batch * heads * blocks * stride, stride, [0.0; CHUNK], |i, out| {
+        let len = product(&[batch, heads, blocks, stride]);
+        let data = par_fill("values", len, stride, [0.0; CHUNK], |i, out| {
             let (head, first) = (i / blocks, i % blocks * block);
             for (key, token) in (first..tokens.min(first + block)).enumerate() {
                 let (chunks, _) = v.row(head / heads, head % heads, token).as_chunks::<CHUNK>();
@@ -87,8 +91,8 @@ impl Values {
                     out[chunk * block + key] = values.map(T::to_f32);
                 }
             }
-        });
-        Self { data, stride, blocks }
+        })?;
+        Ok(Self { data, stride, blocks })
     }
 
     /// A block of a head.
@@ -101,6 +105,7 @@ impl Values {
 /// Turns eight keys into a chunk.
 struct PackChunk<'a, T> {
     rows: Octet<'a, T>,
+    scale: f32,
     chunk: &'a mut [Col],
 }
 
@@ -111,7 +116,7 @@ impl<T: Element> Kernel for PackChunk<'_, T> {
     fn run<S: Simd>(self, s: S) {
         let (blocks, _) = self.chunk.as_chunks_mut::<CHUNK>();
         for (i, block) in blocks.iter_mut().enumerate() {
-            *block = s.transpose(&widen(&self.rows, i, 1.0));
+            *block = s.transpose(&widen(&self.rows, i, self.scale));
         }
     }
 }

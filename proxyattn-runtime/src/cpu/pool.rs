@@ -1,8 +1,10 @@
 //! Proxy heads: the mean of a group's queries and of its keys, on strided tokens.
 
+use super::inputs::Scale;
 use super::pack::{Keys, par_fill, put};
 use super::simd::{Block, CHUNK, Col, Kernel, PANEL, Row, Simd, dispatch};
-use crate::{Element, Plan, View, attention::Inputs};
+use crate::memory::product;
+use crate::{Element, Plan, Result, View, attention::Inputs};
 use core::ops::Range;
 
 /// The proxy heads of a prefill.
@@ -24,7 +26,12 @@ enum KeySamples<'a> {
 }
 
 impl<'a> Proxies<'a> {
-    pub(super) fn pool<T: Element>(plan: &Plan, inputs: &Inputs<'_, T>, keys: &'a Keys, scale: f32) -> Self {
+    pub(super) fn pool<T: Element>(
+        plan: &Plan,
+        inputs: &Inputs<'_, T>,
+        keys: &'a Keys,
+        scale: Scale,
+    ) -> Result<Self> {
         let (spec, problem) = (plan.spec(), plan.problem());
         let (dim, groups) = (spec.head_dim as usize, plan.groups());
         let stride_q = spec.stride.q as usize;
@@ -33,16 +40,16 @@ impl<'a> Proxies<'a> {
         let query_samples = problem.q_len.div_ceil(stride_q);
         let panels = query_samples.div_ceil(PANEL);
         let heads = plan.heads_per_group();
-        let len = problem.batch * groups * panels * dim;
-        let queries = par_fill(len, dim, [0.0; PANEL], |i, panel| {
+        let len = product(&[problem.batch, groups, panels, dim]);
+        let queries = par_fill("proxy queries", len, dim, [0.0; PANEL], |i, panel| {
             let (sequence, first) = (i / panels, i % panels * PANEL);
             let (batch, group) = (sequence / groups, sequence % groups);
             let heads = group * heads..(group + 1) * heads;
-            let factor = scale / heads.len() as f32;
+            let factor = scale.queries;
             let mean =
                 Mean { view: &inputs.q, batch, heads, stride: stride_q, samples: query_samples, factor };
             dispatch(PoolPanel { mean, first, panel });
-        });
+        })?;
 
         let key_samples = problem.kv_len.div_ceil(stride_kv);
         let kv_heads = problem.kv_heads / groups;
@@ -52,6 +59,7 @@ impl<'a> Proxies<'a> {
             // Whole blocks of samples, and a block of samples may be smaller than a chunk.
             let align = (spec.block.kv / spec.stride.kv) as usize;
             KeySamples::Pooled(Keys::new(
+                "proxy keys",
                 problem.batch * groups,
                 key_samples,
                 align,
@@ -59,7 +67,7 @@ impl<'a> Proxies<'a> {
                 |sequence, first, chunk| {
                     let (batch, group) = (sequence / groups, sequence % groups);
                     let heads = group * kv_heads..(group + 1) * kv_heads;
-                    let factor = 1.0 / kv_heads as f32;
+                    let factor = scale.keys;
                     let mean = Mean {
                         view: &inputs.k,
                         batch,
@@ -70,9 +78,9 @@ impl<'a> Proxies<'a> {
                     };
                     dispatch(PoolChunk { mean, first, chunk });
                 },
-            ))
+            )?)
         };
-        Self { queries, keys, query_samples, key_samples, dim }
+        Ok(Self { queries, keys, query_samples, key_samples, dim })
     }
 
     /// A panel of 32 query samples of a sequence and group.
@@ -92,7 +100,7 @@ impl<'a> Proxies<'a> {
     }
 }
 
-/// A proxy head: the mean of some heads on strided tokens, times a factor over their number.
+/// A proxy head: the mean of some heads on strided tokens, times a factor.
 struct Mean<'a, T> {
     view: &'a View<'a, T>,
     batch: usize,
@@ -107,11 +115,12 @@ impl<T: Element> Mean<'_, T> {
     #[inline(always)]
     fn samples(&self, first: usize, rows: &mut [f32]) {
         let dim = rows.len() / CHUNK;
+        let share = 1.0 / self.heads.len() as f32; // taken of each head: the sum of large ones may leave f32
         rows.fill(0.0);
         for (row, sample) in rows.chunks_exact_mut(dim).zip(first..self.samples) {
             for head in self.heads.clone() {
                 for (sum, x) in row.iter_mut().zip(self.view.row(self.batch, head, sample * self.stride)) {
-                    *sum += x.to_f32();
+                    *sum += x.to_f32() * share;
                 }
             }
             for sum in row {

@@ -8,7 +8,8 @@
 use super::pool::Proxies;
 use super::simd::{CHUNK, Kernel, PANEL, Row, Simd, dispatch};
 use super::tile::{self, MASKED, Running};
-use crate::{Observer, Plan, Stage};
+use crate::memory::{filled, product};
+use crate::{Observer, Plan, Result, Stage};
 use rayon::prelude::*;
 
 /// The score, as a base-2 logarithm, of each block of each row: `[batch · group][row][block]`.
@@ -28,7 +29,7 @@ impl Scores {
 /// Panels that share a pass over the keys, so that a tile of keys is read from cache.
 const PANELS_PER_UNIT: usize = 2;
 
-pub(super) fn score(plan: &Plan, proxies: &Proxies<'_>, observer: &dyn Observer) -> Scores {
+pub(super) fn score(plan: &Plan, proxies: &Proxies<'_>, observer: &dyn Observer) -> Result<Scores> {
     let geometry = plan.geometry();
     let (rows, blocks) = (geometry.rows(), geometry.blocks());
     let samples_per_row = (plan.spec().block.q / plan.spec().stride.q) as usize;
@@ -36,18 +37,19 @@ pub(super) fn score(plan: &Plan, proxies: &Proxies<'_>, observer: &dyn Observer)
     let rows_per_unit = panels * PANEL / samples_per_row;
     let sequences = plan.problem().batch * plan.groups();
 
+    let mut data = filled("scores", product(&[sequences, rows, blocks]), f32::NEG_INFINITY)?;
     observer.begin(Stage::Score, sequences * rows.div_ceil(rows_per_unit));
-    let mut data = vec![f32::NEG_INFINITY; sequences * rows * blocks];
-    data.par_chunks_mut(rows * blocks).enumerate().for_each(|(sequence, data)| {
+    data.par_chunks_mut(rows * blocks).enumerate().try_for_each(|(sequence, data)| {
         // The last rows see the most keys: begin with them.
         let units = data.par_chunks_mut(rows_per_unit * blocks).enumerate().rev().with_max_len(1);
-        units.for_each(|(unit, scores)| {
+        units.try_for_each(|(unit, scores)| {
             let first_row = unit * rows_per_unit;
-            dispatch(Unit { plan, proxies, sequence, first_row, panels, samples_per_row, scores });
+            dispatch(Unit { plan, proxies, sequence, first_row, panels, samples_per_row, scores })?;
             observer.advance(Stage::Score, 1);
-        });
-    });
-    Scores { data, rows, blocks }
+            Ok(())
+        })
+    })?;
+    Ok(Scores { data, rows, blocks })
 }
 
 /// Whole rows, sampled into `panels` panels, against every key that they see.
@@ -85,10 +87,10 @@ impl Unit<'_> {
 }
 
 impl Kernel for Unit<'_> {
-    type Output = ();
+    type Output = Result<()>;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> Result<()> {
         let spec = self.plan.spec();
         let samples_per_block = (spec.block.kv / spec.stride.kv) as usize;
         let tile_len = samples_per_block.max(CHUNK);
@@ -101,10 +103,10 @@ impl Kernel for Unit<'_> {
                 let limits = std::array::from_fn(|lane| self.limit(panel * PANEL + lane));
                 let longest = limits.iter().fold(0, |max, &limit| limit.max(max)) as usize;
                 seen = seen.max(longest);
-                let maxima = vec![[MASKED; PANEL]; longest.div_ceil(samples_per_block)];
-                PanelState { running: Running::START, limits, maxima }
+                let maxima = filled("scores", longest.div_ceil(samples_per_block), [MASKED; PANEL])?;
+                Ok(PanelState { running: Running::START, limits, maxima })
             })
-            .collect();
+            .collect::<Result<_>>()?;
 
         let mut buffer = vec![[0.0; PANEL]; tile_len];
         for first in (0..seen).step_by(tile_len) {
@@ -131,6 +133,7 @@ impl Kernel for Unit<'_> {
             }
         }
         self.pool(&states, first_panel);
+        Ok(())
     }
 }
 

@@ -15,6 +15,27 @@ pub struct RawTensor {
     pub strides: [i64; 3],
 }
 
+impl RawTensor {
+    /// Refuses what 16-byte loads and, where there are `maps`, tensor maps cannot read.
+    pub(super) fn check(&self, arg: &'static str, maps: bool) -> Result<()> {
+        if !self.address.is_multiple_of(16) || self.strides.iter().any(|stride| stride % 8 != 0) {
+            return Err(Error::Layout {
+                arg,
+                expected: "an address on 16 bytes and strides that are multiples of 8 elements".into(),
+                got: format!("address {:#x}, strides {:?}", self.address, self.strides),
+            });
+        }
+        if maps && self.strides.iter().any(|stride| !(0..STRIDE_LIMIT).contains(stride)) {
+            return Err(Error::Layout {
+                arg,
+                expected: format!("strides of 0 to {STRIDE_LIMIT} elements, for the copy engine of this GPU"),
+                got: format!("strides {:?}", self.strides),
+            });
+        }
+        Ok(())
+    }
+}
+
 /// Everything that [`Attention::launch_raw`](crate::Attention::launch_raw) takes by address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawArgs {
@@ -33,26 +54,10 @@ pub struct RawArgs {
 }
 
 impl RawArgs {
-    /// Refuses what 16-byte loads and, where there are `maps`, tensor maps cannot read, and a workspace that is too
-    /// small.
+    /// Refuses tensors that the kernels cannot read, and a workspace that is too small.
     pub(super) fn check(&self, workspace_bytes: u64, maps: bool) -> Result<()> {
         for (arg, tensor) in [("q", &self.q), ("k", &self.k), ("v", &self.v), ("out", &self.out)] {
-            if !tensor.address.is_multiple_of(16) || tensor.strides.iter().any(|stride| stride % 8 != 0) {
-                return Err(Error::Layout {
-                    arg,
-                    expected: "an address on 16 bytes and strides that are multiples of 8 elements".into(),
-                    got: format!("address {:#x}, strides {:?}", tensor.address, tensor.strides),
-                });
-            }
-            if maps && tensor.strides.iter().any(|stride| !(0..STRIDE_LIMIT).contains(stride)) {
-                return Err(Error::Layout {
-                    arg,
-                    expected: format!(
-                        "strides of 0 to {STRIDE_LIMIT} elements, for the copy engine of this GPU"
-                    ),
-                    got: format!("strides {:?}", tensor.strides),
-                });
-            }
+            tensor.check(arg, maps)?;
         }
         if !self.workspace.is_multiple_of(Buffer::ALIGNMENT) || self.workspace_bytes < workspace_bytes {
             return Err(Error::Layout {

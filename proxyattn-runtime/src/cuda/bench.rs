@@ -2,7 +2,7 @@
 
 use super::calls::Call;
 use super::workspace::Layout;
-use super::{Kernels, RawArgs, RawTensor, driver, failed};
+use super::{Kernels, RawArgs, RawTensor, driver, failed, no_memory};
 use crate::tune::Bucket;
 use crate::{Plan, Result, Stage};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, result, sys::CUevent_flags};
@@ -206,8 +206,13 @@ impl Set {
     ) -> Result<Self> {
         let stream = kernels.device.stream();
         // SAFETY: inputs are filled below, the workspace and the output are written before they are read.
-        let alloc =
-            |bytes: usize| unsafe { stream.alloc::<u8>(bytes) }.map_err(failed("allocating for tuning"));
+        let alloc = |bytes: usize| {
+            unsafe { stream.alloc::<u8>(bytes) }.map_err(no_memory(
+                "allocating for tuning",
+                "inputs to measure on",
+                bytes as u64,
+            ))
+        };
         let [q, k, v] = inputs;
         let mut inputs = [alloc(q)?, alloc(k)?, alloc(v)?];
         let out = alloc(q)?;

@@ -38,12 +38,20 @@ pub use args::{RawArgs, RawTensor};
 pub use device::CudaDevice;
 pub use info::{DriverInfo, GpuInfo};
 pub(crate) use kernels::Kernels;
-pub(crate) use prefill::{prefill, prefill_traced};
+pub(crate) use prefill::{check, prefill, prefill_traced};
 
 use crate::Error;
-use cudarc::driver::DriverError;
+use cudarc::driver::{DriverError, sys::CUresult};
 
 /// A failed driver call.
 pub(crate) fn failed(call: &'static str) -> impl Fn(DriverError) -> Error {
     move |error| Error::Cuda { call, code: error.0 as i32, why: refusals::name(error) }
+}
+
+/// A failed call that asked for so many bytes of device memory.
+pub(crate) fn no_memory(call: &'static str, what: &'static str, bytes: u64) -> impl Fn(DriverError) -> Error {
+    move |error| match error.0 {
+        CUresult::CUDA_ERROR_OUT_OF_MEMORY => Error::Memory { what, of: "device", bytes },
+        _ => failed(call)(error),
+    }
 }

@@ -4,12 +4,26 @@ use super::calls::Call;
 use super::workspace::Layout;
 use super::{Kernels, RawArgs, RawTensor, failed};
 use crate::attention::Inputs;
+use crate::memory::{filled, product, room};
 use crate::tensor::{Data, DataMut};
 use crate::{Element, Error, Observer, Plan, Result, Selection, Stage, StageTimes, View, ViewMut};
 use core::ops::Range;
 use cudarc::driver::{CudaSlice, DevicePtr, DevicePtrMut};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
+
+/// Refuses what a plan's kernels cannot take of its problem, and inputs that they cannot read: before memory is asked for.
+pub(crate) fn check<T: Element>(kernels: &Kernels, plan: &Plan, inputs: &Inputs<'_, T>) -> Result<()> {
+    kernels.check(plan, &kernels.pick(plan))?;
+    kernels.device.bind()?;
+    let maps = kernels.maps(plan);
+    for (arg, view) in [("q", &inputs.q), ("k", &inputs.k), ("v", &inputs.v)] {
+        let (tensor, guard) = resolve(arg, view, kernels)?;
+        drop(guard);
+        tensor.check(arg, maps)?;
+    }
+    Ok(())
+}
 
 /// Runs a plan on the device's stream; returns before it is done.
 pub(crate) fn prefill<T: Element>(
@@ -55,7 +69,7 @@ pub(crate) fn prefill_traced<T: Element>(
         }
         match workspace {
             Some(workspace) if !plan.is_dense() => read_selection(kernels, plan, layout, workspace),
-            _ => Ok(Selection::dense(plan)),
+            _ => Selection::dense(plan),
         }
     })?;
     Ok((selection, times))
@@ -76,9 +90,6 @@ fn with_args<T: Element, R>(
     let stream = kernels.device.stream();
     let context = stream.context();
 
-    let mut held = kernels.workspace.lock().unwrap_or_else(PoisonError::into_inner);
-    let workspace = held.reserve(stream, layout.bytes())?;
-
     // Another stream may have written to a tensor, and may write to it next: its events order both. cudarc keeps their
     // errors to itself, so it is asked before anything is launched, and once more when the guards are gone.
     let (q, q_guard) = resolve("q", &inputs.q, kernels)?;
@@ -93,10 +104,15 @@ fn with_args<T: Element, R>(
         }
         DataMut::Host(_) => return Err(not_here("out", kernels)),
     };
-    context.check_err().map_err(failed("cuStreamWaitEvent"))?;
     let out = RawTensor { address, strides };
+    for (arg, tensor) in [("q", &q), ("k", &k), ("v", &v), ("out", &out)] {
+        tensor.check(arg, kernels.maps(plan))?;
+    }
+    // Memory is asked for when everything else is in order.
+    let mut held = kernels.workspace.lock().unwrap_or_else(PoisonError::into_inner);
+    let workspace = held.reserve(stream, layout.bytes())?;
+    context.check_err().map_err(failed("cuStreamWaitEvent"))?;
     let args = RawArgs { q, k, v, out, workspace, workspace_bytes: layout.bytes() };
-    args.check(layout.bytes(), kernels.maps(plan))?;
     let result = run(&args, &layout, held.slice());
 
     drop((q_guard, k_guard, v_guard, out_guard));
@@ -157,29 +173,30 @@ fn read_selection(
     let (rows, blocks) = (geometry.rows(), geometry.blocks());
     let lists = read_buffer(kernels, workspace, kernels.range(layout, "lists"))?;
     let counts = read_buffer(kernels, workspace, kernels.range(layout, "counts"))?;
-    let mut selection = Selection {
-        geometry,
-        batch: problem.batch,
-        heads: problem.heads,
-        groups: plan.groups(),
-        starts: vec![0],
-        blocks: Vec::new(),
-        counts,
-    };
+    let sequences = product(&[problem.batch, plan.groups()]);
     let heads = plan.heads_per_group();
+    let longest = |list: usize| {
+        let (sequence, row) = (list / rows, list % rows);
+        (0..heads).map(|head| counts[(sequence * heads + head) * rows + row]).max().unwrap_or(0) as usize
+    };
+    let listed = (0..product(&[sequences, rows])).map(longest).sum();
+    let (mut starts, mut all) = (room("lists", product(&[sequences, rows]) + 1)?, room("lists", listed)?);
+    starts.push(0);
     for (i, list) in lists.chunks_exact(blocks).enumerate() {
-        let (sequence, row) = (i / rows, i % rows);
-        let longest = (0..heads).map(|head| selection.counts[(sequence * heads + head) * rows + row]).max();
-        selection.blocks.extend_from_slice(&list[..longest.unwrap_or(0) as usize]);
-        selection.starts.push(selection.blocks.len());
+        all.extend_from_slice(&list[..longest(i)]);
+        starts.push(all.len());
     }
-    Ok(selection)
+    let (batch, heads, groups) = (problem.batch, problem.heads, plan.groups());
+    Ok(Selection { geometry, batch, heads, groups, starts, blocks: all, counts })
 }
 
 fn read_buffer(kernels: &Kernels, workspace: &CudaSlice<u8>, range: Range<u64>) -> Result<Vec<u32>> {
     let view = workspace.slice(range.start as usize..range.end as usize); // inside the workspace
-    let bytes = kernels.device.stream().clone_dtoh(&view).map_err(failed("cuMemcpyDtoHAsync"))?;
+    let mut bytes = filled("lists", view.len(), 0u8)?;
+    kernels.device.stream().memcpy_dtoh(&view, &mut bytes).map_err(failed("cuMemcpyDtoHAsync"))?;
     kernels.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))?;
     let (words, _) = bytes.as_chunks::<4>();
-    Ok(words.iter().map(|word| u32::from_ne_bytes(*word)).collect())
+    let mut numbers = room("lists", words.len())?;
+    numbers.extend(words.iter().map(|word| u32::from_ne_bytes(*word)));
+    Ok(numbers)
 }

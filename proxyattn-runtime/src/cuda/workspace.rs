@@ -1,6 +1,6 @@
 //! The buffers between kernels: where each lies, and the memory that a device's own calls keep for them.
 
-use super::failed;
+use super::{failed, no_memory};
 use crate::Result;
 use core::ops::Range;
 use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr};
@@ -71,7 +71,11 @@ impl Workspace {
             self.memory = None; // freed, in stream order, before the larger one is asked for
             let len = usize::try_from(bytes).unwrap_or(usize::MAX);
             // SAFETY: kernels write every byte that they read.
-            let slice = unsafe { stream.alloc::<u8>(len) }.map_err(failed("allocating the workspace"))?;
+            let slice = unsafe { stream.alloc::<u8>(len) }.map_err(no_memory(
+                "allocating the workspace",
+                "workspace",
+                bytes,
+            ))?;
             let (address, guard) = slice.device_ptr(stream);
             drop(guard);
             self.memory = Some(Memory { slice, address });

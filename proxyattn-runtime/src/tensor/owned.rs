@@ -1,0 +1,164 @@
+//! Tensors that own their elements, in host memory or on a GPU.
+
+use super::{AsView, Data, DataMut, Shape, View, ViewMut, bhsd_strides, check, extent};
+use crate::cuda::{failed, no_memory};
+use crate::memory::{copied, zeros};
+use crate::{Device, Element, Result};
+use cudarc::driver::CudaSlice;
+
+/// An owned tensor `[batch, heads, tokens, dim]`, in host memory or on a GPU.
+#[derive(Debug)]
+pub struct Tensor<T> {
+    storage: Storage<T>,
+    shape: Shape,
+    strides: Shape,
+}
+
+#[derive(Debug)]
+enum Storage<T> {
+    Host(Vec<T>),
+    Cuda(CudaSlice<T>),
+}
+
+impl<T> AsView<T> for Tensor<T> {
+    fn as_view(&self) -> View<'_, T> {
+        let data = match &self.storage {
+            Storage::Host(data) => Data::Host(data),
+            Storage::Cuda(data) => Data::Cuda(data, 0),
+        };
+        View { data, shape: self.shape, strides: self.strides }
+    }
+}
+
+impl<T: Element> Tensor<T> {
+    /// Zeros in host memory, in memory order `[batch, heads, tokens, dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] if the shape is not addressable, [`Error::Memory`] if there is no room for it.
+    pub fn zeros(shape: [usize; 4]) -> Result<Self> {
+        Self::zeros_for("tensor", shape)
+    }
+
+    fn zeros_for(what: &'static str, shape: Shape) -> Result<Self> {
+        let strides = bhsd_strides(shape);
+        Ok(Self { storage: Storage::Host(zeros(what, extent(shape, strides)?)?), shape, strides })
+    }
+
+    /// A tensor that takes `data` over, in memory order `[batch, heads, tokens, dim]`.
+    ///
+    /// # Errors
+    /// As [`View::bhsd`].
+    pub fn from_bhsd(data: Vec<T>, shape: [usize; 4]) -> Result<Self> {
+        let strides = bhsd_strides(shape);
+        check(data.len(), shape, strides)?;
+        Ok(Self { storage: Storage::Host(data), shape, strides })
+    }
+
+    /// `[batch, heads, tokens, dim]`.
+    pub fn shape(&self) -> [usize; 4] {
+        self.shape
+    }
+
+    /// The elements, in memory order `[batch, heads, tokens, dim]`.
+    ///
+    /// # Panics
+    /// If the tensor is on a GPU: [`to`](Self::to) brings it to the host.
+    pub fn as_slice(&self) -> &[T] {
+        match &self.storage {
+            Storage::Host(data) => data,
+            Storage::Cuda(_) => panic!("a tensor on a GPU has no slice in host memory"),
+        }
+    }
+
+    /// The tensor to write to.
+    pub fn view_mut(&mut self) -> ViewMut<'_, T> {
+        let data = match &mut self.storage {
+            Storage::Host(data) => DataMut::Host(data),
+            Storage::Cuda(data) => DataMut::Cuda(data, 0),
+        };
+        ViewMut { data, shape: self.shape, strides: self.strides }
+    }
+
+    /// A copy on `device`; for the host it waits until the elements are there.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is no room for the copy, [`Error::Cuda`] if it fails.
+    pub fn to(&self, device: &Device) -> Result<Self> {
+        let storage = match (&self.storage, device) {
+            (Storage::Host(data), Device::Cpu) => Storage::Host(copied("tensor", data)?),
+            (Storage::Host(data), Device::Cuda(device)) => {
+                let copy = device.stream().clone_htod(data);
+                Storage::Cuda(copy.map_err(no_memory(
+                    "copying to the device",
+                    "tensor",
+                    size_of_val(&data[..]) as u64,
+                ))?)
+            }
+            (Storage::Cuda(data), Device::Cpu) => {
+                let mut copy = zeros("tensor", data.len())?;
+                data.stream().memcpy_dtoh(data, &mut copy).map_err(failed("copying to the host"))?;
+                data.stream().synchronize().map_err(failed("cuStreamSynchronize"))?;
+                Storage::Host(copy)
+            }
+            (Storage::Cuda(data), Device::Cuda(device)) => {
+                let copy = device.stream().clone_dtod(data);
+                Storage::Cuda(copy.map_err(no_memory(
+                    "copying on the device",
+                    "tensor",
+                    data.num_bytes() as u64,
+                ))?)
+            }
+        };
+        Ok(Self { storage, shape: self.shape, strides: self.strides })
+    }
+
+    /// Waits until whatever was asked of the tensor's stream is done; returns at once in host memory.
+    ///
+    /// # Errors
+    /// [`Error::Cuda`], also for a kernel that failed earlier in the stream.
+    pub fn synchronize(&self) -> Result<()> {
+        match &self.storage {
+            Storage::Host(_) => Ok(()),
+            Storage::Cuda(data) => data.stream().synchronize().map_err(failed("cuStreamSynchronize")),
+        }
+    }
+
+    /// A tensor on `device` for a kernel to write, in memory order `[batch, heads, tokens, dim]`.
+    pub(crate) fn uninit(shape: Shape, device: &Device) -> Result<Self> {
+        let Device::Cuda(cuda) = device else { return Self::zeros_for("output", shape) };
+        let strides = bhsd_strides(shape);
+        let len = extent(shape, strides)?;
+        // SAFETY: 16-bit floats have no invalid bits, and the tensor leaves this crate only after a kernel that
+        // writes every element has been launched.
+        let data = unsafe { cuda.stream().alloc(len) };
+        let data =
+            data.map_err(no_memory("allocating the output", "output", (len * size_of::<T>()) as u64))?;
+        Ok(Self { storage: Storage::Cuda(data), shape, strides })
+    }
+
+    /// The elements in host memory, in memory order `[batch, heads, tokens, dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] or [`Error::Cuda`] if a copy from the device fails.
+    pub fn into_vec(self) -> Result<Vec<T>> {
+        if let Storage::Host(data) = self.storage {
+            return Ok(data);
+        }
+        match self.to(&Device::Cpu)?.storage {
+            Storage::Host(data) => Ok(data),
+            Storage::Cuda(_) => unreachable!("the copy is in host memory"),
+        }
+    }
+}
+
+impl<T: Element> Clone for Tensor<T> {
+    /// # Panics
+    /// If there is no room for another, in host memory by the abort of the process; [`Tensor::to`] reports that instead.
+    fn clone(&self) -> Self {
+        let storage = match &self.storage {
+            Storage::Host(data) => Storage::Host(data.clone()),
+            Storage::Cuda(data) => Storage::Cuda(data.clone()),
+        };
+        Self { storage, shape: self.shape, strides: self.strides }
+    }
+}

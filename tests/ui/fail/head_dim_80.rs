@@ -1,0 +1,8 @@
+use proxyattn::prelude::*;
+
+#[proxy_attention(head_dim = 80)]
+pub struct Kernel;
+
+fn main() {
+    let _ = Kernel::load(&Device::auto());
+}
