@@ -205,13 +205,10 @@ impl Set {
         turn: usize,
     ) -> Result<Self> {
         let stream = kernels.device.stream();
-        // SAFETY: inputs are filled below, the workspace and the output are written before they are read.
         let alloc = |bytes: usize| {
-            unsafe { stream.alloc::<u8>(bytes) }.map_err(no_memory(
-                "allocating for tuning",
-                "inputs to measure on",
-                bytes as u64,
-            ))
+            // SAFETY: inputs are filled below, the workspace and the output are written before they are read.
+            let memory = unsafe { stream.alloc::<u8>(bytes) };
+            memory.map_err(no_memory("allocating for tuning", "inputs to measure on", bytes as u64))
         };
         let [q, k, v] = inputs;
         let mut inputs = [alloc(q)?, alloc(k)?, alloc(v)?];
