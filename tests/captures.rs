@@ -4,6 +4,7 @@
 //! holds bf16 `q [B, H, N, D]`, `k` and `v` `[B, Hkv, N, D]`. Long ones want `--release`.
 
 #[path = "conformance/compare.rs"]
+#[allow(dead_code)] // shared with the other suites
 mod compare;
 #[path = "conformance/oracle.rs"]
 mod oracle;

@@ -67,8 +67,11 @@ pub(crate) fn samples<K: AttentionKernel>(sizes: &[f64]) -> Vec<Sample<K::Elem>>
     all
 }
 
+/// A block's place in an order.
+type Place = fn(usize) -> usize;
+
 /// How the blocks' logits are ordered along the context.
-const ORDERS: [(&str, fn(usize) -> usize); 3] = [
+const ORDERS: [(&str, Place); 3] = [
     ("rising", |block| block),
     ("falling", |block| BLOCKS - 1 - block),
     ("mixed", |block| block * 17 % BLOCKS),
