@@ -274,7 +274,7 @@ macro_rules! large_logits {
         $(#[$doc])*
         #[test]
         fn $test() {
-            check_logits::<$kernel>(stringify!($test), $arch, $spec, $sizes);
+            check_large_logits::<$kernel>(stringify!($test), $arch, $spec, $sizes);
         }
     )+};
 }
