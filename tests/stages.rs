@@ -8,7 +8,7 @@ mod reference;
 
 use harness::{Harness, Memory};
 use proxyattn::codegen::cuda::{HopperTiles, Shape, Tiles, emit_tiled};
-use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
+use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{Attention, AttentionKernel, Device, Geometry, Problem};
 use reference::Reference;
@@ -34,7 +34,7 @@ impl Random {
             let value = (self.next() * 1.2 + lean * 1.5) * sharpness;
             let bits = match spec.dtype {
                 Dtype::F16 => f16::from_f64(value).to_bits(),
-                _ => bf16::from_f64(value).to_bits(),
+                Dtype::Bf16 => bf16::from_f64(value).to_bits(),
             };
             bytes.extend(bits.to_le_bytes());
         }
@@ -92,13 +92,18 @@ fn check<K: AttentionKernel>(arch: Arch, tiles: impl Fn(Tiles) -> Tiles, shapes:
         if spec.is_dense() {
             continue;
         }
-        reference.pool("proxy_q");
-        if memory.bytes.contains_key("proxy_k") {
-            reference.pool("proxy_k");
+        match spec.scorer {
+            Scorer::Proxy => {
+                reference.pool("proxy_q");
+                if memory.bytes.contains_key("proxy_k") {
+                    reference.pool("proxy_k");
+                }
+                reference.score();
+            }
         }
-        reference.score();
-        if let Budget::Dynamic { gamma, .. } = spec.budget {
-            reference.budget(gamma);
+        match spec.budget {
+            Budget::Dynamic { gamma, .. } => reference.budget(gamma),
+            Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => {}
         }
         reference.select();
         reference.attention("out", false);

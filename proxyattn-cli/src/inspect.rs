@@ -39,7 +39,10 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
     let below = args.dense_below.unwrap_or(short::dense_below(&spec, Some(arch)));
     let plan = Plan::new(&spec, &problem)?.dense_below(below);
     let module = emit(&spec, arch);
-    let default = if arch == Arch::Sm90a { 132 } else { 108 };
+    let default = match arch {
+        Arch::Sm80 => 108,
+        Arch::Sm90a => 132,
+    };
     let multiprocessors = args.multiprocessors.map_or(default, NonZeroUsize::get) as u64;
 
     let compiled = match args.no_compile {

@@ -163,7 +163,7 @@ fn record(out: &mut Vec<u8>, kind: u8, name: &str, value: i64, bytes: &[u8]) {
 fn main_text(spec: &Spec, module: &Module, unit: &Unit) -> String {
     let elem = match spec.dtype {
         Dtype::F16 => "ELEM_F16",
-        _ => "ELEM_BF16",
+        Dtype::Bf16 => "ELEM_BF16",
     };
     let entries = || module.entries.iter().filter(|entry| entry.unit == unit.name);
     let mut out = format!("#define {elem}\n#include \"shim.hpp\"\n{}\n{RUNTIME}\n", unit.kernels);

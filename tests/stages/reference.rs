@@ -17,7 +17,7 @@ impl Reference<'_> {
     fn decode(&self, bits: u16) -> f64 {
         match self.spec.dtype {
             Dtype::F16 => f16::from_bits(bits).to_f64(),
-            _ => bf16::from_bits(bits).to_f64(),
+            Dtype::Bf16 => bf16::from_bits(bits).to_f64(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::abi::{Entry, Param, SharedBytes, Ty};
 use super::sources::Family;
 use super::{Tiles, features};
-use crate::{Budget, Spec};
+use crate::{Budget, Scorer, Spec};
 
 /// Rows of a CTA of the scoring passes.
 pub(super) const SCORING_ROWS: u32 = 128;
@@ -38,24 +38,9 @@ struct Table {
 pub(super) fn entries(spec: &Spec, tiles: &Tiles, family: Family) -> Vec<Entry> {
     let mut tables = Vec::new();
     if !spec.is_dense() {
-        tables.push(pool(
-            "pool_queries",
-            ("q", "proxy_q"),
-            STRIDES_Q,
-            &["q_samples", "groups", "heads_per_group"],
-        ));
-        if family.score {
-            tables[0].pointers.push(("u32", "units"));
+        match spec.scorer {
+            Scorer::Proxy => proxy(spec, tiles, family, &mut tables),
         }
-        if features::pools_keys(spec) {
-            tables.push(pool(
-                "pool_keys",
-                ("k", "proxy_k"),
-                STRIDES_K,
-                &["kv_samples", "groups", "kv_heads_per_group"],
-            ));
-        }
-        tables.push(if family.score { score_hopper(spec, tiles) } else { score(spec, tiles) });
         if matches!(spec.budget, Budget::Dynamic { .. }) {
             tables.push(if family.budget {
                 budget_partials_hopper(spec, tiles)
@@ -69,6 +54,28 @@ pub(super) fn entries(spec: &Spec, tiles: &Tiles, family: Family) -> Vec<Entry> 
     }
     tables.push(if family.dense { dense_hopper(spec, tiles) } else { dense(spec, tiles) });
     tables.into_iter().map(|table| lay_out(table, spec, tiles, family)).collect()
+}
+
+/// Proxies and their scores.
+fn proxy(spec: &Spec, tiles: &Tiles, family: Family, tables: &mut Vec<Table>) {
+    tables.push(pool(
+        "pool_queries",
+        ("q", "proxy_q"),
+        STRIDES_Q,
+        &["q_samples", "groups", "heads_per_group"],
+    ));
+    if family.score {
+        tables[0].pointers.push(("u32", "units"));
+    }
+    if features::pools_keys(spec) {
+        tables.push(pool(
+            "pool_keys",
+            ("k", "proxy_k"),
+            STRIDES_K,
+            &["kv_samples", "groups", "kv_heads_per_group"],
+        ));
+    }
+    tables.push(if family.score { score_hopper(spec, tiles) } else { score(spec, tiles) });
 }
 
 fn lay_out(table: Table, spec: &Spec, tiles: &Tiles, family: Family) -> Entry {

@@ -14,7 +14,10 @@ pub(super) struct Family {
 
 impl Family {
     pub(super) fn of(spec: &Spec, arch: Arch, tiles: &Tiles) -> Self {
-        let hopper = arch == Arch::Sm90a && HopperTiles::exist_for(spec);
+        let hopper = match arch {
+            Arch::Sm80 => false,
+            Arch::Sm90a => HopperTiles::exist_for(spec),
+        };
         Self {
             score: hopper && !spec.is_dense() && tiles.hopper.score(spec),
             budget: hopper && matches!(spec.budget, Budget::Dynamic { .. }) && tiles.hopper.budget(spec),

@@ -27,7 +27,7 @@ pub(crate) use simd::isa;
 use crate::attention::Inputs;
 use crate::{Element, Observer, Plan, Result, Selection, Stage, StageTimes, ViewMut};
 use core::f64::consts::LOG2_E;
-use proxyattn_codegen::Budget;
+use proxyattn_codegen::{Budget, Scorer};
 use std::time::Instant;
 
 /// Runs a plan. Nothing is written to `out` unless the inputs are sound.
@@ -53,18 +53,22 @@ pub(crate) fn prefill<T: Element>(
     let out = out.rows().ok_or_else(|| inputs::not_here("out"))?;
     let keys = pack::Keys::pack(&inputs.k, block);
     let values = pack::Values::pack(&inputs.v, block);
-    let proxies = (!plan.is_dense()).then(|| pool::Proxies::pool(plan, inputs, &keys, scale));
+    let proxies = (!plan.is_dense()).then(|| match spec.scorer {
+        Scorer::Proxy => pool::Proxies::pool(plan, inputs, &keys, scale),
+    });
     observer.advance(Stage::Pool, 1);
     lap(Stage::Pool);
 
     let selection = match &proxies {
         None => Selection::dense(plan),
         Some(proxies) => {
-            let scores = score::score(plan, proxies, observer);
+            let scores = match spec.scorer {
+                Scorer::Proxy => score::score(plan, proxies, observer),
+            };
             lap(Stage::Score);
             let measured = match spec.budget {
                 Budget::Dynamic { gamma, .. } => budget::measure(plan, inputs, &keys, scale, gamma, observer),
-                _ => Vec::new(),
+                Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => Vec::new(),
             };
             lap(Stage::Budget);
             let selection = select::select(plan, &scores, &measured, observer);

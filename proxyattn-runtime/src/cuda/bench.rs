@@ -132,7 +132,7 @@ impl<'a> Bench<'a> {
         let dtype = self.kernels.spec.dtype;
         let number = |bytes: &[u8]| match dtype {
             Dtype::F16 => f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
-            _ => bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
+            Dtype::Bf16 => bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
         };
         let row = self.kernels.spec.head_dim as usize * 2;
         let (mut differ, mut worst) = (0usize, 0.0f32);
@@ -261,7 +261,7 @@ fn pool(dtype: Dtype) -> Vec<u8> {
         let number = ((state >> 40) as f32 / (1 << 24) as f32 - 0.5) * 12f32.sqrt();
         match dtype {
             Dtype::F16 => f16::from_f32(number).to_le_bytes(),
-            _ => bf16::from_f32(number).to_le_bytes(),
+            Dtype::Bf16 => bf16::from_f32(number).to_le_bytes(),
         }
     };
     std::iter::repeat_with(number).take(POOL).flatten().collect()

@@ -45,7 +45,7 @@ pub(super) fn encode(
     let boxes = [BOX_COLUMNS, rows, 1, 1];
     let elem = match dtype {
         Dtype::F16 => FLOAT16,
-        _ => BFLOAT16,
+        Dtype::Bf16 => BFLOAT16,
     };
     let mut map = TensorMap { bytes: [0; BYTES] };
     // SAFETY: the arrays have the four and three elements that a map of rank 4 takes, and live through the call, which
