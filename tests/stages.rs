@@ -6,8 +6,10 @@ mod harness;
 #[path = "stages/reference.rs"]
 mod reference;
 
-use harness::{Harness, Memory};
-use proxyattn::codegen::cuda::{HopperTiles, Shape, Tiles, emit_tiled};
+use harness::{Harness, Memory, Place};
+use proxyattn::codegen::cuda::{
+    HopperTiles, KernelId, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled,
+};
 use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{Attention, AttentionKernel, Device, Geometry, Problem};
@@ -46,34 +48,28 @@ fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     let mut random = Random(seed);
     let mut memory = Memory::default();
     let dim = i64::from(spec.head_dim);
-    for (name, [batch, head, token], heads, tokens) in [
-        ("q", ["q_batch", "q_head", "q_token"], shape.heads, shape.q_len),
-        ("k", ["k_batch", "k_head", "k_token"], shape.kv_heads, shape.kv_len),
-        ("v", ["v_batch", "v_head", "v_token"], shape.kv_heads, shape.kv_len),
-        ("out", ["out_batch", "out_head", "out_token"], shape.heads, shape.q_len),
-    ] {
+    for tensor in [Tensor::Q, Tensor::K, Tensor::V, Tensor::Out] {
+        let [heads, tokens] = tensor.extents().map(|extent| extent.of(spec, shape));
         let token_stride = heads as i64 * dim;
-        memory.strides.extend([(batch, tokens as i64 * token_stride), (head, dim), (token, token_stride)]);
-        let tensor = random.tensor(spec, shape.batch, tokens, heads, name == "q");
-        if name == "out" {
-            memory.bytes.insert("out_dense", vec![0xff; tensor.len()]);
-            memory.bytes.insert("out", vec![0xff; tensor.len()]);
+        memory.strides.insert(tensor, [tokens as i64 * token_stride, dim, token_stride]);
+        let data = random.tensor(spec, shape.batch, tokens, heads, tensor == Tensor::Q);
+        if tensor == Tensor::Out {
+            memory.put(Place::OutDense, vec![0xff; data.len()]);
+            memory.put(tensor, vec![0xff; data.len()]);
         } else {
-            memory.bytes.insert(name, tensor);
+            memory.put(tensor, data);
         }
     }
-    let pooled = spec.groups.is_some() && spec.groups != spec.kv_heads;
-    let samples = shape.kv_samples(spec) as i64;
-    let keys = if pooled {
-        [shape.groups(spec) as i64 * samples * dim, samples * dim, dim]
-    } else {
-        let token = memory.strides["k_token"] * i64::from(spec.stride.kv);
-        [memory.strides["k_batch"], memory.strides["k_head"], token]
+    let packed = |tensor: Tensor| {
+        let [heads, samples] = tensor.extents().map(|extent| extent.of(spec, shape) as i64);
+        [heads * samples * dim, samples * dim, dim]
     };
-    memory.strides.extend(["keys_batch", "keys_group", "keys_sample"].into_iter().zip(keys));
-    let samples = shape.q_samples(spec) as i64;
-    let proxies = [shape.groups(spec) as i64 * samples * dim, samples * dim, dim];
-    memory.strides.extend(["proxy_q_batch", "proxy_q_group", "proxy_q_sample"].into_iter().zip(proxies));
+    let [batch, head, token] = memory.strides[&Tensor::K];
+    memory.strides.extend([
+        (Tensor::ProxyQ, packed(Tensor::ProxyQ)),
+        (Tensor::Keys(Keys::Pooled), packed(Tensor::Keys(Keys::Pooled))),
+        (Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.stride.kv)]),
+    ]);
     memory
 }
 
@@ -88,15 +84,15 @@ fn check<K: AttentionKernel>(arch: Arch, tiles: impl Fn(Tiles) -> Tiles, shapes:
         let mut memory = inputs(&spec, &shape, seed as u64 + 1);
         harness.run(&shape, &mut memory, seed as u64 + 1);
         let reference = Reference { spec, shape, geometry: geometry::<K>(&shape), memory: &memory };
-        reference.attention("out_dense", true);
+        reference.attention(true);
         if spec.is_dense() {
             continue;
         }
         match spec.scorer {
             Scorer::Proxy => {
-                reference.pool("proxy_q");
-                if memory.bytes.contains_key("proxy_k") {
-                    reference.pool("proxy_k");
+                reference.pool(Scratch::ProxyQ);
+                if memory.has(Scratch::ProxyK) {
+                    reference.pool(Scratch::ProxyK);
                 }
                 reference.score();
             }
@@ -106,7 +102,7 @@ fn check<K: AttentionKernel>(arch: Arch, tiles: impl Fn(Tiles) -> Tiles, shapes:
             Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => {}
         }
         reference.select();
-        reference.attention("out", false);
+        reference.attention(false);
     }
 }
 
@@ -139,7 +135,7 @@ const SCORES: [Scores; 5] = [
 fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
     let spec = K::SPEC;
     let mut module = emit_tiled(&spec, Arch::Sm80, &Tiles::portable(&spec, None));
-    module.units.retain(|unit| unit.name == "scoring");
+    module.units.retain(|unit| unit.id == UnitId::Scoring);
     let harness = Harness::compile(K::NAME, &spec, module);
     for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
         let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
@@ -151,14 +147,15 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
             let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
             let maxima = (0..samples * shape.blocks(&spec))
                 .flat_map(|_| f16::from_f64(score(random.next())).to_bits().to_le_bytes());
-            memory.bytes.extend([("lse", lse), ("maxima", maxima.collect())]);
-            if matches!(spec.budget, Budget::Dynamic { .. }) {
+            memory.put(Scratch::Lse, lse);
+            memory.put(Scratch::Maxima, maxima.collect());
+            if spec.budget.is_measured() {
                 let blocks = shape.blocks(&spec) as f64;
                 let measured =
                     (0..batch * heads).flat_map(|_| ((random.next().abs() * blocks) as u32).to_le_bytes());
-                memory.bytes.insert("measured", measured.collect());
+                memory.put(Scratch::Measured, measured.collect());
             }
-            harness.run_one("select", &shape, &mut memory, seed as u64 + 1);
+            harness.run_one(KernelId::Select, &shape, &mut memory, seed as u64 + 1);
             Reference { spec, shape, geometry: geometry::<K>(&shape), memory: &memory }.select();
         }
     }

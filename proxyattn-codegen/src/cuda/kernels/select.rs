@@ -1,0 +1,42 @@
+//! Lists: what each count keeps of a group's ranking.
+
+use super::{Cx, MAX_CUTS, SELECT_THREADS, number, numbers, read, write};
+use crate::Arch;
+use crate::abi::{Access, Field, Kernel, KernelId, Scalar, Scratch, UnitId, lay_out};
+
+pub(super) fn select(cx: &Cx<'_>) -> Kernel {
+    let mut fields = vec![read(Scratch::Maxima), read(Scratch::Lse)];
+    fields.extend(cx.measures().then(|| read(Scratch::Measured)));
+    fields.extend([write(Scratch::Lists), write(Scratch::Counts)]);
+    fields.extend(cx.measures().then(|| write(Scratch::Runs)));
+    match cx.native.attend {
+        Arch::Sm80 => {}
+        Arch::Sm90a => fields.push(Field::Pointer(Scratch::AttendTickets.into(), Access::Clear)),
+    }
+    fields.extend(numbers([
+        Scalar::QLen,
+        Scalar::KvLen,
+        Scalar::Rows,
+        Scalar::Blocks,
+        Scalar::Groups,
+        Scalar::HeadsPerGroup,
+    ]));
+    if cx.native.segments() {
+        fields.extend(numbers([Scalar::Segments, Scalar::SegmentKeys]));
+    }
+    // A histogram; as much for each warp; the samples' sums; counts, cuts and where they fall; and what rounds up.
+    let samples = (cx.spec.block.q / cx.spec.stride.q).next_multiple_of(4);
+    let words = 256 + SELECT_THREADS / 32 * MAX_CUTS + samples + 4 * MAX_CUTS + 4 + 3;
+    Kernel {
+        id: KernelId::Select,
+        unit: UnitId::Scoring,
+        arch: Arch::Sm80,
+        params: lay_out(fields),
+        threads: SELECT_THREADS,
+        shared: number(words * 4) + number(4) * Scalar::Blocks,
+        grid: [Scalar::Rows.into(), Scalar::Groups.into(), Scalar::Batch.into()],
+        pack: 1,
+        // As many CTAs as hide how they wait: left to itself, the compiler takes a few registers more.
+        bounds: "SELECT_THREADS, 10",
+    }
+}
