@@ -240,8 +240,9 @@ fn map_text(tensor: Tensor, rows: u32, kernel: KernelId) -> String {
     let [heads, tokens] = tensor.extents();
     format!(
         "shim::tensor_map({{(u16*)buffer(\"{}\"), {{{token}, {head}, {batch}}}, {{HEAD_DIM, \
-         (u32)number(\"{tokens}\"), (u32)number(\"{heads}\"), (u32)number(\"batch\")}}, {{64, {rows}, 1, 1}}, 1}})",
-        Place::of(kernel, tensor.into())
+         (u32)number(\"{tokens}\"), (u32)number(\"{heads}\"), (u32)number(\"batch\")}}, {{{}, {rows}, 1, 1}}, 1}})",
+        Place::of(kernel, tensor.into()),
+        Field::BOX_COLUMNS
     )
 }
 

@@ -143,7 +143,7 @@ pub enum Access {
 /// One field of a kernel's parameter struct. What it stands for is the same in every kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
-    /// A tensor map: boxes of 64 elements of so many tokens, under the 128-byte swizzle.
+    /// A tensor map: boxes of [`BOX_COLUMNS`](Self::BOX_COLUMNS) elements of so many tokens, under the 128-byte swizzle.
     Map(Tensor, u32),
     /// A device address.
     Pointer(Operand, Access),
@@ -154,6 +154,9 @@ pub enum Field {
 }
 
 impl Field {
+    /// Elements of a row of a tensor map's box: as many bytes as the swizzle permutes.
+    pub const BOX_COLUMNS: u32 = 64;
+
     /// Bytes.
     pub const fn bytes(self) -> u32 {
         match self {

@@ -75,6 +75,12 @@ named! {
         BlockQ = "BLOCK_Q",
         /// Sampled queries of a block.
         SamplesQ = "SAMPLES_Q",
+        /// Threads of a CTA that computes means.
+        PoolThreads = "POOL_THREADS",
+        /// Rows of a CTA of the portable scoring passes.
+        ScoringRows = "SCORING_ROWS",
+        /// Rows of a warpgroup.
+        WgRows = "WG_ROWS",
         /// Query heads of a portable tile.
         TileHeads = "TILE_HEADS",
         /// Queries of each of them.

@@ -6,7 +6,7 @@
 use super::features::Features;
 use super::kernels::Cx;
 use super::sources::{self, Native};
-use super::{HopperTiles, Tiles, kernels};
+use super::{HopperTiles, Tiles, hopper, kernels};
 use crate::abi::{Kernel, UnitId};
 use crate::{Arch, Spec};
 
@@ -192,7 +192,7 @@ fn hopper_attention(spec: &Spec, default: &Tiles, lists: bool) -> Vec<Tiles> {
 /// Registers of a consumer's thread: output, scores, and the weights of two stages live side by side.
 fn hopper_fits(spec: &Spec, tiles: &HopperTiles, lists: bool) -> bool {
     let registers = spec.head_dim / 2 + tiles.keys / 2 + 2 * (tiles.keys / 4) + HOPPER_REGISTERS;
-    registers <= pool(tiles.warpgroups) && (!lists || packs(spec, tiles.heads(spec)))
+    registers <= consumer_registers(spec, tiles.warpgroups) && (!lists || packs(spec, tiles.heads(spec)))
 }
 
 /// Consumers and stages of the Hopper scoring pass.
@@ -205,7 +205,7 @@ fn hopper_score(spec: &Spec, default: &Tiles) -> Vec<Tiles> {
             let registers = keys / 2 + 2 * keys.div_ceil(samples) + OTHER_REGISTERS;
             for score_stages in [2, 4] {
                 let hopper = HopperTiles { score_warpgroups, keys, score_stages, ..default.hopper };
-                if hopper.score(spec) && registers <= pool(score_warpgroups) {
+                if hopper.score(spec) && registers <= consumer_registers(spec, score_warpgroups) {
                     found.push(Tiles { hopper, ..*default });
                 }
             }
@@ -214,12 +214,8 @@ fn hopper_score(spec: &Spec, default: &Tiles) -> Vec<Tiles> {
     found
 }
 
-/// Registers of a consumer's thread: 384 threads share them as 56 + 2 · 224 to each 128, 512 as 32 + 3 · 160, 640 as
-/// 32 + 4 · 112. With rows wider than 128 the first has 24 + 2 · 240, which no candidate needs.
-fn pool(warpgroups: u32) -> u32 {
-    match warpgroups {
-        2 => 224,
-        3 => 160,
-        _ => 112,
-    }
+/// What a consumer's thread has.
+fn consumer_registers(spec: &Spec, warpgroups: u32) -> u32 {
+    let [_, consumer] = hopper::registers(spec);
+    consumer.of(warpgroups)
 }

@@ -32,7 +32,6 @@ impl Features {
             ("SEGMENTS", cx.native.segments()),
             ("BLOCK_FILLS_STAGE", samples_kv == tiles.hopper.keys),
             ("TICKETS", cx.native.tickets()),
-            ("WIDE", spec.head_dim > 128),
             ("ROW_OF_96", spec.head_dim == 96),
             ("FLASH_HOLDS_QUERIES", holds_queries),
             ("QUERIES_HELD", sparse || holds_queries),

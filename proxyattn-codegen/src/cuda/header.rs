@@ -1,7 +1,7 @@
 //! The opening comment of a text, and its constants.
 
 use super::Tiles;
-use super::hopper::BARRIER_BYTES;
+use super::constants::{self, BARRIER_BYTES, SCORING_ROWS, WG_ROWS};
 use super::kernels::Cx;
 use crate::abi::{Buffer, Expr, Kernel, Keys, Operand, Size, Tensor, UnitId};
 use crate::{Arch, Budget, Spec};
@@ -113,7 +113,7 @@ fn scoring_memory(cx: &Cx<'_>) -> Vec<String> {
     vec![
         format!(
             "  scoring:   {} B of queries, then in their place {} stages of {} B keys",
-            super::kernels::SCORING_ROWS * row,
+            SCORING_ROWS * row,
             tiles.ring_stages,
             tiles.ring_keys * row
         ),
@@ -127,7 +127,7 @@ fn score_memory(cx: &Cx<'_>, first: &str) -> Vec<String> {
     vec![format!(
         "  {first} in {BARRIER_BYTES} B; {} × {} B of queries; {} stages of {} B keys",
         tiles.score_warpgroups,
-        64 * row,
+        WG_ROWS * row,
         tiles.score_stages,
         tiles.keys * row
     )]
@@ -150,7 +150,7 @@ fn attention_memory(cx: &Cx<'_>, arch: Arch) -> Vec<String> {
                 "  {} × {} slots of {} B of queries (later the output); of {} B each {} stages of keys, {} of values",
                 tiles.hopper.warpgroups,
                 tiles.hopper.query_slots,
-                64 * row,
+                WG_ROWS * row,
                 tiles.hopper.keys * row,
                 tiles.hopper.key_stages(),
                 tiles.hopper.stages - tiles.hopper.key_stages(),
@@ -201,7 +201,6 @@ pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
         ("SAMPLES_KV", (spec.block.kv / spec.stride.kv).to_string()),
         ("KEEP_SINK", spec.keep.sink.to_string()),
         ("KEEP_LOCAL", spec.keep.local.to_string()),
-        ("POOL_THREADS", super::kernels::POOL_THREADS.to_string()),
     ];
     match spec.budget {
         Budget::Dynamic { gamma, min_tokens, .. } => {
@@ -217,6 +216,15 @@ pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
         let _ = writeln!(out, "#define {name} {value}");
     }
     let _ = writeln!(out, "// Softmax in base 2: the scale times log2(e).\n#define SCALE_LOG2 {scale:?}f");
+    for (heading, defines) in constants::sections(spec) {
+        let mut defines = defines.into_iter().filter(|(name, _)| speaks_of(name)).peekable();
+        if defines.peek().is_some() {
+            let _ = writeln!(out, "\n// {heading}");
+        }
+        for (name, value) in defines {
+            let _ = writeln!(out, "#define {name} {value}");
+        }
+    }
     out.push_str("\n// What the GPU decides.\n");
     for (name, value) in tiles.macros().into_iter().filter(|(name, _)| speaks_of(name)) {
         let _ = writeln!(out, "#ifndef {name}\n#define {name} {value}\n#endif");

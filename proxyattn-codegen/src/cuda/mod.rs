@@ -11,6 +11,7 @@
 
 mod buffers;
 mod candidates;
+mod constants;
 mod features;
 mod header;
 mod hopper;
@@ -25,6 +26,7 @@ pub use crate::abi::{
 };
 pub use crate::shape::Shape;
 pub use candidates::{Candidates, Constants, Table, candidates, retiled, tables, tunable};
+pub use constants::MAX_GROUP_HEADS;
 pub use hopper::HopperTiles;
 pub use tiles::Tiles;
 

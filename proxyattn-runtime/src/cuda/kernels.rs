@@ -5,9 +5,10 @@ use super::calls::Call;
 use super::lanes::Lanes;
 use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
+use crate::plan::MAX_TOKENS;
 use crate::tune::{Choice, Tune, Tuned};
 use crate::{Error, Plan, Result};
-use proxyattn_codegen::cuda::{Candidates, Module, Shape, Unit, emit};
+use proxyattn_codegen::cuda::{Candidates, MAX_GROUP_HEADS, Module, Shape, Unit, emit};
 use proxyattn_codegen::{Arch, Spec};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak, mpsc};
@@ -163,8 +164,8 @@ impl Kernels {
         let limits = [
             ("batch", "the grid", problem.batch as u64, 65_535),
             ("heads", "the grid", problem.heads as u64, 65_535),
-            ("heads", "a group's share of a CTA", plan.heads_per_group() as u64, 256),
-            ("kv_len", "32-bit key positions", problem.kv_len as u64, 1 << 30),
+            ("heads", "a group's share of a CTA", plan.heads_per_group() as u64, MAX_GROUP_HEADS),
+            ("kv_len", "32-bit key positions", problem.kv_len as u64, MAX_TOKENS as u64),
         ];
         for (arg, what, got, limit) in limits {
             if got > limit {

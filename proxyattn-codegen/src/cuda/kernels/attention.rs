@@ -3,6 +3,7 @@
 use super::{Cx, number, numbers, read, strides, write};
 use crate::Arch;
 use crate::abi::{Access, Expr, Field, Kernel, KernelId, Macro, Scalar, Scratch, Tensor, UnitId, lay_out};
+use crate::cuda::constants::WG_ROWS;
 
 pub(super) fn attend(cx: &Cx<'_>) -> Kernel {
     let mut lists = vec![read(Scratch::Lists), read(Scratch::Counts)];
@@ -42,7 +43,7 @@ pub(super) fn dense(cx: &Cx<'_>) -> Kernel {
         Arch::Sm90a => {
             let fields =
                 numbers([Scalar::QLen, Scalar::KvLen, Scalar::Batch, Scalar::Heads, Scalar::HeadsPerKv]);
-            let rows = number(64) * cx.constant(Macro::Warpgroups);
+            let rows = cx.constant(Macro::WgRows) * cx.constant(Macro::Warpgroups);
             let tiles = Expr::from(Scalar::QLen).ceil_div(rows) * Scalar::Heads * Scalar::Batch;
             let keys = cx.tiles.hopper.keys;
             hopper(cx, KernelId::Dense, UnitId::Dense, keys, 1, fields.collect(), tiles)
@@ -82,10 +83,10 @@ fn hopper(
     tiles: Expr,
 ) -> Kernel {
     let mut fields = vec![
-        Field::Map(Tensor::Q, 64),
+        Field::Map(Tensor::Q, WG_ROWS),
         Field::Map(Tensor::K, keys),
         Field::Map(Tensor::V, keys),
-        Field::Map(Tensor::Out, 64),
+        Field::Map(Tensor::Out, WG_ROWS),
         Field::Pointer(Scratch::AttendTickets.into(), Access::Count),
     ];
     fields.extend(more);

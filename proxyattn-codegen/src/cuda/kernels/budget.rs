@@ -1,8 +1,9 @@
 //! The budget `dynamic`: the last queries of each head over all keys, and how many blocks hold their mass.
 
-use super::{COUNT_THREADS, Cx, SCORING_ROWS, SCORING_THREADS, number, numbers, read, strides, write};
+use super::{Cx, number, numbers, read, strides, write};
 use crate::Arch;
 use crate::abi::{Expr, Field, Kernel, KernelId, Macro, Scalar, Scratch, Tensor, UnitId, lay_out};
+use crate::cuda::constants::{COUNT_THREADS, SCORING_THREADS, WG_ROWS, count_words};
 
 pub(super) fn dynamic(cx: &Cx<'_>) -> [Kernel; 2] {
     match cx.native.budget {
@@ -23,7 +24,8 @@ fn partials(cx: &Cx<'_>) -> Kernel {
         Scalar::HeadsPerKv,
         Scalar::BlocksPerCta,
     ]));
-    let packs = (Expr::from(Scalar::HeadsPerKv) * cx.constant(Macro::BlockQ)).ceil_div(SCORING_ROWS);
+    let packs = (Expr::from(Scalar::HeadsPerKv) * cx.constant(Macro::BlockQ))
+        .ceil_div(cx.constant(Macro::ScoringRows));
     Kernel {
         id: KernelId::BudgetPartials,
         unit: UnitId::Scoring,
@@ -45,7 +47,7 @@ fn partials(cx: &Cx<'_>) -> Kernel {
 fn partials_hopper(cx: &Cx<'_>) -> Kernel {
     let hopper = &cx.tiles.hopper;
     let mut fields = vec![
-        Field::Map(Tensor::Q, 64),
+        Field::Map(Tensor::Q, WG_ROWS),
         Field::Map(Tensor::K, hopper.keys),
         write(Scratch::PartialMax),
         write(Scratch::PartialSum),
@@ -59,7 +61,7 @@ fn partials_hopper(cx: &Cx<'_>) -> Kernel {
         Scalar::HeadsPerKv,
     ]));
     // It takes stage after stage, for each pack of heads by itself.
-    let rows = number(64) * cx.constant(Macro::ScoreWarpgroups);
+    let rows = cx.constant(Macro::WgRows) * cx.constant(Macro::ScoreWarpgroups);
     let packs = (Expr::from(Scalar::HeadsPerKv) * cx.constant(Macro::BlockQ)).ceil_div(rows);
     let packs = Expr::Named("packs", Box::new(packs));
     let stages = Expr::from(Scalar::KvLen).ceil_div(cx.constant(Macro::StageKeys));
@@ -83,15 +85,13 @@ fn partials_hopper(cx: &Cx<'_>) -> Kernel {
 fn counts(cx: &Cx<'_>, unit: UnitId) -> Kernel {
     let mut fields = vec![read(Scratch::PartialMax), read(Scratch::PartialSum), write(Scratch::Measured)];
     fields.extend(numbers([Scalar::QLen, Scalar::Blocks, Scalar::Heads]));
-    // A maximum and a sum for each warp and query, a vote for each warp, a mass for each block.
-    let warps = COUNT_THREADS / 32;
     Kernel {
         id: KernelId::BudgetCounts,
         unit,
         arch: Arch::Sm80,
         params: lay_out(fields),
         threads: COUNT_THREADS,
-        shared: number(warps * (cx.spec.block.q * 8 + 4)) + number(4) * Scalar::Blocks,
+        shared: number(count_words(cx.spec).bytes()) + number(4) * Scalar::Blocks,
         grid: [Scalar::Heads.into(), Scalar::Batch.into(), number(1)],
         pack: 1,
         // One CTA is enough: left to itself, the compiler spills a few bytes to fit one more.

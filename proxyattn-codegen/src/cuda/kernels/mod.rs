@@ -6,18 +6,10 @@ mod proxy;
 mod select;
 
 use super::Tiles;
+use super::constants::{POOL_THREADS, SCORING_ROWS, WG_ROWS};
 use super::sources::Native;
 use crate::abi::{Access, Axis, Expr, Field, Kernel, Keys, Macro, Operand, Scalar, Size, Tensor};
 use crate::{Budget, Scorer, Spec};
-
-/// Rows of a CTA of the portable scoring passes.
-pub(super) const SCORING_ROWS: u32 = 128;
-const SCORING_THREADS: u32 = 128;
-pub(super) const POOL_THREADS: u32 = 128;
-const COUNT_THREADS: u32 = 512;
-const SELECT_THREADS: u32 = 128;
-/// Heads of a group, and so cuts of its ranking, that `select` has room for.
-const MAX_CUTS: u32 = 256;
 
 /// What kernels are made for.
 pub(super) struct Cx<'a> {
@@ -47,6 +39,9 @@ impl Cx<'_> {
             Macro::HeadDim => spec.head_dim,
             Macro::BlockQ => spec.block.q,
             Macro::SamplesQ => spec.block.q / spec.stride.q,
+            Macro::PoolThreads => POOL_THREADS,
+            Macro::ScoringRows => SCORING_ROWS,
+            Macro::WgRows => WG_ROWS,
             Macro::TileHeads => tiles.heads,
             Macro::TileRows => tiles.rows,
             Macro::PackHeads => tiles.hopper.heads(spec),

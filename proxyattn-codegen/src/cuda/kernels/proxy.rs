@@ -1,10 +1,11 @@
 //! The scorer `proxy`: mean queries and keys of the groups, and one pass of the ones over the others.
 
-use super::{Cx, POOL_THREADS, SCORING_ROWS, SCORING_THREADS, number, numbers, read, strides, write};
+use super::{Cx, number, numbers, read, strides, write};
 use crate::Arch;
 use crate::abi::{
     Access, Expr, Field, Kernel, KernelId, Keys, Macro, Scalar, Scratch, Tensor, UnitId, lay_out,
 };
+use crate::cuda::constants::{POOL_THREADS, SCORING_THREADS, WG_ROWS};
 
 pub(super) fn kernels(cx: &Cx<'_>) -> Vec<Kernel> {
     let mut kernels = vec![pool_queries(cx)];
@@ -46,7 +47,7 @@ fn pool(cx: &Cx<'_>, id: KernelId, fields: Vec<Field>, samples: Scalar) -> Kerne
         params: lay_out(fields),
         threads: POOL_THREADS,
         shared: number(0),
-        grid: [chunks.ceil_div(POOL_THREADS), Scalar::Groups.into(), Scalar::Batch.into()],
+        grid: [chunks.ceil_div(cx.constant(Macro::PoolThreads)), Scalar::Groups.into(), Scalar::Batch.into()],
         pack: 1,
         bounds: match cx.native.budget {
             Arch::Sm80 => "POOL_THREADS",
@@ -77,7 +78,7 @@ fn score(cx: &Cx<'_>) -> Kernel {
         threads: SCORING_THREADS,
         shared: number(cx.tiles.ring_bytes(cx.spec)),
         grid: [
-            Expr::from(Scalar::QSamples).ceil_div(SCORING_ROWS),
+            Expr::from(Scalar::QSamples).ceil_div(cx.constant(Macro::ScoringRows)),
             Scalar::Groups.into(),
             Scalar::Batch.into(),
         ],
@@ -90,7 +91,7 @@ fn score(cx: &Cx<'_>) -> Kernel {
 fn score_hopper(cx: &Cx<'_>) -> Kernel {
     let hopper = &cx.tiles.hopper;
     let mut fields = vec![
-        Field::Map(Tensor::ProxyQ, 64),
+        Field::Map(Tensor::ProxyQ, WG_ROWS),
         Field::Map(Tensor::Keys(cx.keys()), hopper.keys),
         write(Scratch::Maxima),
         write(Scratch::Lse),
@@ -109,7 +110,7 @@ fn score_hopper(cx: &Cx<'_>) -> Kernel {
         Scalar::SegmentKeys,
     ]));
     // It takes unit after unit.
-    let rows = number(64) * cx.constant(Macro::ScoreWarpgroups);
+    let rows = cx.constant(Macro::WgRows) * cx.constant(Macro::ScoreWarpgroups);
     let units =
         Expr::from(Scalar::QSamples).ceil_div(rows) * Scalar::Segments * Scalar::Groups * Scalar::Batch;
     Kernel {

@@ -1,8 +1,9 @@
 //! Lists: what each count keeps of a group's ranking.
 
-use super::{Cx, MAX_CUTS, SELECT_THREADS, number, numbers, read, write};
+use super::{Cx, number, numbers, read, write};
 use crate::Arch;
 use crate::abi::{Access, Field, Kernel, KernelId, Scalar, Scratch, UnitId, lay_out};
+use crate::cuda::constants::{SELECT_THREADS, select_words};
 
 pub(super) fn select(cx: &Cx<'_>) -> Kernel {
     let mut fields = vec![read(Scratch::Maxima), read(Scratch::Lse)];
@@ -24,16 +25,13 @@ pub(super) fn select(cx: &Cx<'_>) -> Kernel {
     if cx.native.segments() {
         fields.extend(numbers([Scalar::Segments, Scalar::SegmentKeys]));
     }
-    // A histogram; as much for each warp; the samples' sums; counts, cuts and where they fall; and what rounds up.
-    let samples = (cx.spec.block.q / cx.spec.stride.q).next_multiple_of(4);
-    let words = 256 + SELECT_THREADS / 32 * MAX_CUTS + samples + 4 * MAX_CUTS + 4 + 3;
     Kernel {
         id: KernelId::Select,
         unit: UnitId::Scoring,
         arch: Arch::Sm80,
         params: lay_out(fields),
         threads: SELECT_THREADS,
-        shared: number(words * 4) + number(4) * Scalar::Blocks,
+        shared: number(select_words(cx.spec).bytes()) + number(4) * Scalar::Blocks,
         grid: [Scalar::Rows.into(), Scalar::Groups.into(), Scalar::Batch.into()],
         pack: 1,
         // As many CTAs as hide how they wait: left to itself, the compiler takes a few registers more.
