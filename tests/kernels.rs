@@ -1,6 +1,9 @@
 //! The CUDA text and the launch ABI of each configuration, as they can be read and diffed.
 
-use proxyattn::codegen::cuda::{Module, Shape, Tiles, emit, emit_tiled};
+use proxyattn::codegen::cuda::{
+    Access, Expr, Field, KernelId, Macro, Module, Param, Scalar, Scratch, Shape, Size, Tiles, emit,
+    emit_tiled,
+};
 use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
 use std::fmt::Write;
 
@@ -55,19 +58,26 @@ fn configurations() -> Vec<(&'static str, Spec)> {
 
 fn abi(module: &Module) -> String {
     let mut out = String::new();
-    for entry in &module.entries {
+    for kernel in &module.kernels {
+        let [x, y, z] = &kernel.grid;
         let _ = writeln!(
             out,
-            "{} ({}), {} threads, {:?}, {} bytes of parameters, grid {:?}",
-            entry.symbol,
-            entry.stage,
-            entry.threads,
-            entry.shared,
-            entry.param_bytes(),
-            entry.grid
+            "{} ({}, for {}), {} threads, {} bytes shared, {} bytes of parameters, grid ({x}, {y}, {z})",
+            kernel.id.symbol(),
+            kernel.id.stage(),
+            kernel.arch,
+            kernel.threads,
+            kernel.shared,
+            kernel.param_bytes(),
         );
-        for param in &entry.params {
-            let _ = writeln!(out, "  {:>3} {:?} {}", param.offset, param.ty, param.name);
+        for Param { field, offset } in &kernel.params {
+            let note = match field {
+                Field::Map(_, rows) => format!(", boxes of {rows} tokens"),
+                Field::Pointer(_, Access::Clear) => ", set to zero".into(),
+                Field::Pointer(_, Access::Count) => ", counted from zero".into(),
+                Field::Pointer(..) | Field::Stride(..) | Field::Scalar(_) => String::new(),
+            };
+            let _ = writeln!(out, "  {offset:>3} {}{note}", field.declaration());
         }
     }
     out
@@ -94,7 +104,7 @@ fn kernels_read_as_the_snapshots() {
                     .collect();
                 insta::with_settings!({ omit_expression => true }, {
                     insta::assert_snapshot!(
-                        format!("{name}_{arch}_{}", unit.name),
+                        format!("{name}_{arch}_{}", unit.id),
                         format!("{comment}\n{}", unit.kernels)
                     );
                 });
@@ -153,23 +163,55 @@ fn what_is_not_used_is_not_there() {
 fn sizes_follow_from_the_shape() {
     let module = emit(&D, Arch::Sm80);
     let shape = Shape { batch: 2, heads: 32, kv_heads: 8, q_len: 1000, kv_len: 4096 };
-    let bytes =
-        |name: &str| module.buffers.iter().find(|b| b.name == name).expect("a buffer").bytes(&D, &shape);
-    assert_eq!(bytes("proxy_q"), 2 * 8 * 250 * 128 * 2);
-    assert_eq!(bytes("maxima"), 2 * 8 * 16 * 64 * 16 * 2);
-    assert_eq!(bytes("measured"), 2 * 32 * 4);
-    let entry = |name: &str| module.entry(name).expect("an entry");
-    assert_eq!(entry("attend").grid(&shape, 132), [16 * 2, 8, 2], "two heads share a CTA");
-    assert_eq!(entry("select").grid(&shape, 132), [16, 8, 2]);
-    assert_eq!(entry("attend").value("heads_per_kv", &shape), Some(4));
-    assert_eq!(entry("dense").value("heads", &shape), None);
-    let pass = |spec: &Spec, shape: &Shape| {
-        emit(spec, Arch::Sm90a).entry("budget_partials").expect("an entry").grid(shape, 132)
+    let bytes = |scratch| module.buffer(scratch).expect("a buffer").bytes(&D, &shape);
+    assert_eq!(bytes(Scratch::ProxyQ), 2 * 8 * 250 * 128 * 2);
+    assert_eq!(bytes(Scratch::Maxima), 2 * 8 * 16 * 64 * 16 * 2);
+    assert_eq!(bytes(Scratch::Measured), 2 * 32 * 4);
+    let ctas = |id| module.kernel(id).expect("a kernel").ctas(&D, &shape, 132);
+    assert_eq!(ctas(KernelId::Attend), [16 * 2, 8, 2], "two heads share a CTA");
+    assert_eq!(ctas(KernelId::Select), [16, 8, 2]);
+    assert_eq!(Scalar::HeadsPerKv.of(&D, &shape), 4);
+    let pass = |spec: &Spec, shape: &Shape, multiprocessors| {
+        let module = emit(spec, Arch::Sm90a);
+        module.kernel(KernelId::BudgetPartials).expect("a kernel").ctas(spec, shape, multiprocessors)
     };
     let tall = Spec { block: Block { q: 128, kv: 64 }, ..D };
-    assert_eq!(pass(&D, &shape), [132, 1, 1], "four heads share a CTA");
-    assert_eq!(pass(&tall, &shape), [66, 2, 1], "two packs of two heads");
-    assert_eq!(pass(&D, &Shape { batch: 1, kv_heads: 1, kv_len: 1025, ..shape }), [9, 8, 1], "a stage each");
+    assert_eq!(pass(&D, &shape, 132), [132, 1, 1], "four heads share a CTA");
+    assert_eq!(pass(&tall, &shape, 132), [66, 2, 1], "two packs of two heads");
+    assert_eq!(pass(&tall, &shape, 1), [1, 2, 1], "a CTA to each pack, however few multiprocessors");
+    let few = Shape { batch: 1, kv_heads: 1, kv_len: 1025, ..shape };
+    assert_eq!(pass(&D, &few, 132), [9, 8, 1], "a stage each");
+}
+
+/// A grid in the opening comment is evaluated for the launch: the constants that it speaks of are those of the text.
+#[test]
+fn the_constants_of_a_grid_are_those_of_the_text() {
+    fn macros(expr: &Expr, found: &mut Vec<(Macro, u32)>) {
+        match expr {
+            Expr::Size(Size::Macro(name, value)) => found.push((*name, *value)),
+            Expr::Size(Size::Number(_) | Size::Scalar(_)) | Expr::Multiprocessors => {}
+            Expr::Product(parts) => parts.iter().for_each(|part| macros(part, found)),
+            Expr::Sum(parts) | Expr::Quotient(parts) | Expr::CeilDiv(parts) | Expr::Min(parts) => {
+                parts.iter().for_each(|part| macros(part, found));
+            }
+            Expr::Named(_, expr) => macros(expr, found),
+        }
+    }
+    for (name, spec) in configurations() {
+        for module in Arch::ALL.iter().map(|&arch| emit(&spec, arch)) {
+            for kernel in &module.kernels {
+                let text = &module.unit(kernel.unit).expect("a unit").kernels;
+                let mut found = Vec::new();
+                kernel.grid.iter().for_each(|axis| macros(axis, &mut found));
+                for (constant, value) in found {
+                    // This one is counted out from others.
+                    let derived = constant == Macro::PackHeads && text.contains("#define PACK_HEADS (");
+                    let defined = text.contains(&format!("#define {constant} {value}\n"));
+                    assert!(derived || defined, "{name} {}: {constant} = {value}", kernel.id);
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -177,13 +219,9 @@ fn default_tiles_fit_every_gpu_of_the_family() {
     for (name, spec) in configurations() {
         for head_dim in [64, 96, 128, 256] {
             let spec = Spec { head_dim, ..spec };
-            for entry in emit(&spec, Arch::Sm80).entries {
-                assert!(
-                    entry.shared.fixed <= 99 * 1024,
-                    "{name} {head_dim}: {} {}",
-                    entry.name,
-                    entry.shared.fixed
-                );
+            for kernel in emit(&spec, Arch::Sm80).kernels {
+                let bytes = kernel.least_shared_bytes(&spec);
+                assert!(bytes <= 99 * 1024, "{name} {head_dim}: {} {bytes}", kernel.id);
             }
         }
     }

@@ -19,10 +19,12 @@ mod oracle;
 mod reference;
 
 use compare::Lists;
-use harness::{Harness, Memory};
+use harness::{Harness, Memory, Place};
 use logits::{Large64, Large128, Large256, SIZES};
-use proxyattn::codegen::cuda::{CODES_PER_LOG2, HopperTiles, Shape, Tiles, emit_tiled};
-use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
+use proxyattn::codegen::cuda::{
+    CODES_PER_LOG2, HopperTiles, KernelId, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled,
+};
+use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{Attention, AttentionKernel, Device, Element, Geometry, Problem};
 use reference::Reference;
@@ -48,7 +50,7 @@ impl Random {
             let value = (self.next() * 1.2 + lean * 1.5) * sharpness;
             let bits = match spec.dtype {
                 Dtype::F16 => f16::from_f64(value).to_bits(),
-                _ => bf16::from_f64(value).to_bits(),
+                Dtype::Bf16 => bf16::from_f64(value).to_bits(),
             };
             bytes.extend(bits.to_le_bytes());
         }
@@ -60,47 +62,41 @@ fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     let mut random = Random(seed);
     let mut memory = Memory::default();
     let dim = i64::from(spec.head_dim);
-    for (name, [batch, head, token], heads, tokens) in [
-        ("q", ["q_batch", "q_head", "q_token"], shape.heads, shape.q_len),
-        ("k", ["k_batch", "k_head", "k_token"], shape.kv_heads, shape.kv_len),
-        ("v", ["v_batch", "v_head", "v_token"], shape.kv_heads, shape.kv_len),
-        ("out", ["out_batch", "out_head", "out_token"], shape.heads, shape.q_len),
-    ] {
+    for tensor in [Tensor::Q, Tensor::K, Tensor::V, Tensor::Out] {
+        let [heads, tokens] = tensor.extents().map(|extent| extent.of(spec, shape));
         let token_stride = heads as i64 * dim;
-        memory.strides.extend([(batch, tokens as i64 * token_stride), (head, dim), (token, token_stride)]);
-        let tensor = random.tensor(spec, shape.batch, tokens, heads, name == "q");
-        if name == "out" {
-            memory.bytes.insert("out_dense", vec![0xff; tensor.len()]);
-            memory.bytes.insert("out", vec![0xff; tensor.len()]);
+        memory.strides.insert(tensor, [tokens as i64 * token_stride, dim, token_stride]);
+        let data = random.tensor(spec, shape.batch, tokens, heads, tensor == Tensor::Q);
+        if tensor == Tensor::Out {
+            memory.put(Place::OutDense, vec![0xff; data.len()]);
+            memory.put(tensor, vec![0xff; data.len()]);
         } else {
-            memory.bytes.insert(name, tensor);
+            memory.put(tensor, data);
         }
     }
-    let pooled = spec.groups.is_some() && spec.groups != spec.kv_heads;
-    let samples = shape.kv_samples(spec) as i64;
-    let keys = if pooled {
-        [shape.groups(spec) as i64 * samples * dim, samples * dim, dim]
-    } else {
-        let token = memory.strides["k_token"] * i64::from(spec.stride.kv);
-        [memory.strides["k_batch"], memory.strides["k_head"], token]
+    let packed = |tensor: Tensor| {
+        let [heads, samples] = tensor.extents().map(|extent| extent.of(spec, shape) as i64);
+        [heads * samples * dim, samples * dim, dim]
     };
-    memory.strides.extend(["keys_batch", "keys_group", "keys_sample"].into_iter().zip(keys));
-    let samples = shape.q_samples(spec) as i64;
-    let proxies = [shape.groups(spec) as i64 * samples * dim, samples * dim, dim];
-    memory.strides.extend(["proxy_q_batch", "proxy_q_group", "proxy_q_sample"].into_iter().zip(proxies));
+    let [batch, head, token] = memory.strides[&Tensor::K];
+    memory.strides.extend([
+        (Tensor::ProxyQ, packed(Tensor::ProxyQ)),
+        (Tensor::Keys(Keys::Pooled), packed(Tensor::Keys(Keys::Pooled))),
+        (Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.stride.kv)]),
+    ]);
     memory
 }
 
 /// What becomes of an input's elements before they are used.
-type Changes<'a> = &'a [(&'static str, fn(f64) -> f64)];
+type Changes<'a> = &'a [(Tensor, fn(f64) -> f64)];
 
 fn change(spec: &Spec, memory: &mut Memory, changes: Changes<'_>) {
-    for (name, to) in changes {
-        let halves = memory.halves(name).into_iter().map(|bits| match spec.dtype {
+    for &(tensor, to) in changes {
+        let halves = memory.halves(tensor).into_iter().map(|bits| match spec.dtype {
             Dtype::F16 => f16::from_f64(to(f16::from_bits(bits).to_f64())).to_bits(),
-            _ => bf16::from_f64(to(bf16::from_bits(bits).to_f64())).to_bits(),
+            Dtype::Bf16 => bf16::from_f64(to(bf16::from_bits(bits).to_f64())).to_bits(),
         });
-        memory.bytes.insert(name, halves.flat_map(u16::to_le_bytes).collect());
+        memory.put(tensor, halves.flat_map(u16::to_le_bytes).collect());
     }
 }
 
@@ -126,20 +122,25 @@ fn check_changed<K: AttentionKernel>(
         change(&spec, &mut memory, changes);
         harness.run(&shape, &mut memory, seed as u64 + 1);
         let reference = Reference { spec, shape, geometry: geometry::<K>(&shape), memory: &memory };
-        reference.attention("out_dense", true);
+        reference.attention(true);
         if spec.is_dense() {
             continue;
         }
-        reference.pool("proxy_q");
-        if memory.bytes.contains_key("proxy_k") {
-            reference.pool("proxy_k");
+        match spec.scorer {
+            Scorer::Proxy => {
+                reference.pool(Scratch::ProxyQ);
+                if memory.has(Scratch::ProxyK) {
+                    reference.pool(Scratch::ProxyK);
+                }
+                reference.score();
+            }
         }
-        reference.score();
-        if let Budget::Dynamic { gamma, .. } = spec.budget {
-            reference.budget(gamma);
+        match spec.budget {
+            Budget::Dynamic { gamma, .. } => reference.budget(gamma),
+            Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => {}
         }
         reference.select();
-        reference.attention("out", false);
+        reference.attention(false);
     }
 }
 
@@ -175,7 +176,7 @@ const SCORES: [Scores; 5] = [
 fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
     let spec = K::SPEC;
     let mut module = emit_tiled(&spec, Arch::Sm80, &Tiles::portable(&spec, None));
-    module.units.retain(|unit| unit.name == "scoring");
+    module.units.retain(|unit| unit.id == UnitId::Scoring);
     let harness = Harness::compile(K::NAME, &spec, module);
     for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
         let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
@@ -190,14 +191,16 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
                 let above = score(random.next()) - f64::from(FLOOR);
                 ((above * f64::from(CODES_PER_LOG2)).round() as u16).to_le_bytes()
             });
-            memory.bytes.extend([("lse", lse), ("floors", floors), ("maxima", maxima.collect())]);
-            if matches!(spec.budget, Budget::Dynamic { .. }) {
+            memory.put(Scratch::Lse, lse);
+            memory.put(Scratch::Floors, floors);
+            memory.put(Scratch::Maxima, maxima.collect());
+            if spec.budget.is_measured() {
                 let blocks = shape.blocks(&spec) as f64;
                 let measured =
                     (0..batch * heads).flat_map(|_| ((random.next().abs() * blocks) as u32).to_le_bytes());
-                memory.bytes.insert("measured", measured.collect());
+                memory.put(Scratch::Measured, measured.collect());
             }
-            harness.run_one("select", &shape, &mut memory, seed as u64 + 1);
+            harness.run_one(KernelId::Select, &shape, &mut memory, seed as u64 + 1);
             Reference { spec, shape, geometry: geometry::<K>(&shape), memory: &memory }.select();
         }
     }
@@ -227,8 +230,7 @@ impl Lists for StageLists {
 /// Logits of any size: the lists of the stages up to `select` are the reference's.
 fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, sizes: &[f64]) {
     let mut module = emit_tiled(&spec, arch, &Tiles::portable(&spec, None));
-    module.units.retain(|unit| matches!(unit.name, "scoring" | "score"));
-    let stages: Vec<_> = module.entries.iter().map(|entry| entry.name).collect();
+    module.units.retain(|unit| matches!(unit.id, UnitId::Scoring | UnitId::Score));
     let harness = Harness::compile(name, &spec, module);
     let mut faults = Vec::new();
     for sample in logits::samples::<K>(sizes) {
@@ -239,26 +241,22 @@ fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, si
         let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
         let mut memory = Memory::default();
         let bytes = |data: &[K::Elem]| data.iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
-        memory.bytes.extend([("q", bytes(&sample.inputs.q)), ("k", bytes(&sample.inputs.k))]);
-        let (dim, stride) = (dim as i64, i64::from(spec.stride.kv));
-        let (q, kv, samples) = (q_len as i64 * dim, kv_len as i64 * dim, shape.q_samples(&spec) as i64 * dim);
-        memory.strides.extend([
-            ("q_batch", heads as i64 * q),
-            ("q_head", q),
-            ("q_token", dim),
-            ("keys_batch", kv_heads as i64 * kv),
-            ("keys_group", kv),
-            ("keys_sample", stride * dim),
-            ("proxy_q_batch", heads as i64 * samples),
-            ("proxy_q_group", samples),
-            ("proxy_q_sample", dim),
-        ]);
-        for stage in stages.iter().filter(|stage| matches!(**stage, "pool_queries" | "score" | "select")) {
+        memory.put(Tensor::Q, bytes(&sample.inputs.q));
+        memory.put(Tensor::K, bytes(&sample.inputs.k));
+        for (tensor, step) in
+            [(Tensor::Q, 1), (Tensor::ProxyQ, 1), (Tensor::Keys(Keys::Sampled), i64::from(spec.stride.kv))]
+        {
+            let like = if step == 1 { tensor } else { Tensor::K };
+            let [heads, tokens] = like.extents().map(|extent| extent.of(&spec, &shape) as i64);
+            let dim = dim as i64;
+            memory.strides.insert(tensor, [heads * tokens * dim, tokens * dim, step * dim]);
+        }
+        for stage in [KernelId::PoolQueries, KernelId::Score, KernelId::Select] {
             harness.run_one(stage, &shape, &mut memory, 1);
         }
         let lists = StageLists {
-            lists: memory.words("lists"),
-            counts: memory.words("counts"),
+            lists: memory.words(Scratch::Lists),
+            counts: memory.words(Scratch::Counts),
             shape,
             rows: shape.rows(&spec) as usize,
             blocks: shape.blocks(&spec) as usize,
@@ -452,21 +450,21 @@ const LARGE_SCALE: Spec = Spec { scale: Some(1e36), ..NARROW };
 changed! {
     /// Four heads of ±9e37 whose sum leaves f32, and whose mean does not.
     means_of_large_heads: Arch::Sm80, Spec { groups: Some(1), ..NARROW },
-        &[("q", |x| 9e37f64.copysign(x)), ("k", |x| x * 1e-38)], &[[1, 4, 1, 130, 403]];
+        &[(Tensor::Q, |x| 9e37f64.copysign(x)), (Tensor::K, |x| x * 1e-38)], &[[1, 4, 1, 130, 403]];
     /// The same of a group's keys.
     means_of_large_keys: Arch::Sm80, Spec { groups: Some(1), ..NARROW },
-        &[("k", |x| 9e37f64.copysign(x)), ("q", |x| x * 1e-38)], &[[1, 4, 4, 130, 403]];
+        &[(Tensor::K, |x| 9e37f64.copysign(x)), (Tensor::Q, |x| x * 1e-38)], &[[1, 4, 4, 130, 403]];
     /// A query times the scale's factor leaves f32, and the key leads it back.
     factors_beyond_f32: Arch::Sm80, Spec { scale: Some(1.0), ..NARROW },
-        &[("q", |x| x * 1e37), ("k", |x| x * 1.25e-38)], &[[1, 2, 1, 130, 300]];
+        &[(Tensor::Q, |x| x * 1e37), (Tensor::K, |x| x * 1.25e-38)], &[[1, 2, 1, 130, 300]];
     /// Scales under which the usual masked score would weigh as much as others ...
-    the_least_scale: Arch::Sm80, LEAST_SCALE, &[("q", |x| x * 3.5e14), ("k", |x| x * 3.5e14)],
+    the_least_scale: Arch::Sm80, LEAST_SCALE, &[(Tensor::Q, |x| x * 3.5e14), (Tensor::K, |x| x * 3.5e14)],
         &[[1, 2, 1, 130, 300], [1, 2, 1, 1, 70]];
-    hopper_the_least_scale: Arch::Sm90a, LEAST_SCALE, &[("q", |x| x * 3.5e14), ("k", |x| x * 3.5e14)],
+    hopper_the_least_scale: Arch::Sm90a, LEAST_SCALE, &[(Tensor::Q, |x| x * 3.5e14), (Tensor::K, |x| x * 3.5e14)],
         &[[1, 2, 1, 130, 300]];
     /// ... or would be infinite.
-    a_large_scale: Arch::Sm80, LARGE_SCALE, &[("q", |x| x * 3.5e-19), ("k", |x| x * 3.5e-19)],
+    a_large_scale: Arch::Sm80, LARGE_SCALE, &[(Tensor::Q, |x| x * 3.5e-19), (Tensor::K, |x| x * 3.5e-19)],
         &[[1, 2, 1, 130, 300], [1, 2, 1, 1, 70]];
-    hopper_a_large_scale: Arch::Sm90a, LARGE_SCALE, &[("q", |x| x * 3.5e-19), ("k", |x| x * 3.5e-19)],
+    hopper_a_large_scale: Arch::Sm90a, LARGE_SCALE, &[(Tensor::Q, |x| x * 3.5e-19), (Tensor::K, |x| x * 3.5e-19)],
         &[[1, 2, 1, 130, 300]];
 }

@@ -76,7 +76,7 @@ pub(crate) fn parse(attr: TokenStream, errors: &mut Errors) -> Raw {
             Key::Dtype => raw.dtype = value::word(key, &arg, Dtype::ALL, errors),
             Key::Causal => raw.causal = value::flag(key, &arg, errors),
             Key::Scale => raw.scale = value::number(key, &arg, errors),
-            Key::Scorer => raw.scorer = value::word(key, &arg, &[Scorer::Proxy], errors),
+            Key::Scorer => raw.scorer = value::word(key, &arg, Scorer::ALL, errors),
             Key::Budget => raw.budget = budget::parse(&arg, &mut raw.places, errors),
             Key::Keep => keep(&arg, &mut raw, errors),
             Key::Arch => raw.arch = arch(&arg, errors),

@@ -122,7 +122,7 @@ pub(crate) fn name(place: DeviceLocation) -> String {
 pub(crate) fn dtype<T: Element>() -> DType {
     match T::DTYPE {
         Dtype::F16 => DType::F16,
-        _ => DType::BF16,
+        Dtype::Bf16 => DType::BF16,
     }
 }
 

@@ -29,11 +29,11 @@ pub(crate) fn run(args: &CompileArgs) -> Outcome {
         for (unit, cubin) in module.units.iter().zip(cubins) {
             let file = aot.store(&program(&spec, unit), *target, cubin)?;
             let file = file.strip_prefix(aot.dir()).unwrap_or(&file);
-            let kernels = module.entries.iter().filter(|entry| entry.unit == unit.name);
-            let kernels: Vec<_> = kernels.map(|entry| entry.name).collect();
+            let kernels = module.kernels.iter().filter(|kernel| kernel.unit == unit.id);
+            let kernels: Vec<_> = kernels.map(|kernel| kernel.id.name()).collect();
             let size = bytes(cubin.bytes().len() as u64);
             let file = file.display().to_string();
-            table.row([target.to_string(), unit.name.into(), kernels.join(", "), size, file]);
+            table.row([target.to_string(), unit.id.to_string(), kernels.join(", "), size, file]);
         }
     }
     let stored = compiled.iter().map(Vec::len).sum();
@@ -72,5 +72,5 @@ pub(crate) fn cubins(spec: &Spec, module: &Module, target: Target) -> Result<Vec
 }
 
 fn program(spec: &Spec, unit: &Unit) -> Program {
-    Program::new(format!("proxyattn.{}", unit.name), unit.source()).of_attribute(spec.attribute())
+    Program::new(format!("proxyattn.{}", unit.id), unit.source()).of_attribute(spec.attribute())
 }

@@ -4,17 +4,18 @@ use crate::args::ExpandArgs;
 use crate::attribute;
 use crate::failure::{Failure, Outcome};
 use crate::highlight;
-use proxyattn_codegen::{Arch, Spec, cuda::emit};
+use proxyattn_codegen::cuda::{UnitId, emit};
+use proxyattn_codegen::{Arch, Spec};
 
 pub(crate) fn run(args: &ExpandArgs) -> Outcome {
     let spec = attribute::parse(&args.attribute)?;
     let module = emit(&spec, family(&spec, args.arch)?);
     let text = match &args.unit {
         None => module.source(),
-        Some(name) => match module.units.iter().find(|unit| unit.name == name) {
+        Some(name) => match UnitId::named(name).and_then(|unit| module.unit(unit)) {
             Some(unit) => unit.source(),
             None => {
-                let units: Vec<_> = module.units.iter().map(|unit| unit.name).collect();
+                let units: Vec<_> = module.units.iter().map(|unit| unit.id.name()).collect();
                 return Err(Failure::usage(format!(
                     "--unit: expected one of {}, got `{name}`; without it all are printed",
                     units.join(", ")

@@ -8,7 +8,7 @@ use crate::failure::{Failure, MISSING, Outcome};
 use crate::style::{FAINT, WARN, painted};
 use crate::text::{Table, bytes, fitted, heading, tokens};
 use crate::tune::DEFAULT;
-use proxyattn_codegen::cuda::{self, Buffer, Entry, Module, Shape, emit, retiled, tunable};
+use proxyattn_codegen::cuda::{self, Buffer, Kernel, Module, Shape, emit, retiled, tunable};
 use proxyattn_codegen::{Arch, Spec};
 use proxyattn_runtime::jit::{Cubin, Target};
 use proxyattn_runtime::{Plan, Problem, WhyDense, short};
@@ -39,7 +39,10 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
     let below = args.dense_below.unwrap_or(short::dense_below(&spec, Some(arch)));
     let plan = Plan::new(&spec, &problem)?.dense_below(below);
     let module = emit(&spec, arch);
-    let default = if arch == Arch::Sm90a { 132 } else { 108 };
+    let default = match arch {
+        Arch::Sm80 => 108,
+        Arch::Sm90a => 132,
+    };
     let multiprocessors = args.multiprocessors.map_or(default, NonZeroUsize::get) as u64;
 
     let compiled = match args.no_compile {
@@ -60,9 +63,9 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
     out += &buffers(&module, &plan);
     out += &heading("shared memory of a CTA");
     for unit in &module.units {
-        let run = running(&module, &plan).any(|entry| entry.unit == unit.name);
+        let run = running(&module, &plan).any(|kernel| kernel.unit == unit.id);
         for (index, line) in unit.shared_memory.iter().enumerate().filter(|_| run) {
-            out += &format!("  {:<9}{line}\n", if index == 0 { unit.name } else { "" });
+            out += &format!("  {:<9}{line}\n", if index == 0 { unit.id.name() } else { "" });
         }
     }
     out += &heading("tiles that `tune` chooses between");
@@ -112,29 +115,29 @@ fn configuration(spec: &Spec, plan: &Plan) -> String {
 }
 
 /// The kernels that a plan runs.
-fn running<'a>(module: &'a Module, plan: &Plan) -> impl Iterator<Item = &'a Entry> {
+fn running<'a>(module: &'a Module, plan: &Plan) -> impl Iterator<Item = &'a Kernel> {
     let dense = plan.is_dense();
-    module.entries.iter().filter(move |entry| (entry.name == "dense") == dense)
+    module.kernels.iter().filter(move |kernel| kernel.id.runs(dense))
 }
 
 fn kernels(module: &Module, plan: &Plan, multiprocessors: u64, cubins: Option<&[Arc<Cubin>]>) -> String {
-    let shape = Shape::from(plan.problem());
+    let (spec, shape) = (plan.spec(), Shape::from(plan.problem()));
     let mut head = vec!["stage", "kernel", "unit", "grid", "threads", "shared"];
     head.extend(cubins.map(|_| ["registers", "spills"]).into_iter().flatten());
     let mut table = Table::new(&head, &[1, 2, 3]);
-    for entry in running(module, plan) {
-        let [x, y, z] = entry.grid(&shape, multiprocessors);
+    for kernel in running(module, plan) {
+        let [x, y, z] = kernel.ctas(spec, &shape, multiprocessors);
         let mut row = vec![
-            entry.stage.to_owned(),
-            entry.name.to_owned(),
-            entry.unit.to_owned(),
+            kernel.id.stage().to_string(),
+            kernel.id.to_string(),
+            kernel.unit.to_string(),
             format!("{x} × {y} × {z}"),
-            entry.threads.to_string(),
-            bytes(entry.shared_bytes(&shape)),
+            kernel.threads.to_string(),
+            bytes(kernel.shared_bytes(spec, &shape)),
         ];
         if let Some(cubins) = cubins {
-            let unit = module.units.iter().position(|unit| unit.name == entry.unit);
-            let usage = unit.and_then(|unit| cubins[unit].kernel(&entry.symbol));
+            let unit = module.units.iter().position(|unit| unit.id == kernel.unit);
+            let usage = unit.and_then(|unit| cubins[unit].kernel(&kernel.id.symbol()));
             let told = |number: Option<u32>| number.map_or("?".into(), |number| number.to_string());
             row.push(told(usage.map(|usage| usage.registers)));
             row.push(told(usage.map(|usage| usage.spill_stores + usage.spill_loads)));
@@ -149,19 +152,19 @@ fn candidates(module: &Module, plan: &Plan, arch: Arch) -> String {
     let (spec, shape) = (plan.spec(), Shape::from(plan.problem()));
     let mut table = Table::new(&["unit", "threads", "shared", "constants"], &[3]);
     for unit in tunable(spec, arch) {
-        if !running(module, plan).any(|entry| entry.unit == unit) {
+        if !running(module, plan).any(|kernel| kernel.unit == unit) {
             continue;
         }
         for constants in [Vec::new()].into_iter().chain(cuda::candidates(spec, arch, unit)) {
             let Some(tiles) = module.tiles.with(&constants) else { continue };
-            let entries = retiled(spec, arch, unit, &tiles);
-            let most = |of: &dyn Fn(&Entry) -> u64| entries.iter().map(of).max().unwrap_or(0);
-            let name = if constants.is_empty() { unit } else { "" };
+            let kernels = retiled(spec, arch, unit, &tiles);
+            let most = |of: &dyn Fn(&Kernel) -> u64| kernels.iter().map(of).max().unwrap_or(0);
+            let name = if constants.is_empty() { unit.name() } else { "" };
             let each: Vec<_> = constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
             table.row([
                 name.to_owned(),
-                most(&|entry| entry.threads.into()).to_string(),
-                bytes(most(&|entry| entry.shared_bytes(&shape))),
+                most(&|kernel| kernel.threads.into()).to_string(),
+                bytes(most(&|kernel| kernel.shared_bytes(spec, &shape))),
                 if constants.is_empty() { DEFAULT.into() } else { each.join(" ") },
             ]);
         }
@@ -172,17 +175,15 @@ fn candidates(module: &Module, plan: &Plan, arch: Arch) -> String {
 fn buffers(module: &Module, plan: &Plan) -> String {
     let (spec, shape) = (plan.spec(), Shape::from(plan.problem()));
     let taken = |buffer: &&Buffer| {
-        let names = |param: &str| param.strip_suffix("_map").unwrap_or(param) == buffer.name;
-        running(module, plan).any(|entry| entry.params.iter().any(|param| names(param.name)))
+        running(module, plan).any(|kernel| kernel.scratch().any(|scratch| scratch == buffer.scratch))
     };
     let mut table = Table::new(&["buffer", "elements", "shape", "size", "holds"], &[1, 2, 4]);
     let mut total = 0u64;
     for buffer in module.buffers.iter().filter(taken) {
         let size = buffer.bytes(spec, &shape);
         total += size.next_multiple_of(Buffer::ALIGNMENT);
-        let elem = if buffer.elem == "elem" { spec.dtype.as_str() } else { buffer.elem };
-        let dims = format!("[{}]", buffer.dims.join(", "));
-        table.row([buffer.name.into(), elem.into(), dims, bytes(size), buffer.holds.into()]);
+        let (name, elem) = (buffer.scratch.name(), buffer.scratch.elem().name(spec.dtype));
+        table.row([name.into(), elem.into(), buffer.extents(), bytes(size), buffer.holds.into()]);
     }
     match total {
         0 => format!("  {}\n", painted(FAINT, "none")),

@@ -11,14 +11,20 @@
 
 #![deny(missing_docs)]
 
+#[macro_use]
+mod named;
+mod abi;
 pub mod cuda;
 mod key;
 mod rules;
+mod shape;
 mod share;
 mod spec;
+mod stage;
 mod written;
 
 pub use key::Key;
 pub use rules::{RULES, Rule, Violation};
 pub use share::Share;
 pub use spec::{Arch, ArchSet, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};
+pub use stage::Stage;

@@ -117,21 +117,21 @@ impl Rule {
             },
             Rule::Gamma => match spec.budget {
                 Budget::Dynamic { gamma, .. } => Share::is_valid(gamma),
-                _ => true,
+                Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => true,
             },
             Rule::MinTokens => match spec.budget {
                 Budget::Dynamic { min_tokens, .. } => {
                     min_tokens >= spec.block.kv && min_tokens / MAX_COUNT < spec.block.kv
                 }
-                _ => true,
+                Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => true,
             },
             Rule::TopKHoldsPinned => match spec.budget {
                 Budget::TopK { blocks } => blocks as u64 >= spec.pinned_blocks() && blocks <= MAX_COUNT,
-                _ => true,
+                Budget::Dynamic { .. } | Budget::Ratio { .. } | Budget::All => true,
             },
             Rule::Ratio => match spec.budget {
                 Budget::Ratio { share } => Share::is_valid(share),
-                _ => true,
+                Budget::Dynamic { .. } | Budget::TopK { .. } | Budget::All => true,
             },
             Rule::Sink => spec.keep.sink <= MAX_COUNT,
             Rule::Local => spec.keep.local <= MAX_COUNT,

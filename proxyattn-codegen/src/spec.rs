@@ -69,7 +69,6 @@ pub struct Keep {
 
 /// Element types of Q, K, V and the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Dtype {
     /// bfloat16.
     Bf16,
@@ -79,7 +78,6 @@ pub enum Dtype {
 
 /// How blocks are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Scorer {
     /// Token-level softmax of a group's mean query against its mean key, max-pooled over the block
     /// (ProxyAttn, arXiv 2509.24745).
@@ -88,7 +86,6 @@ pub enum Scorer {
 
 /// How many key blocks a query head may visit in a row of blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Budget {
     /// The fewest blocks that hold `gamma` of the softmax mass of the head's own last queries
     /// (ProxyAttn, Algorithm 1), and at least `min_tokens` worth of blocks.
@@ -116,7 +113,6 @@ pub enum Budget {
 
 /// How a dynamic budget, measured on the last row of blocks, applies to the other rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Rows {
     /// The same share of each row's visible blocks, rounded up.
     Ratio,
@@ -126,7 +122,6 @@ pub enum Rows {
 
 /// GPU families that CUDA source is generated for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum Arch {
     /// `mma.sync` and `cp.async`: Ampere and everything after it.
     Sm80,
@@ -214,6 +209,21 @@ impl Dtype {
     pub const fn bytes(self) -> usize {
         2
     }
+}
+
+impl Budget {
+    /// Whether each head's own last queries say how many blocks it needs, so that heads of a group differ.
+    pub const fn is_measured(self) -> bool {
+        match self {
+            Budget::Dynamic { .. } => true,
+            Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => false,
+        }
+    }
+}
+
+impl Scorer {
+    /// Every scorer, in the order of the documentation.
+    pub const ALL: &'static [Scorer] = &[Scorer::Proxy];
 }
 
 impl Arch {

@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use core::time::Duration;
 use cudarc::driver::sys::CUstream;
-use proxyattn_codegen::cuda::{Candidates, emit};
+use proxyattn_codegen::cuda::{Candidates, Scratch, emit};
 use proxyattn_codegen::{Arch, Spec};
 
 /// A type that stands for one attention configuration. `#[proxy_attention]` implements it.
@@ -286,9 +286,10 @@ impl<K: AttentionKernel> Attention<K> {
         unsafe { kernels.launch_raw(plan, args, stream, stages) }
     }
 
-    /// The buffers in a plan's workspace by name, each with the bytes that it takes there; none on the CPU.
-    pub fn workspace_layout(&self, plan: &Plan) -> Vec<(&'static str, Range<u64>)> {
-        self.any.kernels.as_ref().map_or_else(Vec::new, |kernels| kernels.named(&kernels.layout(plan)))
+    /// The buffers in a plan's workspace, each with the bytes that it takes there; none on the CPU.
+    pub fn workspace_layout(&self, plan: &Plan) -> Vec<(Scratch, Range<u64>)> {
+        let kernels = self.any.kernels.as_ref();
+        kernels.map_or_else(Vec::new, |kernels| kernels.layout(plan).buffers().collect())
     }
 }
 

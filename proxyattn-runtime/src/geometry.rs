@@ -125,11 +125,10 @@ impl Geometry {
             Budget::Dynamic { min_tokens, rows, .. } => {
                 let scaled = match rows {
                     Rows::Absolute => measured,
-                    _ => (measured * visible).div_ceil(self.visible(self.rows() - 1)),
+                    Rows::Ratio => (measured * visible).div_ceil(self.visible(self.rows() - 1)),
                 };
                 scaled.max((min_tokens as usize).div_ceil(self.block_kv))
             }
-            _ => visible,
         };
         wanted.max(self.pinned(row)).min(visible)
     }

@@ -43,6 +43,7 @@ pub use error::{Error, Result};
 pub use geometry::Geometry;
 pub use observe::{Observer, Stage, StageTimes, Trace};
 pub use plan::{Plan, Problem};
+pub use proxyattn_codegen::cuda::Scratch;
 pub use selection::Selection;
 pub use short::WhyDense;
 pub use tensor::{AsView, Tensor, View, ViewMut};

@@ -1,41 +1,8 @@
 //! Watching a prefill: progress while it runs, times and lists afterwards.
 
 use crate::{Plan, Selection, Tensor};
-use core::{fmt, time::Duration};
-
-/// A stage of the pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stage {
-    /// Inputs are checked and laid out, proxy heads averaged.
-    Pool,
-    /// Proxy queries against proxy keys, max-pooled over blocks.
-    Score,
-    /// Each head's own last queries: how many blocks it needs.
-    Budget,
-    /// Rankings and lists.
-    Select,
-    /// Attention over the lists.
-    Attend,
-}
-
-impl Stage {
-    /// Every stage, in the order in which they run.
-    pub const ALL: &'static [Stage] =
-        &[Stage::Pool, Stage::Score, Stage::Budget, Stage::Select, Stage::Attend];
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Stage::Pool => "pool",
-            Stage::Score => "score",
-            Stage::Budget => "budget",
-            Stage::Select => "select",
-            Stage::Attend => "attend",
-        })
-    }
-}
+use core::time::Duration;
+pub use proxyattn_codegen::Stage;
 
 /// Hears of progress. Methods are called from the threads that do the work, often: keep them short.
 pub trait Observer: Sync {

@@ -23,7 +23,7 @@ pub struct Problem {
 }
 
 /// The largest token count a problem may have: block indices and key positions stay inside 32 bits.
-const MAX_TOKENS: usize = 1 << 30;
+pub(crate) const MAX_TOKENS: usize = 1 << 30;
 
 /// The same in the numbers of codegen.
 impl From<&Problem> for Shape {

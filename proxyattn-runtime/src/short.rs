@@ -39,13 +39,13 @@ const FLOORS: usize = 2;
 pub fn dense_below(spec: &Spec, arch: Option<Arch>) -> usize {
     let device = match arch {
         Some(Arch::Sm90a) => SM_90A,
-        Some(_) => SM_80,
+        Some(Arch::Sm80) => SM_80,
         None => CPU,
     };
     let floor = match spec.budget {
         Budget::Dynamic { min_tokens, .. } => min_tokens as usize,
         Budget::TopK { blocks } => blocks as usize * spec.block.kv as usize,
-        _ => 0,
+        Budget::Ratio { .. } | Budget::All => 0,
     };
     device.max(FLOORS * floor)
 }

@@ -1,20 +1,10 @@
 // A CTA on Hopper: WARPGROUPS consumers, and warps that feed them by TMA through rings of stages in shared memory.
-#define WG_THREADS 128
 #define WG_WARPS 4
-#define WG_ROWS 64
 #define CTA_THREADS ((WARPGROUPS + 1) * WG_THREADS)
-// Registers of a thread after the roles have parted: the producer needs few.
-//@if WIDE
-#define PRODUCER_REGISTERS (WARPGROUPS > 2 ? 32 : 24)
-#define CONSUMER_REGISTERS (WARPGROUPS > 2 ? 160 : 240)
-//@else
-#define PRODUCER_REGISTERS (WARPGROUPS > 2 ? 32 : 56)
-#define CONSUMER_REGISTERS (WARPGROUPS > 3 ? 112 : WARPGROUPS > 2 ? 160 : 224)
-//@end
 
 // Rows of shared memory are 64 elements, 128 bytes: what is wider lies in halves of 64 columns, one after the other.
 #define ROW_BYTES 128
-#define HALVES (HEAD_DIM / 64)
+#define HALVES (HEAD_DIM / BOX_COLUMNS)
 // A score that no query sees. Finite, so that the difference of two is no NaN, and a power of two, so that its
 // product with a scale is exact.
 //@if UNUSUAL_SCALE
@@ -27,9 +17,8 @@
 
 extern __shared__ __align__(1024) u8 smem[];
 
-// The first two KiB of shared memory: barriers of eight bytes each from its beginning, descriptions of work up to its end.
+// Shared memory before TILES_AT: barriers of eight bytes each from its beginning, descriptions of work up to its end.
 // Behind it lie tiles of queries, keys and values.
-#define TILES_AT 2048
 #define WORK_SLOTS 4
 #define WORK_WORDS 80
 #define WORK_AT (TILES_AT - WORK_SLOTS * WORK_WORDS * 4)

@@ -141,7 +141,7 @@ __device__ __forceinline__ void flash_store(const Flash& flash, const float (&su
         const Place to = place();
 #pragma unroll
         for (u32 half = 0; half < HALVES; ++half)
-            tma_store_4d(map, tile + half * WG_ROWS * ROW_BYTES, half * 64, to.first, to.head, to.batch);
+            tma_store_4d(map, tile + half * WG_ROWS * ROW_BYTES, half * BOX_COLUMNS, to.first, to.head, to.batch);
         tma_store_commit();
     }
 }

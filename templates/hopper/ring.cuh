@@ -2,7 +2,6 @@
 // those of the keys. Queries, and the output in their place, have slots too.
 #define QUERY_BYTES (WG_ROWS * HEAD_DIM * 2)
 #define STAGE_BYTES (STAGE_KEYS * HEAD_DIM * 2)
-#define KEY_STAGES (STAGES / 2)
 #define VALUE_STAGES (STAGES - KEY_STAGES)
 #define RING_AT (TILES_AT + QUERY_SLOTS * WARPGROUPS * QUERY_BYTES)
 
@@ -44,7 +43,6 @@ struct Phase {
     bool both, begins;        // whether both warpgroups go through it, and whether both begin a part with it
     bool in_turn;             // whether both come from its stage before
 };
-#define SEEN_BITS (WARPGROUPS == 2 ? 16 : 10)
 // A phase that begins with these slots, of which the warpgroup goes through one column with `readers`.
 __device__ __forceinline__ Phase phase_of(u32 key, u32 value, u32 stages, u32 from, u32 columns, u32 readers, bool both,
                                           bool begins) {
@@ -93,7 +91,7 @@ __device__ __forceinline__ void load_queries(const TensorMap* map, u32 part, u32
     mbarrier_arrive_expect_tx(full, QUERY_BYTES);
 #pragma unroll
     for (u32 half = 0; half < HALVES; ++half)
-        tma_load_4d(queries_at(slot) + half * WG_ROWS * ROW_BYTES, map, full, half * 64, first, head, batch);
+        tma_load_4d(queries_at(slot) + half * WG_ROWS * ROW_BYTES, map, full, half * BOX_COLUMNS, first, head, batch);
 }
 
 // Where one who loads keys, or values, is in the ring: the slot of the next stage, and the slot's parity when it is free.
@@ -123,8 +121,8 @@ __device__ __forceinline__ void load_piece(const TensorMap* map, u32 slot, u32 f
                                            u32 batch) {
 #pragma unroll
     for (u32 half = 0; half < HALVES; ++half)
-        tma_load_4d(ring_at(slot) + (half * STAGE_KEYS + row) * ROW_BYTES, map, barrier_at(full), half * 64, first, head,
-                    batch);
+        tma_load_4d(ring_at(slot) + (half * STAGE_KEYS + row) * ROW_BYTES, map, barrier_at(full), half * BOX_COLUMNS,
+                    first, head, batch);
 }
 
 // One lane of the producer: arrives in place of a warpgroup that leaves the stage out.

@@ -32,8 +32,8 @@ __device__ __forceinline__ void load_queries(const TensorMap* map, u32 w, u32 n,
     mbarrier_arrive_expect_tx(full, QUERY_BYTES);
 #pragma unroll
     for (u32 half = 0; half < HALVES; ++half)
-        tma_load_4d(smem_u32(smem) + TILES_AT + w * QUERY_BYTES + half * WG_ROWS * ROW_BYTES, map, full, half * 64, row,
-                    (i32)head, (i32)batch);
+        tma_load_4d(smem_u32(smem) + TILES_AT + w * QUERY_BYTES + half * WG_ROWS * ROW_BYTES, map, full, half * BOX_COLUMNS,
+                    row, (i32)head, (i32)batch);
 }
 
 // The producer: starts copying the n-th stage, from a key of a head on.
@@ -43,8 +43,8 @@ __device__ __forceinline__ void load_keys(const TensorMap* map, u32 n, i32 key, 
     mbarrier_arrive_expect_tx(full, STAGE_BYTES);
 #pragma unroll
     for (u32 half = 0; half < HALVES; ++half)
-        tma_load_4d(smem_u32(smem) + KEYS_AT + stage * STAGE_BYTES + half * STAGE_KEYS * ROW_BYTES, map, full, half * 64,
-                    key, (i32)head, (i32)batch);
+        tma_load_4d(smem_u32(smem) + KEYS_AT + stage * STAGE_BYTES + half * STAGE_KEYS * ROW_BYTES, map, full,
+                    half * BOX_COLUMNS, key, (i32)head, (i32)batch);
 }
 
 // A warpgroup's turns, the one after another; a lone one takes none.

@@ -1,7 +1,5 @@
 // budget_counts: from the partials of a head to the fewest blocks whose mass reaches a share of the whole.
-#define COUNT_THREADS 512
 #define COUNT_WARPS (COUNT_THREADS / WARP_SIZE)
-#define COUNT_WORDS (COUNT_WARPS * BLOCK_Q)
 #define BLOCK_LANES (BLOCK_Q / 4)
 #define WARP_BLOCKS (WARP_SIZE / BLOCK_LANES)
 #define CTA_BLOCKS (COUNT_WARPS * WARP_BLOCKS)
@@ -23,8 +21,8 @@ __device__ __forceinline__ u64 warp_sum_u64(u64 v) {
     const float* partial_sum = p.partial_sum + head * p.blocks * BLOCK_Q;
     const u32 blocks = p.blocks, queries = min(BLOCK_Q, p.q_len);
     // Words for each warp and query, then for each query, of the largest score and of the sum under it.
-    const u32 maxima = smem_u32(smem), sums = maxima + COUNT_WORDS * 4, votes = sums + COUNT_WORDS * 4;
-    const u32 masses = votes + COUNT_WARPS * 4;
+    const u32 words = smem_u32(smem), maxima = words + COUNT_MAXIMA * 4, sums = words + COUNT_SUMS * 4;
+    const u32 votes = words + COUNT_VOTES * 4, masses = words + COUNT_MASSES * 4;
     auto mass_of = [&](u32 block) -> u32 { return ld_shared_u32(masses + block * 4); };
 
     // A lane has four queries, BLOCK_LANES of them a block; the partials of STEP_BLOCKS blocks are on their way at once.

@@ -13,8 +13,7 @@ __device__ __forceinline__ float floor_below(float reference) { return rintf(ref
 // The code of a raw score, rounded by an addition that leaves it in the lowest bits: a conversion would share the unit of
 // the exponentials.
 __device__ __forceinline__ u16 code_of(float score, float floor) {
-    const float above = fmaf(score, SCALE_LOG2 * CODES_PER_LOG2, -floor * CODES_PER_LOG2);
-    return (u16)__float_as_uint(fmaxf(above, 0.0f) + 0x1p23f);
+    return (u16)__float_as_uint(fmaxf(fmaf(fmaf(score, SCALE_LOG2, -floor), CODES_PER_LOG2, 0x1p23f), 0x1p23f));
 }
 
 // Every `step`-th code of a sample from block `first` on, below block `end`: the sample's floor has risen.

@@ -1,6 +1,5 @@
 // What `select` ranks by: the blocks of a row and how many of them a head wants, scores as integers, and their digits.
 #define RANK_PINNED 0xffffffffu
-#define DIGITS 256
 // The first digit of a rank: 32 to each octave of scores from -64 to -1/4; its ends hold what lies beyond.
 #define RANK_OF_MINUS_64 0x3d7fffffu
 #define FIRST_DIGIT_SHIFT 18

@@ -1,25 +1,8 @@
 // select: from block maxima to the list of a group's row. The ranking is never sorted: each count is a cut through it,
 // found by its digits, and a block's place in the list follows from the cuts that it survives.
-#define SELECT_THREADS 128
 #define SELECT_WARPS (SELECT_THREADS / WARP_SIZE)
-#define MAX_CUTS 256 // and DIGITS, for a warp's words hold either
 #define MAX_SEGMENTS 512 // a power of two above MAX_CUTS: the last segment holds what no cut keeps
 #define NO_BOUND 0xffffffffu
-// Shared memory, in words. A warp has words of its own: a histogram, later where its share of each segment goes.
-#define SELECT_HISTOGRAM 0
-#define SELECT_OF_WARPS (SELECT_HISTOGRAM + DIGITS)
-#define SELECT_LEVELS (SELECT_OF_WARPS + SELECT_WARPS * MAX_CUTS)
-//@if SEGMENTS
-#define SELECT_LSE (SELECT_LEVELS + LEVEL_SEGMENTS * SAMPLES_Q)
-#define SELECT_COUNTS (SELECT_LSE + (SAMPLES_Q + 3) / 4 * 4)
-//@else
-#define SELECT_COUNTS (SELECT_LEVELS + (SAMPLES_Q + 3) / 4 * 4)
-//@end
-#define SELECT_CUTS (SELECT_COUNTS + MAX_CUTS)
-#define SELECT_THRESHOLDS (SELECT_CUTS + MAX_CUTS)
-#define SELECT_BOUNDS (SELECT_THRESHOLDS + MAX_CUTS)
-#define SELECT_FOUND (SELECT_BOUNDS + MAX_CUTS)
-#define SELECT_RANKS (SELECT_FOUND + 4)
 
 //@kernel select
 {

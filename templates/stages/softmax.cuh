@@ -1,6 +1,4 @@
 // Scoring passes: 128 rows in four warps, queries in registers, keys streamed through a ring of stages.
-#define SCORING_THREADS 128
-#define SCORING_ROWS 128
 #define RING_BYTES (RING_KEYS * ROW_BYTES)
 #define RING_N (RING_KEYS / 8)
 

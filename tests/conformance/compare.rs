@@ -10,7 +10,7 @@ use proxyattn::{Element, Selection};
 const fn output_limit(dtype: Dtype) -> f64 {
     match dtype {
         Dtype::F16 => 5e-4,
-        _ => 2e-3,
+        Dtype::Bf16 => 2e-3,
     }
 }
 
@@ -150,13 +150,16 @@ fn compare_counts(
     let explains = |measured: usize| {
         (0..oracle.rows()).find(|&row| given.count(batch, head, row) != oracle.count(measured, row))
     };
-    let Budget::Dynamic { gamma, .. } = spec.budget else {
-        if let Some(row) = explains(0) {
-            let (got, expected) = (given.count(batch, head, row), oracle.count(0, row));
-            into.faults
-                .push(format!("batch {batch} head {head} row {row}: {got} blocks instead of {expected}"));
+    let gamma = match spec.budget {
+        Budget::Dynamic { gamma, .. } => gamma,
+        Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => {
+            if let Some(row) = explains(0) {
+                let (got, expected) = (given.count(batch, head, row), oracle.count(0, row));
+                into.faults
+                    .push(format!("batch {batch} head {head} row {row}: {got} blocks instead of {expected}"));
+            }
+            return;
         }
-        return;
     };
     let mass = oracle.mass(batch, head);
     let measured = Oracle::fewest(&mass, gamma);

@@ -114,7 +114,7 @@ pub(crate) fn tune() {
             _ => {}
         };
         let report = attention.tune(&problems, Duration::from_secs(60), &mut count).expect("it measures");
-        let units: Vec<_> = report.tuned.iter().map(|record| record.unit.as_str()).collect();
+        let units: Vec<_> = report.tuned.iter().map(|record| record.unit.name()).collect();
         println!("measured {}", units.join(", "));
         assert!(report.skipped.is_empty() && report.refused.is_empty() && rounds >= 9, "{report:?}");
         assert!(report.stored_in.is_some(), "{:?}", report.store_trouble);

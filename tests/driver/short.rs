@@ -3,7 +3,7 @@
 use crate::child::{DIM, HEADS, KV_HEADS, Sparse, Then, problem, step};
 use crate::memory::Memory;
 use half::bf16;
-use proxyattn::{Attention, AttentionKernel, Device, Plan, Result, Stage, Tensor, WhyDense};
+use proxyattn::{Attention, AttentionKernel, Device, Plan, Result, Scratch, Stage, Tensor, WhyDense};
 use std::time::Duration;
 
 /// A number of the caller's.
@@ -42,8 +42,8 @@ fn steps() -> Result<()> {
     let short = moved.plan(&problem(MOVED - 1))?;
     let planned = Plan::new(&Sparse::SPEC, &problem(MOVED - 1))?;
     // `dense` has at most one word of its own.
-    assert!(moved.workspace_layout(&short).iter().all(|(name, _)| *name == "tickets"));
-    assert!(moved.workspace_layout(&planned).iter().any(|(name, _)| *name == "lists"));
+    assert!(moved.workspace_layout(&short).iter().all(|(buffer, _)| *buffer == Scratch::AttendTickets));
+    assert!(moved.workspace_layout(&planned).iter().any(|(buffer, _)| *buffer == Scratch::Lists));
     assert!(moved.workspace_bytes(&short) <= 256 && moved.workspace_bytes(&planned) > 4096);
     launches(&device, &moved, &short, &planned)?;
 
@@ -53,7 +53,8 @@ fn steps() -> Result<()> {
     step("warmup edge", Then::Stop, || far.warmup(&[problem(1 << 15)]))?;
     let report =
         step("tune", Then::Stop, || moved.tune(&[problem(MOVED - 1)], Duration::from_secs(60), &mut |_| ()))?;
-    let tuned: Vec<_> = report.tuned.iter().map(|record| (&*record.unit, record.bucket.density)).collect();
+    let tuned: Vec<_> =
+        report.tuned.iter().map(|record| (record.unit.name(), record.bucket.density)).collect();
     assert_eq!(tuned, [("dense", 100)], "the bucket says what is launched");
     Ok(())
 }

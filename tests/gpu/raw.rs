@@ -2,7 +2,7 @@
 
 use super::*;
 use proxyattn::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, sys};
-use proxyattn::{Problem, RawArgs, RawTensor, Stage};
+use proxyattn::{Problem, RawArgs, RawTensor, Scratch, Stage};
 use std::sync::Arc;
 
 #[test]
@@ -120,15 +120,15 @@ fn own_selection<K: AttentionKernel<Elem = bf16>>(device: &Device) {
 
     let mut workspace = vec![0u8; attention.workspace_bytes(&plan) as usize];
     let layout = attention.workspace_layout(&plan);
-    let mut put = |name: &str, words: Vec<u32>| {
-        let (_, range) = layout.iter().find(|(known, _)| *known == name).expect("a buffer of that name");
+    let mut put = |buffer: Scratch, words: Vec<u32>| {
+        let (_, range) = layout.iter().find(|(known, _)| *known == buffer).expect("such a buffer");
         let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_ne_bytes).collect();
         workspace[range.start as usize..range.end as usize].copy_from_slice(&bytes);
     };
     let lists = (0..2 * rows).map(|i| own(i % rows).0);
-    put("lists", lists.flat_map(|mut list| (list.resize(blocks, 0), list).1).collect());
-    put("counts", (0..8 * rows).map(|i| count(i / rows, i % rows) as u32).collect());
-    put("runs", (0..2 * rows).map(|i| own(i % rows).1 as u32).collect());
+    put(Scratch::Lists, lists.flat_map(|mut list| (list.resize(blocks, 0), list).1).collect());
+    put(Scratch::Counts, (0..8 * rows).map(|i| count(i / rows, i % rows) as u32).collect());
+    put(Scratch::Runs, (0..2 * rows).map(|i| own(i % rows).1 as u32).collect());
 
     let inputs = Inputs::<bf16>::generate(&case, 64);
     let [q, k, v] = [&inputs.q, &inputs.k, &inputs.v].map(|data| stream.clone_htod(data).expect("room"));

@@ -1,9 +1,11 @@
-//! Runs a module's kernels on the host: emitted text, the shim, and a generated `main` that launches every entry.
+//! Runs a module's kernels on the host: emitted text, the shim, and a generated `main` that launches every kernel.
 
-use proxyattn::codegen::cuda::{Entry, Module, Shape, Ty, Unit};
+use proxyattn::codegen::cuda::{
+    Axis, Field, Kernel, KernelId, Keys, Module, Operand, Param, Scalar, Scratch, Shape, Tensor, Unit, UnitId,
+};
 use proxyattn::codegen::{Dtype, Spec};
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -11,35 +13,87 @@ use std::process::{Child, Command, Stdio};
 pub(crate) struct Harness {
     module: Module,
     spec: Spec,
-    /// One for each unit.
-    programs: BTreeMap<&'static str, PathBuf>,
+    programs: BTreeMap<UnitId, PathBuf>,
 }
 
 /// Multiprocessors of the machine that is played: few, so that persistent kernels take several tiles each.
 const MULTIPROCESSORS: u64 = 3;
 
-/// One run: what goes in by name, and what came out.
+/// A piece of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Tensor(Tensor),
+    Scratch(Scratch),
+    /// What `dense` writes, so that it does not overwrite what `attend` wrote.
+    OutDense,
+}
+
+impl Place {
+    /// Where a kernel's operand lies.
+    fn of(kernel: KernelId, operand: Operand) -> Self {
+        match operand {
+            Operand::Tensor(Tensor::Out) if kernel == KernelId::Dense => Place::OutDense,
+            // The keys of the caller are seen as those of the scorer by their strides.
+            Operand::Tensor(Tensor::Keys(Keys::Sampled)) => Place::Tensor(Tensor::K),
+            Operand::Tensor(tensor) => tensor.scratch().map_or(Place::Tensor(tensor), Place::Scratch),
+            Operand::Scratch(scratch) => Place::Scratch(scratch),
+        }
+    }
+}
+
+impl From<Tensor> for Place {
+    fn from(tensor: Tensor) -> Self {
+        Place::Tensor(tensor)
+    }
+}
+
+impl From<Scratch> for Place {
+    fn from(scratch: Scratch) -> Self {
+        Place::Scratch(scratch)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Tensor(tensor) => tensor.fmt(f),
+            Place::Scratch(scratch) => scratch.fmt(f),
+            Place::OutDense => f.write_str("out_dense"),
+        }
+    }
+}
+
+/// One run: what goes in, and what came out.
 #[derive(Default)]
 pub(crate) struct Memory {
-    /// Strides, in elements.
-    pub(crate) strides: BTreeMap<&'static str, i64>,
+    /// Strides of batch, heads and tokens, in elements.
+    pub(crate) strides: BTreeMap<Tensor, [i64; 3]>,
     /// Buffers, as bytes.
-    pub(crate) bytes: BTreeMap<&'static str, Vec<u8>>,
+    pub(crate) bytes: BTreeMap<Place, Vec<u8>>,
 }
 
 impl Memory {
-    pub(crate) fn words(&self, name: &str) -> Vec<u32> {
-        let (words, rest) = self.bytes[name].as_chunks::<4>();
-        assert!(rest.is_empty(), "{name}");
+    pub(crate) fn has(&self, scratch: Scratch) -> bool {
+        self.bytes.contains_key(&scratch.into())
+    }
+
+    pub(crate) fn put(&mut self, place: impl Into<Place>, bytes: Vec<u8>) {
+        self.bytes.insert(place.into(), bytes);
+    }
+
+    pub(crate) fn words(&self, scratch: Scratch) -> Vec<u32> {
+        let (words, rest) = self.bytes[&scratch.into()].as_chunks::<4>();
+        assert!(rest.is_empty(), "{scratch}");
         words.iter().map(|&word| u32::from_le_bytes(word)).collect()
     }
 
-    pub(crate) fn floats(&self, name: &str) -> Vec<f32> {
-        self.words(name).into_iter().map(f32::from_bits).collect()
+    pub(crate) fn floats(&self, scratch: Scratch) -> Vec<f32> {
+        self.words(scratch).into_iter().map(f32::from_bits).collect()
     }
 
-    pub(crate) fn halves(&self, name: &str) -> Vec<u16> {
-        self.bytes[name].as_chunks::<2>().0.iter().map(|&half| u16::from_le_bytes(half)).collect()
+    pub(crate) fn halves(&self, place: impl Into<Place>) -> Vec<u16> {
+        let bytes = &self.bytes[&place.into()];
+        bytes.as_chunks::<2>().0.iter().map(|&half| u16::from_le_bytes(half)).collect()
     }
 }
 
@@ -50,14 +104,14 @@ impl Harness {
         std::fs::create_dir_all(&dir).expect("the target folder can be written");
         let shim = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shim");
         let start = |unit: &Unit| {
-            let program = dir.join(format!("{name}_{}", unit.name));
+            let program = dir.join(format!("{name}_{}", unit.id));
             let source = program.with_extension("cpp");
             std::fs::write(&source, main_text(spec, &module, unit))
                 .expect("the target folder can be written");
             let mut compiler = Command::new("g++");
             compiler.args(["-std=c++17", "-O2", "-no-pie", "-w", "-I"]).arg(&shim).arg(&source);
             (
-                unit.name,
+                unit.id,
                 program.clone(),
                 compiler.arg("-o").arg(&program).stderr(Stdio::piped()).spawn().expect("g++"),
             )
@@ -72,75 +126,75 @@ impl Harness {
         Self { module, spec: *spec, programs }
     }
 
-    /// Launches the entries in order, `dense` into `out_dense`, and fills `memory` with every buffer.
+    /// Launches the kernels in order, `dense` into `out_dense`, and fills `memory` with every buffer.
     pub(crate) fn run(&self, shape: &Shape, memory: &mut Memory, seed: u64) {
         self.run_some(|_| true, shape, memory, seed);
     }
 
-    /// One of the entries, on what `memory` has already.
-    pub(crate) fn run_one(&self, name: &str, shape: &Shape, memory: &mut Memory, seed: u64) {
-        self.run_some(|entry| entry.name == name, shape, memory, seed);
+    /// One of the kernels, on what `memory` has already.
+    pub(crate) fn run_one(&self, id: KernelId, shape: &Shape, memory: &mut Memory, seed: u64) {
+        self.run_some(|kernel| kernel.id == id, shape, memory, seed);
     }
 
-    fn run_some(&self, takes: impl Fn(&Entry) -> bool, shape: &Shape, memory: &mut Memory, seed: u64) {
-        let module = &self.module;
+    fn run_some(&self, takes: impl Fn(&Kernel) -> bool, shape: &Shape, memory: &mut Memory, seed: u64) {
+        let (module, spec) = (&self.module, &self.spec);
         for buffer in &module.buffers {
             // NaN and impossible indices: what no kernel wrote must not be read.
-            let poison = || vec![0xff; buffer.bytes(&self.spec, shape) as usize];
-            memory.bytes.entry(buffer.name).or_insert_with(poison);
+            let poison = || vec![0xff; buffer.bytes(spec, shape) as usize];
+            memory.bytes.entry(buffer.scratch.into()).or_insert_with(poison);
         }
         let mut input = Vec::new();
         let mut number = |name: &str, value: i64| record(&mut input, 0, name, value, &[]);
         number("seed", seed as i64);
-        for name in ["batch", "heads", "kv_heads", "groups", "q_len", "kv_len", "q_samples", "kv_samples"] {
-            number(name, Shape::value(name).expect("a number")(shape, &self.spec) as i64);
+        for scalar in Scalar::ALL {
+            number(scalar.name(), scalar.of(spec, shape) as i64);
         }
-        for (&name, &value) in &memory.strides {
-            number(name, value);
-        }
-        for entry in &module.entries {
-            for (axis, value) in ["x", "y", "z"].iter().zip(entry.grid(shape, MULTIPROCESSORS)) {
-                number(&format!("{}.{axis}", entry.name), value as i64);
-            }
-            number(&format!("{}.shared", entry.name), entry.shared_bytes(shape) as i64);
-            for param in entry.params.iter().filter(|param| param.ty == Ty::I32) {
-                number(param.name, entry.value(param.name, shape).expect("a parameter of the entry") as i64);
+        // Pooled keys and sampled ones have one name.
+        let known = |&(&tensor, _): &(&Tensor, _)| {
+            module.kernels.iter().any(|kernel| kernel.operands().any(|operand| operand == tensor.into()))
+        };
+        for (&tensor, strides) in memory.strides.iter().filter(known) {
+            for (axis, &stride) in Axis::ALL.into_iter().zip(strides) {
+                number(&Field::Stride(tensor, axis).to_string(), stride);
             }
         }
-        for entry in module.entries.iter().filter(|entry| takes(entry)) {
-            self.run_entry(entry, &input, memory, seed);
+        for kernel in &module.kernels {
+            for (axis, value) in ["x", "y", "z"].iter().zip(kernel.ctas(spec, shape, MULTIPROCESSORS)) {
+                number(&format!("{}.{axis}", kernel.id), value as i64);
+            }
+            number(&format!("{}.shared", kernel.id), kernel.shared_bytes(spec, shape) as i64);
+        }
+        for kernel in module.kernels.iter().filter(|kernel| takes(kernel)) {
+            for word in module.clears_before(kernel.id) {
+                memory.put(word, vec![0; 4]);
+            }
+            self.run_kernel(kernel, &input, memory, seed);
         }
     }
 
     /// One kernel: the numbers and buffers as they are now, and what it leaves of the buffers.
-    fn run_entry(&self, entry: &Entry, numbers: &[u8], memory: &mut Memory, seed: u64) {
+    fn run_kernel(&self, kernel: &Kernel, numbers: &[u8], memory: &mut Memory, seed: u64) {
         let mut input = numbers.to_vec();
-        for (&name, bytes) in &memory.bytes {
-            record(&mut input, 1, name, bytes.len() as i64, bytes);
+        for (place, bytes) in &memory.bytes {
+            record(&mut input, 1, &place.to_string(), bytes.len() as i64, bytes);
         }
-        if entry.name == "dense" {
-            record(&mut input, 1, "tickets", 4, &[0; 4]);
-        }
-        let program = &self.programs[entry.unit];
+        let program = &self.programs[&kernel.unit];
         let (from, to) =
             (program.with_extension(format!("{seed}.in")), program.with_extension(format!("{seed}.out")));
         std::fs::write(&from, input).expect("the target folder can be written");
         let output = Command::new(program)
             .args([&from, &to])
-            .arg(entry.name)
+            .arg(kernel.id.name())
             .output()
             .expect("the program can be run");
-        assert!(
-            output.status.success(),
-            "{program:?} {}: {}",
-            entry.name,
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let mut output = &std::fs::read(&to).expect("the program wrote its buffers")[..];
-        if entry.name == "dense" && !memory.bytes.contains_key("tickets") {
-            memory.bytes.insert("tickets", vec![0; 4]);
-        }
-        for bytes in memory.bytes.values_mut() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program:?} {}: {errors}", kernel.id);
+        // The program writes them in the order of their names.
+        let output = std::fs::read(&to).expect("the program wrote its buffers");
+        let mut output = &output[..];
+        let mut buffers: Vec<_> = memory.bytes.iter_mut().collect();
+        buffers.sort_by_key(|(place, _)| place.to_string());
+        for (_, bytes) in buffers {
             let (mine, rest) = output.split_at(bytes.len());
             bytes.copy_from_slice(mine);
             output = rest;
@@ -163,17 +217,16 @@ fn record(out: &mut Vec<u8>, kind: u8, name: &str, value: i64, bytes: &[u8]) {
 fn main_text(spec: &Spec, module: &Module, unit: &Unit) -> String {
     let elem = match spec.dtype {
         Dtype::F16 => "ELEM_F16",
-        _ => "ELEM_BF16",
+        Dtype::Bf16 => "ELEM_BF16",
     };
-    let entries = || module.entries.iter().filter(|entry| entry.unit == unit.name);
+    let kernels = || module.kernels.iter().filter(|kernel| kernel.unit == unit.id);
     let mut out = format!("#define {elem}\n#include \"shim.hpp\"\n{}\n{RUNTIME}\n", unit.kernels);
-    for entry in entries() {
-        out.push_str(&launch_text(entry));
+    for kernel in kernels() {
+        out.push_str(&launch_text(kernel));
     }
     out.push_str("int main(int argc, char** argv) {\n    try {\n        read(argv[1]);\n");
-    for entry in entries() {
-        let name = entry.name;
-        let _ = writeln!(out, "        if (std::string(argv[3]) == \"{name}\") launch_{name}();");
+    for id in kernels().map(|kernel| kernel.id) {
+        let _ = writeln!(out, "        if (std::string(argv[3]) == \"{id}\") launch_{id}();");
     }
     out.push_str("        write(argv[2]);\n    } catch (const shim::Error& error) {\n");
     out.push_str("        fprintf(stderr, \"%s\\n\", error.what());\n        return 1;\n    }\n}\n");
@@ -181,50 +234,37 @@ fn main_text(spec: &Spec, module: &Module, unit: &Unit) -> String {
 }
 
 /// The map of a tensor, from its strides and sizes.
-fn map_text(name: &str, rows: u32, entry: &str) -> String {
-    let tensor = name.trim_end_matches("_map");
-    let buffer = if (entry, tensor) == ("dense", "out") { "out_dense" } else { tensor };
-    let (axes, heads, tokens) = match tensor {
-        "q" | "out" => (["token", "head", "batch"], "heads", "q_len"),
-        "proxy_q" => (["sample", "group", "batch"], "groups", "q_samples"),
-        "keys" => (["sample", "group", "batch"], "groups", "kv_samples"),
-        _ => (["token", "head", "batch"], "kv_heads", "kv_len"),
-    };
-    let [a, b, c] = axes.map(|axis| format!("(u64)number(\"{tensor}_{axis}\") * 2"));
+fn map_text(tensor: Tensor, rows: u32, kernel: KernelId) -> String {
+    let stride = |axis| format!("(u64)number(\"{}\") * 2", Field::Stride(tensor, axis));
+    let [batch, head, token] = Axis::ALL.map(stride);
+    let [heads, tokens] = tensor.extents();
     format!(
-        "    p.{name} = shim::tensor_map({{(u16*)buffer(\"{buffer}\"), {{{a}, {b}, {c}}}, {{HEAD_DIM, \
-         (u32)number(\"{tokens}\"), (u32)number(\"{heads}\"), (u32)number(\"batch\")}}, {{64, {rows}, 1, 1}}, 1}});\n"
+        "shim::tensor_map({{(u16*)buffer(\"{}\"), {{{token}, {head}, {batch}}}, {{HEAD_DIM, \
+         (u32)number(\"{tokens}\"), (u32)number(\"{heads}\"), (u32)number(\"batch\")}}, {{{}, {rows}, 1, 1}}, 1}})",
+        Place::of(kernel, tensor.into()),
+        Field::BOX_COLUMNS
     )
 }
 
-/// Fills the struct by the names and checks that it lies as the launcher believes.
-fn launch_text(entry: &Entry) -> String {
-    let mut out = format!("static void launch_{}() {{\n    {} p;\n", entry.name, entry.struct_name());
-    let _ = writeln!(out, "    static_assert(sizeof p == {}, \"size\");", entry.param_bytes());
-    for param in &entry.params {
-        let (name, offset) = (param.name, param.offset);
-        let _ = writeln!(
-            out,
-            "    static_assert(offsetof({}, {name}) == {offset}, \"{name}\");",
-            entry.struct_name()
-        );
-        let _ = match param.ty {
-            Ty::TensorMap { rows } => {
-                out.push_str(&map_text(name, rows, entry.name));
-                Ok(())
-            }
-            Ty::Pointer(_) => {
-                let buffer = if (entry.name, name) == ("dense", "out") { "out_dense" } else { name };
-                writeln!(out, "    p.{name} = (decltype(p.{name}))buffer(\"{buffer}\");")
-            }
-            _ => writeln!(out, "    p.{name} = (decltype(p.{name}))number(\"{name}\");"),
+/// Fills the struct by the fields and checks that it lies as the launcher believes.
+fn launch_text(kernel: &Kernel) -> String {
+    let (id, params) = (kernel.id, kernel.id.struct_name());
+    let mut out = format!("static void launch_{id}() {{\n    {params} p;\n");
+    let _ = writeln!(out, "    static_assert(sizeof p == {}, \"size\");", kernel.param_bytes());
+    for Param { field, offset } in &kernel.params {
+        let _ = writeln!(out, "    static_assert(offsetof({params}, {field}) == {offset}, \"{field}\");");
+        let value = match *field {
+            Field::Map(tensor, rows) => map_text(tensor, rows, id),
+            Field::Pointer(operand, _) => format!("buffer(\"{}\")", Place::of(id, operand)),
+            Field::Stride(..) | Field::Scalar(_) => format!("number(\"{field}\")"),
         };
+        let _ = writeln!(out, "    p.{field} = (decltype(p.{field})){value};");
     }
-    let (name, symbol, threads) = (entry.name, &entry.symbol, entry.threads);
-    let axis = |axis: &str| format!("(u32)number(\"{name}.{axis}\")");
+    let (symbol, threads) = (id.symbol(), kernel.threads);
+    let axis = |axis: &str| format!("(u32)number(\"{id}.{axis}\")");
     let _ = writeln!(
         out,
-        "    shim::launch(dim3({}, {}, {}), dim3({threads}), (u32)number(\"{name}.shared\"), \
+        "    shim::launch(dim3({}, {}, {}), dim3({threads}), (u32)number(\"{id}.shared\"), \
          (u64)number(\"seed\"), [&] {{ {symbol}(p); }});\n}}",
         axis("x"),
         axis("y"),
@@ -241,11 +281,7 @@ const RUNTIME: &str = r#"
 static std::map<std::string, long long> numbers;
 static std::map<std::string, std::pair<char*, size_t>> buffers;
 static long long number(const char* name) { return numbers.at(name); }
-// `keys` is a view of another buffer.
-static char* buffer(const char* name) {
-    if (std::string(name) == "keys") name = buffers.count("proxy_k") ? "proxy_k" : "k";
-    return buffers.at(name).first;
-}
+static char* buffer(const char* name) { return buffers.at(name).first; }
 static void read(const char* path) {
     FILE* file = fopen(path, "rb");
     for (int kind; (kind = fgetc(file)) != EOF;) {

@@ -1,8 +1,8 @@
 //! What each stage should have computed, from what the stage before it left: plain loops in f64.
 
-use crate::harness::Memory;
+use crate::harness::{Memory, Place};
 use proxyattn::Geometry;
-use proxyattn::codegen::cuda::{CODES_PER_LOG2, Shape};
+use proxyattn::codegen::cuda::{CODES_PER_LOG2, Scratch, Shape, Tensor};
 use proxyattn::codegen::{Dtype, Spec};
 use proxyattn::prelude::{bf16, f16};
 
@@ -17,7 +17,7 @@ impl Reference<'_> {
     fn decode(&self, bits: u16) -> f64 {
         match self.spec.dtype {
             Dtype::F16 => f16::from_bits(bits).to_f64(),
-            _ => bf16::from_bits(bits).to_f64(),
+            Dtype::Bf16 => bf16::from_bits(bits).to_f64(),
         }
     }
 
@@ -26,26 +26,26 @@ impl Reference<'_> {
     }
 
     /// A dense buffer of rows of `head_dim`.
-    fn rows_of(&self, name: &str) -> Vec<Vec<f64>> {
-        let halves = self.memory.halves(name);
+    fn rows_of(&self, scratch: Scratch) -> Vec<Vec<f64>> {
+        let halves = self.memory.halves(scratch);
         halves.chunks(self.dim()).map(|row| row.iter().map(|&bits| self.decode(bits)).collect()).collect()
     }
 
-    /// `[head][token][dim]` of one sequence of q, k, v or an output, through its strides.
-    fn heads(&self, name: &str, strides: &str, batch: u64) -> Vec<Vec<Vec<f64>>> {
-        let halves = self.memory.halves(name);
-        let stride = |axis: &str| self.memory.strides[format!("{strides}_{axis}").as_str()] as usize;
-        let is_q = matches!(strides, "q" | "out");
-        let (heads, tokens) = if is_q {
-            (self.shape.heads, self.shape.q_len)
-        } else {
-            (self.shape.kv_heads, self.shape.kv_len)
-        };
+    /// `[head][token][dim]` of one sequence of a tensor of the caller's.
+    fn heads(&self, tensor: Tensor, batch: u64) -> Vec<Vec<Vec<f64>>> {
+        self.heads_at(tensor.into(), tensor, batch)
+    }
+
+    /// The same of what lies elsewhere with a tensor's strides.
+    fn heads_at(&self, place: Place, like: Tensor, batch: u64) -> Vec<Vec<Vec<f64>>> {
+        let halves = self.memory.halves(place);
+        let [per_batch, per_head, per_token] = self.memory.strides[&like].map(|stride| stride as usize);
+        let [heads, tokens] = like.extents().map(|extent| extent.of(&self.spec, &self.shape) as usize);
         let row = |head: usize, token: usize| {
-            let at = batch as usize * stride("batch") + head * stride("head") + token * stride("token");
+            let at = batch as usize * per_batch + head * per_head + token * per_token;
             halves[at..at + self.dim()].iter().map(|&bits| self.decode(bits)).collect()
         };
-        (0..heads as usize).map(|head| (0..tokens as usize).map(|token| row(head, token)).collect()).collect()
+        (0..heads).map(|head| (0..tokens).map(|token| row(head, token)).collect()).collect()
     }
 
     /// How many floors and sums a sample has, and the keys that each is for.
@@ -53,7 +53,7 @@ impl Reference<'_> {
         let (spec, shape) = (&self.spec, &self.shape);
         let per_row = u64::from(spec.block.q / spec.stride.q);
         let samples = shape.batch * shape.groups(spec) * shape.rows(spec) * per_row;
-        match self.memory.floats("lse").len() as u64 == samples {
+        match self.memory.floats(Scratch::Lse).len() as u64 == samples {
             true => (1, usize::MAX),
             false => (shape.segments(spec) as usize, shape.segment_keys(spec) as usize),
         }
@@ -74,26 +74,29 @@ impl Reference<'_> {
     }
 
     /// Largest deviation of the proxies, relative to the rounding of the element type.
-    pub(crate) fn pool(&self, name: &str) {
-        let stride = if name == "proxy_q" { self.spec.stride.q } else { self.spec.stride.kv } as usize;
+    pub(crate) fn pool(&self, proxies: Scratch) {
+        let (tensor, stride) = match proxies {
+            Scratch::ProxyQ => (Tensor::Q, self.spec.stride.q as usize),
+            Scratch::ProxyK => (Tensor::K, self.spec.stride.kv as usize),
+            other => unreachable!("{other} is no mean over heads"),
+        };
         let groups = self.shape.groups(&self.spec) as usize;
         let epsilon = if self.spec.dtype == Dtype::F16 { 1e-3 } else { 8e-3 };
-        let mut got = self.rows_of(name).into_iter();
+        let mut got = self.rows_of(proxies).into_iter();
         for batch in 0..self.shape.batch {
-            let tensor = if name == "proxy_q" { "q" } else { "k" };
-            let heads = self.heads(tensor, tensor, batch);
+            let heads = self.heads(tensor, batch);
             for group in heads.chunks(heads.len() / groups) {
                 for want in Self::mean(group, stride) {
                     for (got, want) in got.next().expect("as many rows").iter().zip(want) {
                         assert!(
                             (got - want).abs() <= epsilon * want.abs() + 1e-6,
-                            "{name}: {got}, not {want}"
+                            "{proxies}: {got}, not {want}"
                         );
                     }
                 }
             }
         }
-        assert!(got.next().is_none(), "{name} has rows to spare");
+        assert!(got.next().is_none(), "{proxies} has rows to spare");
     }
 
     /// Log₂ scores of queries against keys; −∞ from a query's limit on.
@@ -108,17 +111,17 @@ impl Reference<'_> {
         let per_row = (spec.block.q / spec.stride.q) as usize;
         let per_block = (spec.block.kv / spec.stride.kv) as usize;
         let (groups, blocks) = (shape.groups(spec) as usize, self.geometry.blocks());
-        let (maxima, floors) = (self.memory.halves("maxima"), self.memory.floats("floors"));
-        let lse = self.memory.floats("lse");
-        let queries = self.rows_of("proxy_q");
+        let (maxima, floors) = (self.memory.halves(Scratch::Maxima), self.memory.floats(Scratch::Floors));
+        let lse = self.memory.floats(Scratch::Lse);
+        let queries = self.rows_of(Scratch::ProxyQ);
         let (_, segment_keys) = self.segments();
         let samples = shape.q_samples(spec) as usize;
         for sequence in 0..shape.batch as usize * groups {
-            let keys = if self.memory.bytes.contains_key("proxy_k") {
+            let keys = if self.memory.has(Scratch::ProxyK) {
                 let samples = shape.kv_samples(spec) as usize;
-                self.rows_of("proxy_k")[sequence * samples..][..samples].to_vec()
+                self.rows_of(Scratch::ProxyK)[sequence * samples..][..samples].to_vec()
             } else {
-                let heads = self.heads("k", "k", (sequence / groups) as u64);
+                let heads = self.heads(Tensor::K, (sequence / groups) as u64);
                 Self::mean(&heads[sequence % groups..][..1], spec.stride.kv as usize)
             };
             for sample in 0..samples {
@@ -157,12 +160,12 @@ impl Reference<'_> {
     /// Partials hold each (query, block)'s share of the sum, and the measured counts lie between those of slightly smaller
     /// and slightly larger shares.
     pub(crate) fn budget(&self, gamma: f64) {
-        let measured = self.memory.words("measured");
-        let partials = (self.memory.floats("partial_max"), self.memory.floats("partial_sum"));
+        let measured = self.memory.words(Scratch::Measured);
+        let partials = (self.memory.floats(Scratch::PartialMax), self.memory.floats(Scratch::PartialSum));
         let queries = (self.spec.block.q as usize).min(self.shape.q_len as usize);
         let ratio = self.shape.heads_per_kv() as usize;
         for batch in 0..self.shape.batch {
-            let (q, k) = (self.heads("q", "q", batch), self.heads("k", "k", batch));
+            let (q, k) = (self.heads(Tensor::Q, batch), self.heads(Tensor::K, batch));
             for (head, q) in q.iter().enumerate() {
                 let mut masses = vec![0.0; self.geometry.blocks()];
                 let flat = batch as usize * self.shape.heads as usize + head;
@@ -209,8 +212,8 @@ impl Reference<'_> {
         let (rows, blocks) = (self.geometry.rows(), self.geometry.blocks());
         let groups = self.shape.groups(spec) as usize;
         let heads = self.shape.heads as usize / groups;
-        let (maxima, floors) = (self.memory.halves("maxima"), self.memory.floats("floors"));
-        let lse = self.memory.floats("lse");
+        let (maxima, floors) = (self.memory.halves(Scratch::Maxima), self.memory.floats(Scratch::Floors));
+        let lse = self.memory.floats(Scratch::Lse);
         let (segments, segment_keys) = self.segments();
         // As the kernel adds it up, but for the last bits of its exponentials.
         let lse_of = |at: usize, row: usize, i: usize| {
@@ -227,8 +230,8 @@ impl Reference<'_> {
             top + parts.iter().map(|part| (part - top).exp2()).sum::<f32>().log2()
         };
         let per_block = (spec.block.kv / spec.stride.kv) as usize;
-        let (lists, counts) = (self.memory.words("lists"), self.memory.words("counts"));
-        let measured = self.memory.bytes.contains_key("measured").then(|| self.memory.words("measured"));
+        let (lists, counts) = (self.memory.words(Scratch::Lists), self.memory.words(Scratch::Counts));
+        let measured = self.memory.has(Scratch::Measured).then(|| self.memory.words(Scratch::Measured));
         for sequence in 0..self.shape.batch as usize * groups {
             for row in 0..rows {
                 let at = sequence * rows + row;
@@ -269,27 +272,27 @@ impl Reference<'_> {
                     lists[at * blocks..][..begin].iter().map(|&block| block as usize).collect();
                 assert_eq!(got, ranking[..begin], "list {sequence}, row {row}, cuts {cuts:?}");
                 if measured.is_some() {
-                    assert_eq!(self.memory.words("runs")[at] as usize, cuts[0]);
+                    assert_eq!(self.memory.words(Scratch::Runs)[at] as usize, cuts[0]);
                 }
             }
         }
     }
 
     /// An output against attention over the given blocks; all that are visible if `dense`.
-    pub(crate) fn attention(&self, name: &str, dense: bool) {
+    pub(crate) fn attention(&self, dense: bool) {
+        let place = if dense { Place::OutDense } else { Tensor::Out.into() };
         let (rows, blocks) = (self.geometry.rows(), self.geometry.blocks());
         let ratio = self.shape.heads_per_kv() as usize;
         let groups = self.shape.groups(&self.spec) as usize;
         let per_group = self.shape.heads as usize / groups;
         let (lists, counts) = match dense {
             true => (Vec::new(), Vec::new()),
-            false => (self.memory.words("lists"), self.memory.words("counts")),
+            false => (self.memory.words(Scratch::Lists), self.memory.words(Scratch::Counts)),
         };
         let epsilon = if self.spec.dtype == Dtype::F16 { 4e-3 } else { 2e-2 };
         for batch in 0..self.shape.batch {
-            let (q, k, v) =
-                (self.heads("q", "q", batch), self.heads("k", "k", batch), self.heads("v", "v", batch));
-            let got = self.heads(name, "out", batch);
+            let [q, k, v] = [Tensor::Q, Tensor::K, Tensor::V].map(|tensor| self.heads(tensor, batch));
+            let got = self.heads_at(place, Tensor::Out, batch);
             for head in 0..q.len() {
                 let flat = batch as usize * q.len() + head;
                 for row in 0..rows {
@@ -316,7 +319,7 @@ impl Reference<'_> {
                             let got = got[head][token][d];
                             assert!(
                                 (got - want).abs() <= epsilon * (1.0 + want.abs()),
-                                "{name}: head {head}, token {token}, dim {d}: {got}, not {want}"
+                                "{place}: head {head}, token {token}, dim {d}: {got}, not {want}"
                             );
                         }
                     }

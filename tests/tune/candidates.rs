@@ -1,7 +1,7 @@
 //! What may be chosen: every candidate fits, and is the default's text but for the values of open constants.
 
 use proxyattn::codegen::cuda::{
-    Candidates, Module, Tiles, Unit, candidates, emit, emit_tiled, retiled, tunable,
+    Candidates, Kernel, Module, Tiles, Unit, UnitId, candidates, emit, emit_tiled, retiled, tunable,
 };
 use proxyattn::codegen::{Arch, Block, Budget, Spec, Stride};
 use proxyattn::tune::{Scope, candidates_of};
@@ -26,7 +26,7 @@ fn specs() -> Vec<Spec> {
 }
 
 /// Each candidate with the module of the default tiles and its own tiles.
-fn each(mut look: impl FnMut(&Spec, &Module, Arch, &str, &[(&'static str, u32)], Tiles)) {
+fn each(mut look: impl FnMut(&Spec, &Module, Arch, UnitId, &[(&'static str, u32)], Tiles)) {
     for spec in specs() {
         for &arch in Arch::ALL {
             let module = emit(&spec, arch);
@@ -42,8 +42,8 @@ fn each(mut look: impl FnMut(&Spec, &Module, Arch, &str, &[(&'static str, u32)],
     }
 }
 
-fn unit<'a>(module: &'a Module, name: &str) -> &'a Unit {
-    module.units.iter().find(|unit| unit.name == name).expect("a unit of that name")
+fn unit(module: &Module, id: UnitId) -> &Unit {
+    module.unit(id).expect("a unit of that name")
 }
 
 /// A text without the comment that opens it and without the values of its open constants.
@@ -74,7 +74,7 @@ fn a_candidate_is_the_defaults_text_with_other_constants() {
             assert!(ours.kernels.contains(&defined), "{name} has no open {constant}");
         }
         // It is launched as the module that would have been made with its tiles.
-        let made: Vec<_> = theirs.entries.into_iter().filter(|entry| entry.unit == name).collect();
+        let made: Vec<_> = theirs.kernels.into_iter().filter(|kernel| kernel.unit == name).collect();
         assert_eq!(retiled(spec, arch, name, &tiles), made);
         count += 1;
     });
@@ -85,18 +85,18 @@ fn a_candidate_is_the_defaults_text_with_other_constants() {
 fn a_candidate_fits_the_gpus_of_its_family() {
     each(|spec, module, arch, name, constants, tiles| {
         let limit = if arch == Arch::Sm90a { 227 } else { 163 } * 1024;
-        let entries = retiled(spec, arch, name, &tiles);
-        assert!(!entries.is_empty());
-        for entry in &entries {
+        let kernels = retiled(spec, arch, name, &tiles);
+        assert!(!kernels.is_empty());
+        for kernel in &kernels {
             assert!(
-                entry.shared.fixed <= limit && entry.threads <= 1024,
+                kernel.least_shared_bytes(spec) <= limit && kernel.threads <= 1024,
                 "{spec:?} {arch} {name} {constants:?}"
             );
-            let default = module.entry(entry.name).expect("the same kernels");
-            let names = |entry: &proxyattn::codegen::cuda::Entry| -> Vec<_> {
-                entry.params.iter().map(|param| (param.name, param.offset)).collect()
+            let default = module.kernel(kernel.id).expect("the same kernels");
+            let names = |kernel: &Kernel| -> Vec<_> {
+                kernel.params.iter().map(|param| (param.field.to_string(), param.offset)).collect()
             };
-            assert_eq!(names(entry), names(default), "one struct for all tiles");
+            assert_eq!(names(kernel), names(default), "one struct for all tiles");
         }
     });
 }

@@ -1,6 +1,7 @@
 //! Records for the store's tests.
 
 use proxyattn::Problem;
+use proxyattn::codegen::cuda::UnitId;
 use proxyattn::tune::{Bucket, Constant, Machine, Measurement, Outcome, Record, Scope};
 
 pub(crate) fn scope() -> Scope {
@@ -24,7 +25,7 @@ pub(crate) fn record(tokens: u64) -> Record {
         scope: scope(),
         attribute: "budget = ratio(0.1)".into(),
         arch: "sm_90a".into(),
-        unit: "attend".into(),
+        unit: UnitId::Attend,
         bucket: Bucket { tokens, density: 10 },
         problem: Problem { batch: 1, heads: 32, kv_heads: 8, q_len: 4096, kv_len: tokens as usize },
         default_ms: 1.25,

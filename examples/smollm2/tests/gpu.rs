@@ -7,7 +7,7 @@
 #![cfg(unix)]
 
 use proxyattn::codegen::Arch;
-use proxyattn::codegen::cuda::{Ty, emit};
+use proxyattn::codegen::cuda::{Field, KernelId, emit};
 use smollm2::gpu::{Gpu, program};
 use smollm2::{
     Comparison, Config, Cpu, Detail, Layer, Matrix, Method, Observer, Runner, Visits, Weights, compare,
@@ -192,12 +192,13 @@ fn library(to: PathBuf, compiler: (&str, &str), source: &Path, options: &[String
 fn driver(name: &str, options: &[&str]) -> PathBuf {
     let dir = scratch(name);
     let spec = Method::full(&CONFIG).spec;
-    let dense = emit(&spec, Arch::Sm80).entries.into_iter().find(|entry| entry.symbol == "proxyattn_dense");
-    let fields = dense.expect("full attention has a kernel").params.into_iter().map(|param| match param.ty {
-        Ty::Pointer(to) => format!("{} {};\n", to.replace("Elem", "u16*"), param.name),
-        Ty::I64 => format!("long long {};\n", param.name),
-        Ty::I32 => format!("int {};\n", param.name),
-        other => panic!("the stub does not know {other:?}"),
+    let dense = emit(&spec, Arch::Sm80);
+    let dense = dense.kernel(KernelId::Dense).expect("full attention has a kernel");
+    let fields = dense.params.iter().map(|param| match param.field {
+        Field::Pointer(..) => format!("u16* {};\n", param.field),
+        Field::Stride(..) => format!("long long {};\n", param.field),
+        Field::Scalar(_) => format!("int {};\n", param.field),
+        Field::Map(..) => panic!("the stub does not know {:?}", param.field),
     });
     let header = dir.join("dense.hpp");
     std::fs::write(&header, format!("struct Dense {{\n{}}};\n", fields.collect::<String>()))

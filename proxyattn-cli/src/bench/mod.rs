@@ -29,7 +29,7 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
     let runs = args.runs.get();
     let measured = match spec.dtype {
         Dtype::F16 => measure::<f16>(&plan, &device, runs)?,
-        _ => measure::<bf16>(&plan, &device, runs)?,
+        Dtype::Bf16 => measure::<bf16>(&plan, &device, runs)?,
     };
     Ok(if args.json { format!("{}\n", report::json(&measured)) } else { report::text(&measured) }.into())
 }

@@ -58,7 +58,7 @@ fn text(
         let again = measured.iter().find(|again| again.problem == **problem && again.choice == *choice);
         let number = |of: &dyn Fn(&Remeasured) -> String| again.map_or("–".into(), of);
         table.row([
-            choice.unit.clone(),
+            choice.unit.to_string(),
             problem.kv_len.to_string(),
             record_of(choice),
             number(&|again| format!("{:.4}", again.default_ms)),

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &TuneArgs) -> Outcome {
     })?;
     match spec.dtype {
         Dtype::F16 => on::<f16>(args, &spec, &device),
-        _ => on::<bf16>(args, &spec, &device),
+        Dtype::Bf16 => on::<bf16>(args, &spec, &device),
     }
 }
 

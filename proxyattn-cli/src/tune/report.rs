@@ -4,6 +4,7 @@ use crate::failure::{DONE, FAILED};
 use crate::style::{FAINT, GOOD, WARN, painted};
 use crate::text::{Table, count, fitted};
 use proxyattn_codegen::Spec;
+use proxyattn_codegen::cuda::UnitId;
 use proxyattn_runtime::tune::{Bucket, Constant, Outcome, Record, TuneReport};
 use serde_json::{Value, json};
 
@@ -66,7 +67,7 @@ fn table(tuned: &[Record]) -> String {
         Table::new(&["unit", "tokens", "visited", "default ms", "winner ms", "gain", "constants"], &[6]);
     for record in tuned {
         table.row([
-            record.unit.clone(),
+            record.unit.to_string(),
             record.bucket.tokens.to_string(),
             format!("{}%", record.bucket.density),
             format!("{:.4}", record.default_ms),
@@ -79,7 +80,7 @@ fn table(tuned: &[Record]) -> String {
 }
 
 /// A unit, why candidates of it took no part, and which.
-type Failures<'a> = Vec<(&'a str, &'a str, Vec<&'a [Constant]>)>;
+type Failures<'a> = Vec<(UnitId, &'a str, Vec<&'a [Constant]>)>;
 
 /// Each candidate once, however many lengths it failed for.
 fn failures(tuned: &[Record]) -> Failures<'_> {
@@ -89,10 +90,9 @@ fn failures(tuned: &[Record]) -> Failures<'_> {
         .flat_map(|record| record.measurements.iter().map(move |measurement| (record, measurement)))
     {
         let (Outcome::Failed { why } | Outcome::Wrong { why }) = &measurement.outcome else { continue };
-        let place =
-            all.iter().position(|(unit, known, _)| (unit, known) == (&record.unit.as_str(), &why.as_str()));
+        let place = all.iter().position(|(unit, known, _)| (*unit, *known) == (record.unit, why));
         let place = place.unwrap_or_else(|| {
-            all.push((&record.unit, why, Vec::new()));
+            all.push((record.unit, why, Vec::new()));
             all.len() - 1
         });
         let candidates = &mut all[place].2;
@@ -103,7 +103,7 @@ fn failures(tuned: &[Record]) -> Failures<'_> {
     all
 }
 
-fn listed(skipped: &[(String, Bucket)]) -> String {
+fn listed(skipped: &[(UnitId, Bucket)]) -> String {
     let each: Vec<_> = skipped.iter().map(|(unit, bucket)| format!("{unit} of {bucket}")).collect();
     each.join(", ")
 }

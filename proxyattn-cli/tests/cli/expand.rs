@@ -1,7 +1,8 @@
 //! `expand`: the text, and what is said of configurations that have none.
 
 use crate::machine::{Machine, Run, snapshot};
-use proxyattn_codegen::{Arch, Budget, Spec, cuda::emit};
+use proxyattn_codegen::cuda::{UnitId, emit};
+use proxyattn_codegen::{Arch, Budget, Spec};
 
 #[test]
 fn the_text_is_that_of_the_configuration() {
@@ -14,7 +15,7 @@ fn the_text_is_that_of_the_configuration() {
     }
     let unit = machine.run(&["expand", "--unit", "attend"]);
     let module = emit(&Spec::DEFAULT, Arch::Sm90a);
-    let attend = module.units.iter().find(|unit| unit.name == "attend").unwrap();
+    let attend = module.unit(UnitId::Attend).unwrap();
     assert_eq!(unit.stdout.trim_end(), attend.source().trim_end());
     // What follows is the kernels' own, and has snapshots of its own.
     let opening: Vec<_> = unit.stdout.lines().take_while(|line| !line.starts_with("// Pipeline")).collect();

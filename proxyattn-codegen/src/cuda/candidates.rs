@@ -4,8 +4,10 @@
 //! multiprocessor idle, and what would need another text. So a candidate is a handful of `-D` on the text that there is.
 
 use super::features::Features;
-use super::sources::{self, Family};
-use super::{Entry, HopperTiles, Tiles, kernels};
+use super::kernels::Cx;
+use super::sources::{self, Native};
+use super::{HopperTiles, Tiles, hopper, kernels};
+use crate::abi::{Kernel, UnitId};
 use crate::{Arch, Spec};
 
 /// Values of some of a text's open constants, by name; those that are not named keep their defaults.
@@ -19,7 +21,7 @@ pub struct Candidates {
     /// The family.
     pub arch: Arch,
     /// The [`Unit`](super::Unit).
-    pub unit: &'static str,
+    pub unit: UnitId,
     /// The choices; the default tiles are not among them.
     pub choices: &'static [&'static Constants],
 }
@@ -30,7 +32,7 @@ pub struct Table {
     /// The family.
     pub arch: Arch,
     /// The [`Unit`](super::Unit).
-    pub unit: &'static str,
+    pub unit: UnitId,
     /// The choices.
     pub choices: Vec<Vec<(&'static str, u32)>>,
 }
@@ -61,34 +63,46 @@ pub fn tables(spec: &Spec) -> Vec<Table> {
 }
 
 /// The units of a configuration that have candidates on a family, in the order in which they run.
-pub fn tunable(spec: &Spec, arch: Arch) -> Vec<&'static str> {
-    let family = Family::of(spec, arch, &Tiles::portable(spec, None));
-    let names = sources::units(spec, family).into_iter().map(|(name, _)| name);
-    names.filter(|unit| !candidates(spec, arch, unit).is_empty()).collect()
+pub fn tunable(spec: &Spec, arch: Arch) -> Vec<UnitId> {
+    let tiles = Tiles::portable(spec, None);
+    let cx = Cx { spec, tiles: &tiles, native: Native::of(spec, arch, &tiles) };
+    let units = sources::units(&cx).into_iter().map(|(unit, _)| unit);
+    units.filter(|&unit| !candidates(spec, arch, unit).is_empty()).collect()
 }
 
 /// The candidates for one unit, each as the constants that differ from the default ones; none for a unit that the
 /// configuration lacks, or that has no product in it.
-pub fn candidates(spec: &Spec, arch: Arch, unit: &str) -> Vec<Vec<(&'static str, u32)>> {
+pub fn candidates(spec: &Spec, arch: Arch, unit: UnitId) -> Vec<Vec<(&'static str, u32)>> {
     let default = Tiles::portable(spec, None);
-    let family = Family::of(spec, arch, &default);
+    let native = Native::of(spec, arch, &default);
     let all = match unit {
-        "attend" if family.attend => hopper_attention(spec, &default, true),
-        "dense" if family.dense => hopper_attention(spec, &default, false),
-        "attend" if spec.is_dense() => Vec::new(),
-        "attend" | "dense" => portable_attention(spec, &default),
-        "score" if family.score => hopper_score(spec, &default),
-        // Where `score` has a unit of its own, what is left here is not worth a choice.
-        "scoring" if !family.score && !spec.is_dense() => ring(spec, &default),
-        _ => Vec::new(),
+        UnitId::Scoring | UnitId::Score | UnitId::Budget | UnitId::Attend if spec.is_dense() => Vec::new(),
+        UnitId::Scoring => match native.score {
+            Arch::Sm80 => ring(spec, &default),
+            // Where `score` has a unit of its own, what is left here is not worth a choice.
+            Arch::Sm90a => Vec::new(),
+        },
+        UnitId::Score => match native.score {
+            Arch::Sm80 => Vec::new(),
+            Arch::Sm90a => hopper_score(spec, &default),
+        },
+        UnitId::Budget => Vec::new(),
+        UnitId::Attend => match native.attend {
+            Arch::Sm80 => portable_attention(spec, &default),
+            Arch::Sm90a => hopper_attention(spec, &default, true),
+        },
+        UnitId::Dense => match native.dense {
+            Arch::Sm80 => portable_attention(spec, &default),
+            Arch::Sm90a => hopper_attention(spec, &default, false),
+        },
     };
-    let sections = Features::of(spec, &default, family);
-    let scores = matches!(unit, "score" | "scoring");
+    let features = |tiles: &Tiles| Features::of(&Cx { spec, tiles, native });
+    let sections = features(&default);
     let mut seen = vec![default];
     all.into_iter()
         .filter(|tiles| tiles.fit(spec) && !seen.contains(tiles) && (seen.push(*tiles), true).1)
         // Only the scoring passes have sections that depend on tiles.
-        .filter(|tiles| !scores || Features::of(spec, tiles, family) == sections)
+        .filter(|tiles| !unit.scores() || features(tiles) == sections)
         .map(|tiles| tiles.changed(&default))
         .collect()
 }
@@ -98,10 +112,11 @@ pub fn candidates(spec: &Spec, arch: Arch, unit: &str) -> Vec<Vec<(&'static str,
 ///
 /// # Panics
 /// If `spec` breaks a rule, or the tiles do not fit it.
-pub fn retiled(spec: &Spec, arch: Arch, unit: &str, tiles: &Tiles) -> Vec<Entry> {
+pub fn retiled(spec: &Spec, arch: Arch, unit: UnitId, tiles: &Tiles) -> Vec<Kernel> {
     super::check(spec, tiles);
-    let family = Family::of(spec, arch, &Tiles::portable(spec, None));
-    kernels::entries(spec, tiles, family).into_iter().filter(|entry| entry.unit == unit).collect()
+    let native = Native::of(spec, arch, &Tiles::portable(spec, None));
+    let all = kernels::kernels(&Cx { spec, tiles, native });
+    all.into_iter().filter(|kernel| kernel.unit == unit).collect()
 }
 
 /// The default's rows spread in other ways over heads and warps, and rings of tiles of keys.
@@ -177,7 +192,7 @@ fn hopper_attention(spec: &Spec, default: &Tiles, lists: bool) -> Vec<Tiles> {
 /// Registers of a consumer's thread: output, scores, and the weights of two stages live side by side.
 fn hopper_fits(spec: &Spec, tiles: &HopperTiles, lists: bool) -> bool {
     let registers = spec.head_dim / 2 + tiles.keys / 2 + 2 * (tiles.keys / 4) + HOPPER_REGISTERS;
-    registers <= pool(tiles.warpgroups) && (!lists || packs(spec, tiles.heads(spec)))
+    registers <= consumer_registers(spec, tiles.warpgroups) && (!lists || packs(spec, tiles.heads(spec)))
 }
 
 /// Consumers and stages of the Hopper scoring pass.
@@ -190,7 +205,7 @@ fn hopper_score(spec: &Spec, default: &Tiles) -> Vec<Tiles> {
             let registers = keys / 2 + 2 * keys.div_ceil(samples) + OTHER_REGISTERS;
             for score_stages in [2, 4] {
                 let hopper = HopperTiles { score_warpgroups, keys, score_stages, ..default.hopper };
-                if hopper.score(spec) && registers <= pool(score_warpgroups) {
+                if hopper.score(spec) && registers <= consumer_registers(spec, score_warpgroups) {
                     found.push(Tiles { hopper, ..*default });
                 }
             }
@@ -199,12 +214,8 @@ fn hopper_score(spec: &Spec, default: &Tiles) -> Vec<Tiles> {
     found
 }
 
-/// Registers of a consumer's thread: 384 threads share them as 56 + 2 · 224 to each 128, 512 as 32 + 3 · 160, 640 as
-/// 32 + 4 · 112. With rows wider than 128 the first has 24 + 2 · 240, which no candidate needs.
-fn pool(warpgroups: u32) -> u32 {
-    match warpgroups {
-        2 => 224,
-        3 => 160,
-        _ => 112,
-    }
+/// What a consumer's thread has.
+fn consumer_registers(spec: &Spec, warpgroups: u32) -> u32 {
+    let [_, consumer] = hopper::registers(spec);
+    consumer.of(warpgroups)
 }

@@ -1,32 +1,37 @@
 //! What a configuration's text has: the names that `//@if` may ask for.
 
-use super::Tiles;
-use super::sources::Family;
-use crate::{Budget, Rows, Spec};
+use super::kernels::Cx;
+use crate::abi::Keys;
+use crate::{Budget, Rows};
 
 /// The answer to each name of a section, for one configuration.
 #[derive(PartialEq)]
 pub(super) struct Features(Vec<(&'static str, bool)>);
 
 impl Features {
-    pub(super) fn of(spec: &Spec, tiles: &Tiles, family: Family) -> Self {
+    pub(super) fn of(cx: &Cx<'_>) -> Self {
+        let (spec, tiles) = (cx.spec, cx.tiles);
         let sparse = !spec.is_dense();
         let samples_kv = spec.block.kv / spec.stride.kv;
-        let dynamic = matches!(spec.budget, Budget::Dynamic { .. });
+        let [ratio_rows, top_k, ratio] = match spec.budget {
+            Budget::Dynamic { rows: Rows::Ratio, .. } => [true, false, false],
+            Budget::Dynamic { rows: Rows::Absolute, .. } | Budget::All => [false; 3],
+            Budget::TopK { .. } => [false, true, false],
+            Budget::Ratio { .. } => [false, false, true],
+        };
         let holds_queries = spec.head_dim == 64;
         Self(vec![
             ("CAUSAL", spec.causal),
-            ("DYNAMIC", dynamic),
-            ("ROWS_RATIO", matches!(spec.budget, Budget::Dynamic { rows: Rows::Ratio, .. })),
-            ("TOP_K_BUDGET", matches!(spec.budget, Budget::TopK { .. })),
-            ("RATIO_BUDGET", matches!(spec.budget, Budget::Ratio { .. })),
-            ("POOL_KEYS", pools_keys(spec)),
+            ("DYNAMIC", cx.measures()),
+            ("ROWS_RATIO", ratio_rows),
+            ("TOP_K_BUDGET", top_k),
+            ("RATIO_BUDGET", ratio),
+            ("POOL_KEYS", sparse && cx.keys() == Keys::Pooled),
             ("STRIDED_Q", spec.stride.q > 1),
             ("STRIDED_KV", spec.stride.kv > 1),
-            ("SEGMENTS", family.score),
+            ("SEGMENTS", cx.native.segments()),
             ("BLOCK_FILLS_STAGE", samples_kv == tiles.hopper.keys),
-            ("TICKETS", family.attend),
-            ("WIDE", spec.head_dim > 128),
+            ("TICKETS", cx.native.tickets()),
             ("UNUSUAL_SCALE", super::header::has_unusual_scale(spec)),
             ("ROW_OF_96", spec.head_dim == 96),
             ("FLASH_HOLDS_QUERIES", holds_queries),
@@ -49,9 +54,4 @@ impl Features {
         let found = self.0.iter().find(|(known, _)| *known == name);
         found.unwrap_or_else(|| panic!("no section is called `{name}`")).1
     }
-}
-
-/// Whether a group's proxy keys differ from the keys of one KV head, so that they have to be computed.
-pub(super) fn pools_keys(spec: &Spec) -> bool {
-    !spec.is_dense() && spec.groups.is_some() && spec.groups != spec.kv_heads
 }

@@ -1,20 +1,21 @@
 //! The opening comment of a text, and its constants.
 
-use super::hopper::BARRIER_BYTES;
-use super::shape;
-use super::{Buffer, Entry, Tiles};
+use super::constants::{self, BARRIER_BYTES, SCORING_ROWS, WG_ROWS};
+use super::kernels::Cx;
+use crate::abi::{Buffer, Expr, Kernel, Keys, Operand, Size, Tensor, UnitId};
 use crate::{Arch, Budget, Share, Spec};
 use core::fmt::Write;
 
 /// What a reader wants to know before the first kernel.
 pub(super) fn comment(
-    spec: &Spec,
+    cx: &Cx<'_>,
     arch: Arch,
-    tiles: &Tiles,
-    entries: &[&Entry],
+    unit: UnitId,
+    kernels: &[&Kernel],
     buffers: &[Buffer],
 ) -> String {
-    let takes = |name: &str| entries.iter().any(|entry| entry.params.iter().any(|param| param.name == name));
+    let spec = cx.spec;
+    let operands = || kernels.iter().flat_map(|kernel| kernel.operands());
     let mut out = String::new();
     let mut line = |text: &str| {
         out.push_str(if text.is_empty() { "//" } else { "// " });
@@ -23,12 +24,12 @@ pub(super) fn comment(
     };
     line(&format!(
         "proxyattn: {} for {arch}",
-        match entries[0].unit {
-            "dense" => "dense attention",
-            "attend" => "block-sparse attention, given its lists",
-            "score" => "the scores of block-sparse attention",
-            "budget" => "the budgets of block-sparse attention",
-            _ => "the lists of block-sparse attention",
+        match unit {
+            UnitId::Dense => "dense attention",
+            UnitId::Attend => "block-sparse attention, given its lists",
+            UnitId::Score => "the scores of block-sparse attention",
+            UnitId::Budget => "the budgets of block-sparse attention",
+            UnitId::Scoring => "the lists of block-sparse attention",
         }
     ));
     line("");
@@ -37,104 +38,122 @@ pub(super) fn comment(
         line(&format!("  {key:<10} {value}"));
     }
     line("");
-    line(if matches!(spec.budget, Budget::Dynamic { .. }) {
+    line(if cx.measures() {
         "Pipeline, in one stream; budget_* may run in another, beside pool_* and score"
     } else {
         "Pipeline, in one stream"
     });
-    for entry in entries {
-        let shared = match (entry.shared.fixed, entry.shared.per_block) {
-            (0, _) => "no shared memory".to_owned(),
-            (fixed, 0) => format!("{fixed} B shared"),
-            (fixed, per_block) => format!("{fixed} + {per_block} · blocks B shared"),
+    for kernel in kernels {
+        let shared = match &kernel.shared {
+            Expr::Size(Size::Number(0)) => "no shared memory".to_owned(),
+            bytes => format!("{bytes} B shared"),
         };
-        let [x, y, z] = entry.grid;
-        line(&format!("  {:<16} grid ({x}, {y}, {z}) × {} threads, {shared}", entry.name, entry.threads));
+        let [x, y, z] = &kernel.grid;
+        line(&format!("  {:<16} grid ({x}, {y}, {z}) × {} threads, {shared}", kernel.id, kernel.threads));
     }
-    if !spec.is_dense() && takes("out") | takes("out_map") {
+    if !spec.is_dense() && operands().any(|operand| operand == Tensor::Out.into()) {
         line("  `dense` alone runs where the budget keeps every block, and `attend` otherwise.");
     }
     line("");
     line("Tensors, any strides that are multiples of 8 with the last 1, 16-byte aligned");
     line("  q, out [batch, heads, q_len, HEAD_DIM]; k, v [batch, kv_heads, kv_len, HEAD_DIM]");
-    if takes("keys") || takes("keys_map") {
-        let keys = if super::features::pools_keys(spec) {
-            "keys = proxy_k".to_owned()
-        } else if spec.stride.kv == 1 {
-            "keys = k".to_owned()
-        } else {
-            format!(
+    let keys = operands().find_map(|operand| match operand {
+        Operand::Tensor(Tensor::Keys(keys)) => Some(keys),
+        Operand::Tensor(_) | Operand::Scratch(_) => None,
+    });
+    if let Some(keys) = keys {
+        let keys = match keys {
+            Keys::Pooled => "keys = proxy_k".to_owned(),
+            Keys::Sampled if spec.stride.kv == 1 => "keys = k".to_owned(),
+            Keys::Sampled => format!(
                 "keys = k at every {}th token: keys_sample is {} times k's token stride",
                 spec.stride.kv, spec.stride.kv
-            )
+            ),
         };
         line(&format!("  {keys}"));
     }
-    let mut buffers = buffers
-        .iter()
-        .filter(|buffer| takes(buffer.name) || takes(&format!("{}_map", buffer.name)))
-        .peekable();
+    // What `keys` are has just been said.
+    let named = |operand: Operand| match operand {
+        Operand::Tensor(Tensor::Keys(_)) => None,
+        Operand::Tensor(_) | Operand::Scratch(_) => operand.scratch(),
+    };
+    let taken = |buffer: &&Buffer| operands().any(|operand| named(operand) == Some(buffer.scratch));
+    let mut buffers = buffers.iter().filter(taken).peekable();
     if buffers.peek().is_some() {
         line("");
         line("Buffers, caller's; bytes = element × dimensions");
         for buffer in buffers {
-            let elem = if buffer.elem == "elem" { spec.dtype.as_str() } else { buffer.elem };
-            line(&format!("  {:<12} {elem:<5} [{}]: {}", buffer.name, buffer.dims.join(", "), buffer.holds));
+            let elem = buffer.scratch.elem().name(spec.dtype);
+            line(&format!("  {:<12} {elem:<5} {}: {}", buffer.scratch, buffer.extents(), buffer.holds));
         }
     }
     line("");
     line("Shared memory");
-    for text in shared_memory(spec, tiles, entries) {
+    for text in shared_memory(cx, unit) {
         line(&text);
     }
     out
 }
 
 /// What lies where in a CTA's shared memory.
-pub(super) fn shared_memory(spec: &Spec, tiles: &Tiles, entries: &[&Entry]) -> Vec<String> {
-    let row = spec.head_dim * 2;
-    match entries[0].unit {
-        unit @ ("score" | "budget") => vec![format!(
-            "  {} in {BARRIER_BYTES} B; {} × {} B of queries; {} stages of {} B keys",
-            if unit == "score" { "barriers and descriptions of work" } else { "barriers" },
-            tiles.hopper.score_warpgroups,
-            64 * row,
-            tiles.hopper.score_stages,
-            tiles.hopper.keys * row
-        )],
-        "scoring" => vec![
-            format!(
-                "  scoring:   {} B of queries, then in their place {} stages of {} B keys",
-                super::kernels::SCORING_ROWS * row,
-                tiles.ring_stages,
-                tiles.ring_keys * row
-            ),
-            "  select:    words for a histogram, one a warp, the samples' levels, the cuts, and a rank for each block"
-                .into(),
-        ],
-        _ if entries[0].hopper => {
-            let t = &tiles.hopper;
-            vec![
-                format!(
-                    "  {BARRIER_BYTES} B of barriers, full and empty of each stage and slot, and descriptions of work;"
-                ),
-                format!(
-                    "  {} × {} slots of {} B of queries (later the output); of {} B each {} stages of keys, {} of values",
-                    t.warpgroups,
-                    t.query_slots,
-                    64 * row,
-                    t.keys * row,
-                    t.key_stages(),
-                    t.stages - t.key_stages(),
-                ),
-            ]
-        }
-        _ => vec![format!(
+pub(super) fn shared_memory(cx: &Cx<'_>, unit: UnitId) -> Vec<String> {
+    match unit {
+        UnitId::Scoring => scoring_memory(cx),
+        UnitId::Score => score_memory(cx, "barriers and descriptions of work"),
+        UnitId::Budget => score_memory(cx, "barriers"),
+        UnitId::Attend => attention_memory(cx, cx.native.attend),
+        UnitId::Dense => attention_memory(cx, cx.native.dense),
+    }
+}
+
+fn scoring_memory(cx: &Cx<'_>) -> Vec<String> {
+    let (row, tiles) = (cx.spec.head_dim * 2, cx.tiles);
+    vec![
+        format!(
+            "  scoring:   {} B of queries, then in their place {} stages of {} B keys",
+            SCORING_ROWS * row,
+            tiles.ring_stages,
+            tiles.ring_keys * row
+        ),
+        "  select:    words for a histogram, one a warp, the samples' levels, the cuts, and a rank for each block"
+            .into(),
+    ]
+}
+
+fn score_memory(cx: &Cx<'_>, first: &str) -> Vec<String> {
+    let (row, tiles) = (cx.spec.head_dim * 2, &cx.tiles.hopper);
+    vec![format!(
+        "  {first} in {BARRIER_BYTES} B; {} × {} B of queries; {} stages of {} B keys",
+        tiles.score_warpgroups,
+        WG_ROWS * row,
+        tiles.score_stages,
+        tiles.keys * row
+    )]
+}
+
+fn attention_memory(cx: &Cx<'_>, arch: Arch) -> Vec<String> {
+    let (row, tiles) = (cx.spec.head_dim * 2, cx.tiles);
+    match arch {
+        Arch::Sm80 => vec![format!(
             "  {} B of queries (later the output), then {} stages of {tile} B keys + {tile} B values",
             tiles.heads * tiles.rows * row,
             tiles.stages,
             tile = tiles.keys * row
         )],
+        Arch::Sm90a => vec![
+            format!(
+                "  {BARRIER_BYTES} B of barriers, full and empty of each stage and slot, and descriptions of work;"
+            ),
+            format!(
+                "  {} × {} slots of {} B of queries (later the output); of {} B each {} stages of keys, {} of values",
+                tiles.hopper.warpgroups,
+                tiles.hopper.query_slots,
+                WG_ROWS * row,
+                tiles.hopper.keys * row,
+                tiles.hopper.key_stages(),
+                tiles.hopper.stages - tiles.hopper.key_stages(),
+            ),
+        ],
     }
 }
 
@@ -184,7 +203,8 @@ fn masked_exponent(spec: &Spec) -> i32 {
 }
 
 /// The constants of the configuration, and the open ones with their defaults: those that `text` speaks of.
-pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
+pub(super) fn constants(cx: &Cx<'_>, text: &str) -> String {
+    let (spec, tiles) = (cx.spec, cx.tiles);
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let speaks_of = |name: &str| {
         text.split(|c| !word(c)).any(|found| found == name) && !text.contains(&format!("#define {name} "))
@@ -201,9 +221,6 @@ pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
         ("KEEP_SINK", spec.keep.sink.to_string()),
         ("KEEP_LOCAL", spec.keep.local.to_string()),
         ("MASKED_SCORE", format!("(-0x1p{}f)", masked_exponent(spec))),
-        ("POOL_THREADS", super::kernels::POOL_THREADS.to_string()),
-        ("LEVEL_SEGMENTS", super::kernels::LEVEL_SEGMENTS.to_string()),
-        ("CODES_PER_LOG2", format!("{:.1}f", shape::CODES_PER_LOG2)),
     ];
     match spec.budget {
         Budget::Dynamic { gamma, min_tokens, .. } => {
@@ -221,6 +238,15 @@ pub(super) fn constants(spec: &Spec, tiles: &Tiles, text: &str) -> String {
         let _ = writeln!(out, "#define {name} {value}");
     }
     let _ = writeln!(out, "// Softmax in base 2: the scale times log2(e).\n#define SCALE_LOG2 {scale:?}f");
+    for (heading, defines) in constants::sections(cx) {
+        let mut defines = defines.into_iter().filter(|(name, _)| speaks_of(name)).peekable();
+        if defines.peek().is_some() {
+            let _ = writeln!(out, "\n// {heading}");
+        }
+        for (name, value) in defines {
+            let _ = writeln!(out, "#define {name} {value}");
+        }
+    }
     out.push_str("\n// What the GPU decides.\n");
     for (name, value) in tiles.macros().into_iter().filter(|(name, _)| speaks_of(name)) {
         let _ = writeln!(out, "#ifndef {name}\n#define {name} {value}\n#endif");

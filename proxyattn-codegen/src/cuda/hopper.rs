@@ -1,13 +1,25 @@
 //! Shapes of the Hopper kernels: producer warps feed consumer warpgroups of 64 query rows each.
 
+use super::constants::{BARRIER_BYTES, ByWarpgroups, WG_ROWS, WG_THREADS};
 use crate::Spec;
+use crate::abi::Field;
 
 /// Shared memory that a CTA may have on Hopper, in bytes.
 const SHARED_BYTES: u32 = 227 * 1024;
-/// Threads of a warpgroup.
-const WARPGROUP: u32 = 128;
-/// Room before the tiles for barriers and the descriptions of work.
-pub(super) const BARRIER_BYTES: u32 = 2048;
+/// Stages to a stage of keys; the rest is for values.
+pub(super) const STAGES_TO_A_KEY_STAGE: u32 = 2;
+/// The stages that a warpgroup can tell the uses of apart, by a bit for each in a word, for each kind of stages that it
+/// reads: two warpgroups have two kinds, three have three.
+pub(super) const SEEN_BITS: ByWarpgroups = ByWarpgroups(&[(2, 10), (0, 16)]);
+
+/// Registers of a producer's and of a consumer's thread. 384 threads share them as 56 + 2 · 224 to each 128, and where
+/// rows are wider than 128 as 24 + 2 · 240; 512 threads as 32 + 3 · 160, 640 as 32 + 4 · 112.
+pub(super) fn registers(spec: &Spec) -> [ByWarpgroups; 2] {
+    match spec.head_dim > 128 {
+        true => [ByWarpgroups(&[(2, 32), (0, 24)]), ByWarpgroups(&[(2, 160), (0, 240)])],
+        false => [ByWarpgroups(&[(2, 32), (0, 56)]), ByWarpgroups(&[(3, 112), (2, 160), (0, 224)])],
+    }
+}
 
 /// The numbers of the Hopper kernels that the GPU decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,13 +44,13 @@ impl HopperTiles {
     /// Whether a configuration's `dense` has a Hopper kernel: rows of shared memory are 64 elements under the widest
     /// swizzle.
     pub(super) fn exist_for(spec: &Spec) -> bool {
-        spec.head_dim.is_multiple_of(64)
+        spec.head_dim.is_multiple_of(Field::BOX_COLUMNS)
     }
 
     /// Whether its `attend` has one: a warpgroup has 64 rows, and beside the output of wider rows there are too few
     /// registers for lists.
     pub(super) fn attend(spec: &Spec) -> bool {
-        Self::exist_for(spec) && spec.head_dim <= 128 && spec.block.q.is_multiple_of(64)
+        Self::exist_for(spec) && spec.head_dim <= 128 && spec.block.q.is_multiple_of(WG_ROWS)
     }
 
     /// The defaults.
@@ -60,9 +72,9 @@ impl HopperTiles {
             && (self.ping_pong == 0 || (self.ping_pong == 1 && self.warpgroups == 2))
             && matches!(self.keys, 64 | 128)
             && (block.is_multiple_of(self.keys) || self.keys.is_multiple_of(block))
-            && (spec.block.q <= 64 || self.warpgroups.is_multiple_of(spec.block.q / 64))
+            && (spec.block.q <= WG_ROWS || self.warpgroups.is_multiple_of(spec.block.q / WG_ROWS))
             && self.key_stages() >= 2
-            && self.stages <= self.stages_told_apart()
+            && self.stages <= SEEN_BITS.of(self.warpgroups)
             && matches!(self.query_slots, 1 | 2)
             && self.shared_bytes(spec) <= SHARED_BYTES
             && matches!(self.score_warpgroups, 2..=4)
@@ -70,16 +82,9 @@ impl HopperTiles {
             && (!(self.score(spec) || self.budget(spec)) || self.score_bytes(spec) <= SHARED_BYTES)
     }
 
-    /// Stages of keys, which have a ring of their own; the rest is for values: `KEY_STAGES` of `ring.cuh`. Side by side,
-    /// two heads need two of each.
+    /// Stages of keys, which have a ring of their own; the rest is for values. Side by side, two heads need two of each.
     pub(super) fn key_stages(&self) -> u32 {
-        self.stages / 2
-    }
-
-    /// The stages that a warpgroup can tell the uses of apart, by a bit for each in a word, for each kind of stages that
-    /// it reads: `SEEN_BITS` of `ring.cuh`.
-    fn stages_told_apart(&self) -> u32 {
-        if self.warpgroups == 2 { 16 } else { 10 }
+        self.stages / STAGES_TO_A_KEY_STAGE
     }
 
     /// Whether a configuration's scoring pass has a Hopper kernel: shared memory has no room for wider rows, and
@@ -93,19 +98,19 @@ impl HopperTiles {
     /// holds whole blocks.
     pub(super) fn budget(&self, spec: &Spec) -> bool {
         spec.head_dim <= 128
-            && spec.block.q.is_multiple_of(64)
+            && spec.block.q.is_multiple_of(WG_ROWS)
             && self.score_rows().is_multiple_of(spec.block.q)
             && self.keys.is_multiple_of(spec.block.kv)
     }
 
     /// Rows of a CTA of the scoring passes: samples, or queries of a pack of heads.
     pub(super) fn score_rows(&self) -> u32 {
-        self.score_warpgroups * 64
+        self.score_warpgroups * WG_ROWS
     }
 
     /// Threads of a CTA of the scoring passes.
     pub(super) fn score_threads(&self) -> u32 {
-        (self.score_warpgroups + 1) * WARPGROUP
+        (self.score_warpgroups + 1) * WG_THREADS
     }
 
     /// Bytes of shared memory of the scoring passes.
@@ -142,7 +147,7 @@ impl HopperTiles {
 
     /// Threads of a CTA: the consumers, and a warpgroup of which one warp produces.
     pub(super) fn threads(&self) -> u32 {
-        (self.warpgroups + 1) * WARPGROUP
+        (self.warpgroups + 1) * WG_THREADS
     }
 
     /// Keys that one copy brings: of one block, and for one stage.
@@ -152,12 +157,12 @@ impl HopperTiles {
 
     /// Query heads that share a CTA of `attend`.
     pub(super) fn heads(&self, spec: &Spec) -> u32 {
-        self.warpgroups / spec.block.q.div_ceil(64)
+        self.warpgroups / spec.block.q.div_ceil(WG_ROWS)
     }
 
     /// Bytes of shared memory of the attention kernels.
     pub(super) fn shared_bytes(&self, spec: &Spec) -> u32 {
-        let rows = self.query_slots * self.warpgroups * 64 + self.stages * self.keys;
+        let rows = self.query_slots * self.warpgroups * WG_ROWS + self.stages * self.keys;
         rows * spec.head_dim * 2 + BARRIER_BYTES
     }
 }

@@ -2,33 +2,38 @@
 //!
 //! ```text
 //! Spec ─▶ Features (which sections) ─┐
-//!      ─▶ Tiles (open numbers)      ─┼─▶ templates expanded ─▶ Module { units, entries, buffers }
-//!      ─▶ entries (params, grids)   ─┘
+//!      ─▶ Tiles (open numbers)      ─┼─▶ templates expanded ─▶ Module { units, kernels, buffers }
+//!      ─▶ kernels (fields, grids)   ─┘
 //! ```
 //!
 //! The text is that of one configuration: a stage, branch or helper that it does not use is not there. What only the
 //! GPU can decide stays a macro with a default ([`Tiles`]).
 
-mod abi;
+mod buffers;
 mod candidates;
+mod constants;
 mod features;
 mod header;
 mod hopper;
 mod kernels;
-mod shape;
 mod sources;
 mod template;
 mod tiles;
 
-pub use abi::{Entry, Param, SharedBytes, Ty};
+pub use crate::abi::{
+    Access, Axis, Buffer, Elem, Expr, Field, Kernel, KernelId, Keys, Macro, Operand, Param, Scalar, Scratch,
+    Size, Tensor, UnitId,
+};
+pub use crate::shape::Shape;
 pub use candidates::{Candidates, Constants, Table, candidates, retiled, tables, tunable};
+pub use constants::{CODES_PER_LOG2, MAX_GROUP_HEADS};
 pub use hopper::HopperTiles;
-pub use shape::{Buffer, CODES_PER_LOG2, Shape};
 pub use tiles::Tiles;
 
 use crate::{Arch, Spec};
 use features::Features;
-use sources::Family;
+use kernels::Cx;
+use sources::Native;
 
 /// The CUDA text of a configuration, and how its kernels are launched.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +41,7 @@ pub struct Module {
     /// The translation units. They are compiled one by one, so that compilations can run side by side.
     pub units: Vec<Unit>,
     /// The kernels, in the order in which they run. `dense` takes the place of all others where nothing is dropped.
-    pub entries: Vec<Entry>,
+    pub kernels: Vec<Kernel>,
     /// The buffers between kernels.
     pub buffers: Vec<Buffer>,
     /// The tiles that the text has as defaults.
@@ -46,8 +51,8 @@ pub struct Module {
 /// A translation unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
-    /// `scoring`, `score`, `budget`, `attend` or `dense`; [`Entry::unit`] names it.
-    pub name: &'static str,
+    /// Which one it is; [`Kernel::unit`] names it.
+    pub id: UnitId,
     /// The opening comment, the element type and the wrappers of PTX instructions.
     pub prelude: String,
     /// The constants and the kernels.
@@ -70,9 +75,28 @@ impl Module {
         units.join("\n\n")
     }
 
-    /// The kernel of a name.
-    pub fn entry(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.name == name)
+    /// A kernel, if the configuration has it.
+    pub fn kernel(&self, id: KernelId) -> Option<&Kernel> {
+        self.kernels.iter().find(|kernel| kernel.id == id)
+    }
+
+    /// A translation unit, if the configuration has it.
+    pub fn unit(&self, id: UnitId) -> Option<&Unit> {
+        self.units.iter().find(|unit| unit.id == id)
+    }
+
+    /// A buffer, if the configuration has it.
+    pub fn buffer(&self, scratch: Scratch) -> Option<&Buffer> {
+        self.buffers.iter().find(|buffer| buffer.scratch == scratch)
+    }
+
+    /// The words that a launcher has to set to zero before a kernel: those that it counts up, and that no earlier kernel
+    /// of a plan that runs it sets to zero.
+    pub fn clears_before(&self, id: KernelId) -> Vec<Scratch> {
+        let earlier = |kernel: &&Kernel| kernel.id < id && kernel.id.runs(true) == id.runs(true);
+        let cleared: Vec<_> = self.kernels.iter().filter(earlier).flat_map(Kernel::clears).collect();
+        let counts = self.kernel(id).into_iter().flat_map(Kernel::counts);
+        counts.filter(|&word| !cleared.contains(&word)).collect()
     }
 }
 
@@ -90,34 +114,33 @@ pub fn emit(spec: &Spec, arch: Arch) -> Module {
 /// If `spec` breaks a rule, or the tiles do not fit it.
 pub fn emit_tiled(spec: &Spec, arch: Arch, tiles: &Tiles) -> Module {
     check(spec, tiles);
-    let family = Family::of(spec, arch, tiles);
-    let entries = kernels::entries(spec, tiles, family);
-    let buffers = shape::buffers(spec, family);
-    let features = Features::of(spec, tiles, family);
+    let cx = Cx { spec, tiles, native: Native::of(spec, arch, tiles) };
+    let (kernels, buffers) = (kernels::kernels(&cx), buffers::buffers(&cx));
+    let features = Features::of(&cx);
     let signature = |name: &str| {
-        let entry = entries.iter().find(|entry| entry.name == name);
-        entry.unwrap_or_else(|| panic!("no kernel is called `{name}`")).signature()
+        let kernel = kernels.iter().find(|kernel| kernel.id.name() == name);
+        kernel.unwrap_or_else(|| panic!("no kernel is called `{name}`")).signature()
     };
-    let unit = |(name, files): (&'static str, Vec<&'static str>)| {
+    let unit = |(id, files): (UnitId, Vec<&'static str>)| {
         let mut body = String::new();
         for path in files {
             body.push('\n');
             let holds = |section: &str| features.holds(section);
             body.push_str(&template::expand(path, template(path), &holds, &signature));
         }
-        let own: Vec<_> = entries.iter().filter(|entry| entry.unit == name).collect();
-        let mut prelude = header::comment(spec, arch, tiles, &own, &buffers);
+        let own: Vec<_> = kernels.iter().filter(|kernel| kernel.unit == id).collect();
+        let mut prelude = header::comment(&cx, arch, id, &own, &buffers);
         prelude.push_str(&format!("\n#define ELEM_{}\n", spec.dtype.as_str().to_uppercase()));
-        for file in sources::prelude(own.iter().any(|entry| entry.hopper)) {
+        let family = own.iter().map(|kernel| kernel.arch).max().unwrap_or(Arch::Sm80);
+        for file in sources::prelude(family) {
             prelude.push('\n');
             prelude.push_str(template(file));
         }
-        let shared_memory =
-            header::shared_memory(spec, tiles, &own).iter().map(|line| line.trim().into()).collect();
-        Unit { name, prelude, kernels: header::constants(spec, tiles, &body) + &body, shared_memory }
+        let shared_memory = header::shared_memory(&cx, id).iter().map(|line| line.trim().into()).collect();
+        Unit { id, prelude, kernels: header::constants(&cx, &body) + &body, shared_memory }
     };
-    let units = sources::units(spec, family).into_iter().map(unit).collect();
-    Module { units, entries, buffers, tiles: *tiles }
+    let units = sources::units(&cx).into_iter().map(unit).collect();
+    Module { units, kernels, buffers, tiles: *tiles }
 }
 
 fn check(spec: &Spec, tiles: &Tiles) {
@@ -137,7 +160,8 @@ mod tests {
     #[test]
     fn every_section_of_every_template_has_a_meaning() {
         let tiles = Tiles::portable(&Spec::DEFAULT, None);
-        let features = Features::of(&Spec::DEFAULT, &tiles, Family::of(&Spec::DEFAULT, Arch::Sm90a, &tiles));
+        let native = Native::of(&Spec::DEFAULT, Arch::Sm90a, &tiles);
+        let features = Features::of(&Cx { spec: &Spec::DEFAULT, tiles: &tiles, native });
         let stages = proxyattn_templates::FILES.iter().filter(|(path, _)| !path.starts_with("prelude/"));
         for &(path, text) in stages {
             // With both answers to every name, each section is entered, whatever encloses it.

@@ -124,6 +124,6 @@ impl Tiles {
 
     /// Bytes of shared memory of the scoring passes: the queries, and then the ring in their place.
     pub(super) fn ring_bytes(&self, spec: &Spec) -> u32 {
-        (self.ring_stages * self.ring_keys).max(super::kernels::SCORING_ROWS) * spec.head_dim * 2
+        (self.ring_stages * self.ring_keys).max(super::constants::SCORING_ROWS) * spec.head_dim * 2
     }
 }

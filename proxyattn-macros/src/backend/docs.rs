@@ -88,12 +88,12 @@ fn budget(budget: Budget) -> String {
         Budget::Dynamic { gamma, min_tokens, rows } => {
             let rows = match rows {
                 Rows::Absolute => "the same count in every row",
-                _ => "the same share of every row",
+                Rows::Ratio => "the same share of every row",
             };
             format!("blocks that hold {gamma} of the last row's mass, at least {min_tokens} tokens; {rows}")
         }
         Budget::TopK { blocks } => format!("the best {blocks} blocks of every row"),
         Budget::Ratio { share } => format!("{share} of the blocks that a row can see"),
-        _ => "every block".to_owned(),
+        Budget::All => "every block".to_owned(),
     }
 }

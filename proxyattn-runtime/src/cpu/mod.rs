@@ -27,7 +27,7 @@ pub(crate) use simd::isa;
 use crate::attention::Inputs;
 use crate::{Element, Observer, Plan, Result, Selection, Stage, StageTimes, ViewMut};
 use inputs::Scale;
-use proxyattn_codegen::{Budget, Share};
+use proxyattn_codegen::{Budget, Scorer, Share};
 use std::time::Instant;
 
 /// A plan and inputs that are fit for it.
@@ -63,9 +63,9 @@ pub(crate) fn prefill<T: Element>(
     let out = out.rows().ok_or_else(|| inputs::not_here("out"))?;
     let keys = pack::Keys::pack(&inputs.k, block, scale.keys)?;
     let values = pack::Values::pack(&inputs.v, block)?;
-    let proxies = match plan.is_dense() {
-        true => None,
-        false => Some(pool::Proxies::pool(plan, inputs, &keys, scale)?),
+    let proxies = match (plan.is_dense(), spec.scorer) {
+        (true, _) => None,
+        (false, Scorer::Proxy) => Some(pool::Proxies::pool(plan, inputs, &keys, scale)?),
     };
     observer.advance(Stage::Pool, 1);
     lap(Stage::Pool);
@@ -73,13 +73,15 @@ pub(crate) fn prefill<T: Element>(
     let selection = match &proxies {
         None => Selection::dense(plan)?,
         Some(proxies) => {
-            let scores = score::score(plan, proxies, observer)?;
+            let scores = match spec.scorer {
+                Scorer::Proxy => score::score(plan, proxies, observer)?,
+            };
             lap(Stage::Score);
             let measured = match spec.budget {
                 Budget::Dynamic { gamma, .. } => {
                     budget::measure(plan, inputs, &keys, scale.queries, Share::of(gamma), observer)?
                 }
-                _ => Vec::new(),
+                Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => Vec::new(),
             };
             lap(Stage::Budget);
             let selection = select::select(plan, &scores, &measured, observer)?;

@@ -7,6 +7,7 @@ use crate::tune::Bucket;
 use crate::{Plan, Result, Stage};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, result, sys::CUevent_flags};
 use half::{bf16, f16};
+use proxyattn_codegen::cuda::Scratch;
 use proxyattn_codegen::{Budget, Dtype, Rows};
 use std::sync::Arc;
 
@@ -77,15 +78,12 @@ impl<'a> Bench<'a> {
         let stream = self.kernels.device.stream();
         self.turn = (self.turn + 1) % self.sets.len();
         let set = &self.sets[self.turn];
-        for (i, buffer) in self.kernels.module.buffers.iter().enumerate() {
-            let range = self.layout.range(i);
-            if buffer.dims.is_empty() && !range.is_empty() {
-                // SAFETY: the word lies in the set's workspace.
-                unsafe {
-                    result::memset_d8_async(set.args.workspace + range.start, 0, 4, stream.cu_stream())
-                }
+        // They may run without the kernels that would do it.
+        for word in calls.iter().flat_map(|call| call.kernel.counts()) {
+            let address = set.args.workspace + self.layout.range(word).start;
+            // SAFETY: the layout has the buffers of every kernel of the plan, so the word lies in the set's workspace.
+            unsafe { result::memset_d8_async(address, 0, 4, stream.cu_stream()) }
                 .map_err(failed("cuMemsetD8Async"))?;
-            }
         }
         let event = || stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
         let [begin, end] = [event(), event()];
@@ -132,7 +130,7 @@ impl<'a> Bench<'a> {
         let dtype = self.kernels.spec.dtype;
         let number = |bytes: &[u8]| match dtype {
             Dtype::F16 => f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
-            _ => bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
+            Dtype::Bf16 => bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
         };
         let row = self.kernels.spec.head_dim as usize * 2;
         let (mut differ, mut worst) = (0usize, 0.0f32);
@@ -159,7 +157,7 @@ impl<'a> Bench<'a> {
         let counts = self.counts();
         self.launch(&self.sets[set], calls, &[Stage::Pool, Stage::Score, Stage::Budget])?;
         if let Some(counts) = counts {
-            let range = self.kernels.range(&self.layout, "measured");
+            let range = self.layout.range(Scratch::Measured);
             let mut measured = self.sets[set].workspace.slice_mut(range.start as usize..range.end as usize);
             let stream = self.kernels.device.stream();
             stream.memcpy_htod(&counts, &mut measured).map_err(failed("cuMemcpyHtoDAsync"))?;
@@ -263,7 +261,7 @@ fn pool(dtype: Dtype) -> Vec<u8> {
         let number = ((state >> 40) as f32 / (1 << 24) as f32 - 0.5) * 12f32.sqrt();
         match dtype {
             Dtype::F16 => f16::from_f32(number).to_le_bytes(),
-            _ => bf16::from_f32(number).to_le_bytes(),
+            Dtype::Bf16 => bf16::from_f32(number).to_le_bytes(),
         }
     };
     std::iter::repeat_with(number).take(POOL).flatten().collect()

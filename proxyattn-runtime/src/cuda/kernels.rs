@@ -1,15 +1,15 @@
 //! The kernels of a configuration, loaded.
 
 use super::CudaDevice;
-use super::calls::{Call, position};
+use super::calls::Call;
 use super::lanes::Lanes;
 use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
 use crate::jit::{Jit, Program};
+use crate::plan::MAX_TOKENS;
 use crate::tune::{Choice, Tune, Tuned};
 use crate::{Error, Plan, Result, once};
-use core::ops::Range;
-use proxyattn_codegen::cuda::{Candidates, Module, Shape, Unit, emit};
+use proxyattn_codegen::cuda::{Candidates, MAX_GROUP_HEADS, Module, Shape, Unit, emit};
 use proxyattn_codegen::{Arch, Spec};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak, mpsc};
@@ -117,7 +117,6 @@ impl Kernels {
         tuned: bool,
     ) -> Result<Self> {
         let module = emit(spec, arch);
-        assert!(module.buffers.len() <= BUFFERS, "too many buffers: {:?}", module.buffers);
         let mut kernels = Self {
             device: device.clone(),
             spec: *spec,
@@ -134,8 +133,7 @@ impl Kernels {
         let units: Vec<_> = kernels.module.units.iter().collect();
         let loaded = side_by_side(&units, |unit: &&Unit| kernels.load_unit(unit, &[]), &mut |_| ());
         let mut loaded: Vec<Arc<Call>> = loaded.into_iter().collect::<Result<Vec<_>>>()?.concat();
-        let place = |call: &Arc<Call>| kernels.module.entries.iter().position(|e| e.name == call.entry.name);
-        loaded.sort_by_key(place);
+        loaded.sort_by_key(|call| call.kernel.id);
         kernels.default = loaded;
         if tuned {
             kernels.adopt(&kernels.recorded(&[])?);
@@ -173,34 +171,20 @@ impl Kernels {
     /// difference here.
     fn calls(&self, plan: &Plan) -> impl Iterator<Item = &Call> {
         let dense = plan.is_dense();
-        self.default.iter().map(|call| &**call).filter(move |call| call.dense == dense)
+        self.default.iter().map(|call| &**call).filter(move |call| call.runs(dense))
     }
 
     /// Whether a plan's kernels read tensors through tensor maps.
     pub(super) fn maps(&self, plan: &Plan) -> bool {
-        self.calls(plan).any(|call| call.entry.hopper)
+        self.calls(plan).any(|call| call.kernel.takes_maps())
     }
 
     /// Where the buffers that a plan's kernels use lie in the workspace.
     pub(crate) fn layout(&self, plan: &Plan) -> Layout {
         let shape = Shape::from(plan.problem());
-        // `dense` is alone in its workspace, and needs no more than where it stands.
-        let needed = self.calls(plan).find_map(|call| call.clears);
-        Layout::new(|buffer| match self.module.buffers.get(buffer) {
-            Some(known) if !plan.is_dense() || needed == Some(buffer) => known.bytes(&self.spec, &shape),
-            _ => 0,
-        })
-    }
-
-    /// The buffers of a layout by name.
-    pub(crate) fn named(&self, layout: &Layout) -> Vec<(&'static str, Range<u64>)> {
-        let named = self.module.buffers.iter().enumerate().map(|(i, buffer)| (buffer.name, layout.range(i)));
-        named.filter(|(_, range)| !range.is_empty()).collect()
-    }
-
-    /// Where the buffer of a name lies.
-    pub(super) fn range(&self, layout: &Layout, name: &str) -> Range<u64> {
-        layout.range(position(&self.module.buffers, name))
+        let used = |scratch| self.calls(plan).any(|call| call.kernel.scratch().any(|used| used == scratch));
+        let bytes = |scratch| self.module.buffer(scratch).map_or(0, |known| known.bytes(&self.spec, &shape));
+        Layout::new(|scratch| if used(scratch) { bytes(scratch) } else { 0 })
     }
 
     /// Refuses a problem that fits the kernel's configuration but not the GPU.
@@ -209,8 +193,8 @@ impl Kernels {
         let limits = [
             ("batch", "the grid", problem.batch as u64, 65_535),
             ("heads", "the grid", problem.heads as u64, 65_535),
-            ("heads", "a group's share of a CTA", plan.heads_per_group() as u64, 256),
-            ("kv_len", "32-bit key positions", problem.kv_len as u64, 1 << 30),
+            ("heads", "a group's share of a CTA", plan.heads_per_group() as u64, MAX_GROUP_HEADS),
+            ("kv_len", "32-bit key positions", problem.kv_len as u64, MAX_TOKENS as u64),
         ];
         for (arg, what, got, limit) in limits {
             if got > limit {
@@ -226,16 +210,16 @@ impl Kernels {
             let got = format!("up to {bytes} for a buffer");
             return Err(Error::Overflow { arg: "kv_len", what: "the workspace", limit, got });
         }
-        for Call { entry, .. } in
-            calls.iter().map(|call| &**call).filter(|call| call.dense == plan.is_dense())
+        for Call { kernel, .. } in calls.iter().map(|call| &**call).filter(|call| call.runs(plan.is_dense()))
         {
-            let (bytes, limit) = (entry.shared_bytes(&shape), self.device.shared_bytes());
+            let (bytes, limit) = (kernel.shared_bytes(&self.spec, &shape), self.device.shared_bytes());
             if bytes > limit {
                 let (what, got) =
                     ("the shared memory of a CTA", format!("{bytes} for {} keys", problem.kv_len));
                 return Err(Error::Overflow { arg: "kv_len", what, limit, got });
             }
-            let ([ctas, ..], limit) = (entry.grid(&shape, self.device.multiprocessors()), i32::MAX as u64);
+            let [ctas, ..] = kernel.ctas(&self.spec, &shape, self.device.multiprocessors());
+            let limit = i32::MAX as u64;
             if ctas > limit {
                 let got = format!("{ctas} CTAs for {} queries", problem.q_len);
                 return Err(Error::Overflow { arg: "q_len", what: "the grid", limit, got });

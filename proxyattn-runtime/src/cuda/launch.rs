@@ -1,16 +1,13 @@
 //! From a plan and addresses to launches. Nothing here allocates, waits or copies; a stream beside the caller's is made once.
 
-use super::calls::{Call, Source, Tensor};
+use super::calls::Call;
 use super::workspace::Layout;
 use super::{Kernels, RawArgs, RawTensor, failed, tensor_map};
 use crate::{Error, Plan, Result, Stage, WhyDense};
 use core::ffi::c_void;
 use cudarc::driver::{result, sys::CUstream};
-use proxyattn_codegen::cuda::Shape;
+use proxyattn_codegen::cuda::{Axis, Field, Kernel, Keys, Operand, Param, Scratch, Shape, Tensor};
 use std::sync::Arc;
-
-/// The largest parameter struct, in bytes: four tensor maps and what else a kernel takes.
-pub(super) const PARAM_BYTES: usize = 1024;
 
 impl Kernels {
     /// [`launch`](Self::launch) for addresses that have not been checked.
@@ -52,15 +49,17 @@ impl Kernels {
         stages: &[Stage],
     ) -> Result<()> {
         let sources = Sources { kernels: self, shape: Shape::from(plan.problem()), layout, args };
-        let planned = |call: &&Arc<Call>| call.dense == plan.is_dense() && stages.contains(&call.stage);
-        let mut params = Params { bytes: [0; PARAM_BYTES] };
+        let planned =
+            |call: &&Arc<Call>| call.runs(plan.is_dense()) && stages.contains(&call.kernel.id.stage());
+        let mut params = Params { bytes: [0; Kernel::PARAM_BYTES] };
         let mut put = |on: CUstream, part: fn(Stage) -> bool| {
-            let mut calls = calls.iter().filter(planned).filter(|call| part(call.stage));
+            let mut calls = calls.iter().filter(planned).filter(|call| part(call.kernel.id.stage()));
             // SAFETY: the caller vouches for the addresses and its stream, and a lane's stream is used between fork and
             // join alone.
             calls.try_for_each(|call| unsafe { sources.launch(call, &mut params, on) })
         };
-        let runs = |part: fn(Stage) -> bool| calls.iter().filter(planned).any(|call| part(call.stage));
+        let runs =
+            |part: fn(Stage) -> bool| calls.iter().filter(planned).any(|call| part(call.kernel.id.stage()));
         // SAFETY: the caller vouches for the stream, and the context is current.
         let lane = || unsafe { self.lanes.take(self.device.stream().context(), stream) };
         let lane = (runs(beside) && runs(ahead)).then(lane).transpose().unwrap_or_else(|error| {
@@ -121,15 +120,16 @@ impl Sources<'_> {
     /// # Safety
     /// As [`Kernels::launch`].
     unsafe fn launch(&self, call: &Call, params: &mut Params, stream: CUstream) -> Result<()> {
-        if let Some(word) = call.clears {
+        for &word in &call.clears {
             // SAFETY: the workspace holds the buffer, and the caller vouches for it and for the stream.
-            unsafe { result::memset_d8_async(self.buffer(word), 0, 4, stream) }
+            unsafe { result::memset_d8_async(self.scratch(word), 0, 4, stream) }
                 .map_err(failed("cuMemsetD8Async"))?;
         }
-        self.fill(call, params)?;
+        self.fill(&call.kernel, params)?;
+        let (kernel, spec) = (&call.kernel, &self.kernels.spec);
         // The check saw that these fit.
-        let grid = call.entry.grid(&self.shape, self.kernels.device.multiprocessors()).map(|n| n as u32);
-        let shared = call.entry.shared_bytes(&self.shape) as u32;
+        let grid = kernel.ctas(spec, &self.shape, self.kernels.device.multiprocessors()).map(|n| n as u32);
+        let shared = kernel.shared_bytes(spec, &self.shape) as u32;
         let mut arguments = [core::ptr::from_mut(params).cast::<c_void>()];
         // SAFETY: the function takes one struct by value, laid out by the table that its text was made from and
         // filled above; the caller vouches for the addresses in it and for the stream.
@@ -137,7 +137,7 @@ impl Sources<'_> {
             result::launch_kernel(
                 call.function.cu_function(),
                 grid.into(),
-                (call.entry.threads, 1, 1),
+                (kernel.threads, 1, 1),
                 shared,
                 stream,
                 &mut arguments,
@@ -146,62 +146,78 @@ impl Sources<'_> {
         .map_err(failed("cuLaunchKernel"))
     }
 
-    fn fill(&self, call: &Call, params: &mut Params) -> Result<()> {
-        for &(at, source) in &call.params {
-            match source {
-                Source::Map(tensor, rows) => params.put(at, self.map(tensor, rows)?),
-                Source::Address(tensor) => params.put(at, self.tensor(tensor).address.to_ne_bytes()),
-                Source::Buffer(buffer) => params.put(at, self.buffer(buffer).to_ne_bytes()),
-                Source::Stride(tensor, axis) => {
-                    params.put(at, self.tensor(tensor).strides[axis].to_ne_bytes())
+    fn fill(&self, kernel: &Kernel, params: &mut Params) -> Result<()> {
+        for &Param { field, offset } in &kernel.params {
+            let at = offset as usize;
+            match field {
+                Field::Map(tensor, rows) => params.put(at, self.map(tensor, rows)?),
+                Field::Pointer(Operand::Tensor(tensor), _) => {
+                    params.put(at, self.tensor(tensor).address.to_ne_bytes())
                 }
-                Source::Number(value) => {
-                    params.put(at, (value(&self.shape, &self.kernels.spec) as u32).to_ne_bytes())
+                Field::Pointer(Operand::Scratch(scratch), _) => {
+                    params.put(at, self.scratch(scratch).to_ne_bytes())
+                }
+                Field::Stride(tensor, axis) => {
+                    let [batch, head, token] = self.tensor(tensor).strides;
+                    let stride = match axis {
+                        Axis::Batch => batch,
+                        Axis::Head => head,
+                        Axis::Token => token,
+                    };
+                    params.put(at, stride.to_ne_bytes());
+                }
+                Field::Scalar(scalar) => {
+                    params.put(at, (scalar.of(&self.kernels.spec, &self.shape) as u32).to_ne_bytes())
                 }
             }
         }
         Ok(())
     }
 
-    fn buffer(&self, buffer: usize) -> u64 {
-        self.args.workspace + self.layout.range(buffer).start
+    fn scratch(&self, scratch: Scratch) -> u64 {
+        self.args.workspace + self.layout.range(scratch).start
     }
 
     /// A tensor of the caller's, or one that is seen through the configuration: the proxies and the keys that the
     /// scorer reads.
     fn tensor(&self, tensor: Tensor) -> RawTensor {
-        let (spec, shape) = (&self.kernels.spec, &self.shape);
-        let packed = |buffer: usize, samples: u64| {
-            let (groups, samples, dim) =
-                (shape.groups(spec) as i64, samples as i64, i64::from(spec.head_dim));
-            RawTensor { address: self.buffer(buffer), strides: [groups * samples * dim, samples * dim, dim] }
+        let packed = |scratch| {
+            let [heads, tokens] = self.extents(tensor).map(|extent| extent as i64);
+            let dim = i64::from(self.kernels.spec.head_dim);
+            RawTensor { address: self.scratch(scratch), strides: [heads * tokens * dim, tokens * dim, dim] }
         };
         match tensor {
             Tensor::Q => self.args.q,
             Tensor::K => self.args.k,
             Tensor::V => self.args.v,
             Tensor::Out => self.args.out,
-            Tensor::ProxyQ(buffer) => packed(buffer, shape.q_samples(spec)),
-            Tensor::ProxyK(buffer) => packed(buffer, shape.kv_samples(spec)),
-            Tensor::SampledK => {
+            Tensor::ProxyQ => packed(Scratch::ProxyQ),
+            Tensor::Keys(Keys::Pooled) => packed(Scratch::ProxyK),
+            Tensor::Keys(Keys::Sampled) => {
                 let RawTensor { address, strides: [batch, head, token] } = self.args.k;
-                RawTensor { address, strides: [batch, head, token * i64::from(spec.stride.kv)] }
+                let stride = i64::from(self.kernels.spec.stride.kv);
+                RawTensor { address, strides: [batch, head, token * stride] }
             }
         }
     }
 
+    /// Heads and tokens of a tensor.
+    fn extents(&self, tensor: Tensor) -> [u64; 2] {
+        tensor.extents().map(|extent| extent.of(&self.kernels.spec, &self.shape))
+    }
+
     fn map(&self, tensor: Tensor, rows: u32) -> Result<[u8; tensor_map::BYTES]> {
-        let (spec, shape) = (&self.kernels.spec, &self.shape);
-        let (arg, heads, tokens) = match tensor {
-            Tensor::Q => ("q", shape.heads, shape.q_len),
-            Tensor::Out => ("out", shape.heads, shape.q_len),
-            Tensor::K => ("k", shape.kv_heads, shape.kv_len),
-            Tensor::V => ("v", shape.kv_heads, shape.kv_len),
-            Tensor::ProxyQ(_) => ("workspace", shape.groups(spec), shape.q_samples(spec)),
-            Tensor::ProxyK(_) => ("workspace", shape.groups(spec), shape.kv_samples(spec)),
-            Tensor::SampledK => ("k", shape.groups(spec), shape.kv_samples(spec)),
+        let spec = &self.kernels.spec;
+        // Whose address and strides the driver would refuse.
+        let arg = match tensor {
+            Tensor::Q => "q",
+            Tensor::Out => "out",
+            Tensor::K | Tensor::Keys(Keys::Sampled) => "k",
+            Tensor::V => "v",
+            Tensor::ProxyQ | Tensor::Keys(Keys::Pooled) => "workspace",
         };
-        let dims = [u64::from(spec.head_dim), tokens, heads, shape.batch];
+        let [heads, tokens] = self.extents(tensor);
+        let dims = [u64::from(spec.head_dim), tokens, heads, self.shape.batch];
         tensor_map::encode(arg, &self.tensor(tensor), dims, rows, spec.dtype)
     }
 }
@@ -209,7 +225,7 @@ impl Sources<'_> {
 /// A kernel's parameter struct. Tensor maps want multiples of 64 bytes.
 #[repr(C, align(64))]
 struct Params {
-    bytes: [u8; PARAM_BYTES],
+    bytes: [u8; Kernel::PARAM_BYTES],
 }
 
 impl Params {

@@ -4,7 +4,7 @@
 //! Device::cuda ─▶ driver.rs: is there one that can be used? ─▶ device.rs: context, stream, compute capability
 //!                 refusals.rs: what the driver means where it refuses
 //! load         ─▶ kernels.rs: Spec ─codegen─▶ text ─▶ variants.rs: constants, jit ─▶ cubin ─▶ functions
-//!                 calls.rs: where each parameter comes from, looked up once
+//!                 calls.rs: a kernel's table and its function
 //!                 records.rs: what was tuned ─▶ pipelines.rs: the functions of each bucket
 //! tune, warmup ─▶ tuner.rs ─▶ bench.rs: inputs, events, outputs
 //! prefill      ─▶ prefill.rs: views ─▶ workspace.rs: where buffers lie ─▶ launch.rs: parameters, streams

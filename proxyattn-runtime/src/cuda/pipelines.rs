@@ -4,6 +4,7 @@ use super::calls::Call;
 use crate::Plan;
 use crate::tune::{Bucket, Choice, Tuned};
 use core::ops::Deref;
+use proxyattn_codegen::cuda::UnitId;
 use std::sync::Arc;
 
 /// A unit's kernels with the tiles of a record.
@@ -32,26 +33,24 @@ struct Pipeline {
 impl Pipelines {
     /// The default kernels, with each unit that has variants replaced by that of the nearest bucket; and what was refused.
     pub(super) fn new(default: &[Arc<Call>], variants: Vec<Variant>, refused: Vec<String>) -> Self {
-        let nearest = |bucket: Bucket, unit: &str| {
+        let nearest = |bucket: Bucket, unit: UnitId| {
             let of_unit = variants.iter().enumerate().filter(|(_, variant)| variant.choice.unit == unit);
-            // Density is a matter of lists, which `attend` alone has.
-            let lists = unit == "attend";
-            let distance = |of: Bucket| (of.distance(bucket, lists), of.tokens);
+            let distance = |of: Bucket| (of.distance(bucket, unit.reads_lists()), of.tokens);
             of_unit.min_by_key(|(_, variant)| distance(variant.choice.bucket)).map(|(i, _)| i)
         };
         let pipeline = |bucket| {
             let mut choices = Vec::new();
             let mut tuned = |call: &Arc<Call>| {
-                let i = nearest(bucket, call.entry.unit)?;
+                let i = nearest(bucket, call.kernel.unit)?;
                 if !choices.contains(&i) {
                     choices.push(i);
                 }
-                variants[i].calls.iter().find(|other| other.entry.name == call.entry.name).cloned()
+                variants[i].calls.iter().find(|other| other.kernel.id == call.kernel.id).cloned()
             };
             let calls: Vec<_> =
                 default.iter().map(|call| tuned(call).unwrap_or_else(|| call.clone())).collect();
             let pairs =
-                calls.iter().zip(default).map(|(call, default)| (call.entry.pack(), default.entry.pack()));
+                calls.iter().zip(default).map(|(call, default)| (call.kernel.pack, default.kernel.pack));
             let packs = pairs.filter(|(pack, default)| pack > default).map(|(pack, _)| pack).collect();
             Pipeline { calls, choices, packs }
         };
@@ -65,7 +64,7 @@ impl Pipelines {
         let of =
             |pipeline: &Pipeline| pipeline.choices.iter().map(|&i| self.told.choices[i].clone()).collect();
         let all: Vec<Choice> = self.of(plan).map(of).unwrap_or_default();
-        all.into_iter().filter(|choice| (choice.unit == "dense") == plan.is_dense()).collect()
+        all.into_iter().filter(|choice| choice.unit.runs(plan.is_dense())).collect()
     }
 
     fn of(&self, plan: &Plan) -> Option<&Pipeline> {

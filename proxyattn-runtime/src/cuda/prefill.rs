@@ -9,6 +9,7 @@ use crate::tensor::{Data, DataMut};
 use crate::{Element, Error, Observer, Plan, Result, Selection, Stage, StageTimes, View, ViewMut};
 use core::ops::Range;
 use cudarc::driver::{CudaSlice, DevicePtr, DevicePtrMut};
+use proxyattn_codegen::cuda::Scratch;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -171,8 +172,8 @@ fn read_selection(
 ) -> Result<Selection> {
     let (geometry, problem) = (plan.geometry(), plan.problem());
     let (rows, blocks) = (geometry.rows(), geometry.blocks());
-    let lists = read_buffer(kernels, workspace, kernels.range(layout, "lists"))?;
-    let counts = read_buffer(kernels, workspace, kernels.range(layout, "counts"))?;
+    let lists = read_buffer(kernels, workspace, layout.range(Scratch::Lists))?;
+    let counts = read_buffer(kernels, workspace, layout.range(Scratch::Counts))?;
     let sequences = product(&[problem.batch, plan.groups()]);
     let heads = plan.heads_per_group();
     let longest = |list: usize| {

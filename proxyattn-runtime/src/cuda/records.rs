@@ -6,7 +6,7 @@ use super::pipelines::{Pipelines, Variant};
 use crate::Result;
 use crate::jit::Jit;
 use crate::tune::{Choice, Constant, Found, Machine, Record, Scope, Source, Store, constants, shipped};
-use proxyattn_codegen::cuda::Constants;
+use proxyattn_codegen::cuda::{Constants, UnitId};
 
 /// Records that count here, each with whose it is, and what is refused.
 pub(super) struct Recorded {
@@ -16,7 +16,7 @@ pub(super) struct Recorded {
 
 impl Kernels {
     /// The choices for a unit of this family, without the default tiles.
-    pub(super) fn choices(&self, unit: &str) -> &'static [&'static Constants] {
+    pub(super) fn choices(&self, unit: UnitId) -> &'static [&'static Constants] {
         let table = self.candidates.iter().find(|table| table.arch == self.arch && table.unit == unit);
         table.map_or(&[], |table| table.choices)
     }
@@ -63,31 +63,31 @@ impl Kernels {
     pub(super) fn adopt(&self, recorded: &Recorded) {
         let mut refused = recorded.refused.clone();
         // The kernels of each unit and choice once, however many buckets run them.
-        let mut wanted: Vec<(&str, &[Constant])> = Vec::new();
+        let mut wanted: Vec<(UnitId, &[Constant])> = Vec::new();
         for (record, _) in &recorded.records {
-            if !wanted.contains(&(&record.unit, &record.winner)) {
-                wanted.push((&record.unit, &record.winner));
+            if !wanted.contains(&(record.unit, &record.winner)) {
+                wanted.push((record.unit, &record.winner));
             }
         }
-        let load = |&(unit, winner): &(&str, &[Constant])| {
+        let load = |&(unit, winner): &(UnitId, &[Constant])| {
             let known = self.choices(unit).iter().find(|choice| constants(choice) == winner);
             let choice: &Constants = match known {
                 Some(choice) => choice,
                 None if winner.is_empty() => &[],
                 None => return Err("it names no candidate".to_owned()),
             };
-            let text = self.module.units.iter().find(|known| known.name == unit);
-            let text = text.ok_or_else(|| "it names no unit".to_owned())?;
+            let text = self.module.unit(unit);
+            let text = text.ok_or_else(|| "the configuration has no such unit".to_owned())?;
             self.unit(text, choice).map_err(|error| error.to_string())
         };
         let loaded = side_by_side(&wanted, load, &mut |_| ());
         let mut variants = Vec::new();
         for (record, source) in &recorded.records {
-            let place = wanted.iter().position(|wanted| *wanted == (&*record.unit, &*record.winner));
+            let place = wanted.iter().position(|wanted| *wanted == (record.unit, &*record.winner));
             match &loaded[place.unwrap_or_else(|| unreachable!("it was just put there"))] {
                 Ok(calls) => {
                     let choice = Choice {
-                        unit: record.unit.clone(),
+                        unit: record.unit,
                         bucket: record.bucket,
                         constants: record.winner.clone(),
                         source: *source,

@@ -5,9 +5,7 @@ use crate::{Error, Result};
 use core::ffi::{c_uint, c_void};
 use cudarc::driver::sys::CUresult;
 use proxyattn_codegen::Dtype;
-
-/// Elements of a row of a box: as many bytes as the swizzle permutes.
-const BOX_COLUMNS: u32 = 64;
+use proxyattn_codegen::cuda::Field;
 
 /// Bytes of a map.
 pub(super) const BYTES: usize = 128;
@@ -26,7 +24,7 @@ struct TensorMap {
     bytes: [u8; BYTES],
 }
 
-/// The map of a tensor with dimensions `[dim, tokens, heads, batch]`, in boxes of 64 elements of `rows` tokens.
+/// The map of a tensor with dimensions `[dim, tokens, heads, batch]`, in boxes of `rows` tokens.
 ///
 /// # Errors
 /// [`Error::Layout`] for strides that no map holds, [`Error::Cuda`] for what else the driver refuses.
@@ -42,10 +40,10 @@ pub(super) fn encode(
     // A dimension of one element is never stepped along, but its stride is looked at all the same.
     let bytes = |stride: i64, extent: u64| if extent > 1 { stride as u64 * 2 } else { 16 };
     let strides = [bytes(token, dims[1]), bytes(head, dims[2]), bytes(batch, dims[3])];
-    let boxes = [BOX_COLUMNS, rows, 1, 1];
+    let boxes = [Field::BOX_COLUMNS, rows, 1, 1];
     let elem = match dtype {
         Dtype::F16 => FLOAT16,
-        _ => BFLOAT16,
+        Dtype::Bf16 => BFLOAT16,
     };
     let mut map = TensorMap { bytes: [0; BYTES] };
     // SAFETY: the arrays have the four and three elements that a map of rank 4 takes, and live through the call, which

@@ -43,17 +43,14 @@ impl Kernels {
         let late = || begun.elapsed() >= limit;
         let scope = self.scope()?;
         let recorded = self.recorded(&[])?;
-        let known: Vec<_> =
-            recorded.records.iter().map(|(record, _)| (record.unit.clone(), record.bucket)).collect();
+        let known: Vec<_> = recorded.records.iter().map(|(record, _)| (record.unit, record.bucket)).collect();
         let (mut tuned, mut skipped, mut seen) = (Vec::new(), Vec::new(), Vec::new());
         for plan in plans {
             let bucket = Bucket::of(plan);
-            let runs = |unit: &&Unit| {
-                (unit.name == "dense") == plan.is_dense() && !self.choices(unit.name).is_empty()
-            };
+            let runs = |unit: &&Unit| unit.id.runs(plan.is_dense()) && !self.choices(unit.id).is_empty();
             let mut units: Vec<_> = self.module.units.iter().filter(runs).collect();
             units.retain(|unit| {
-                let place = (unit.name.to_owned(), bucket);
+                let place = (unit.id, bucket);
                 let done = seen.contains(&place) || (missing && known.contains(&place));
                 seen.push(place);
                 !done
@@ -62,7 +59,7 @@ impl Kernels {
                 continue;
             }
             if late() {
-                skipped.extend(units.iter().map(|unit| (unit.name.to_owned(), bucket)));
+                skipped.extend(units.iter().map(|unit| (unit.id, bucket)));
                 continue;
             }
             let mut bench = Bench::new(self, plan)?;
@@ -72,7 +69,7 @@ impl Kernels {
                         progress(&Progress::Done { record: &record });
                         tuned.push(record);
                     }
-                    None => skipped.push((unit.name.to_owned(), bucket)),
+                    None => skipped.push((unit.id, bucket)),
                 }
             }
         }
@@ -103,8 +100,8 @@ impl Kernels {
             let mut bench = Bench::new(self, plan)?;
             bench.prepare()?;
             for choice in choices {
-                progress(&Progress::Again { unit: &choice.unit, bucket: Bucket::of(plan) });
-                let lanes = [&self.default, &*picked].map(|calls| of_unit(calls, &choice.unit));
+                progress(&Progress::Again { unit: choice.unit, bucket: Bucket::of(plan) });
+                let lanes = [&self.default, &*picked].map(|calls| of_unit(calls, choice.unit));
                 let [default_ms, tuned_ms] = duel(|lane| bench.time(&lanes[lane]))?;
                 measured.push(Remeasured { choice, problem: *plan.problem(), default_ms, tuned_ms });
             }
@@ -122,8 +119,8 @@ impl Kernels {
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<Option<Record>> {
         let (bucket, problem) = (Bucket::of(&bench.plan), *bench.plan.problem());
-        let choices = self.choices(unit.name);
-        progress(&Progress::Unit { unit: unit.name, bucket, candidates: choices.len() + 1 });
+        let choices = self.choices(unit.id);
+        progress(&Progress::Unit { unit: unit.id, bucket, candidates: choices.len() + 1 });
         let all: Vec<&Constants> = [&[][..]].into_iter().chain(choices.iter().copied()).collect();
         let candidates = side_by_side(&all, |choice| self.candidate(unit, choice, &problem), &mut |done| {
             progress(&Progress::Compiled { done })
@@ -137,7 +134,7 @@ impl Kernels {
 
         let own = |calls: &[Arc<Call>]| -> Vec<Arc<Call>> {
             let mine =
-                |call: &Arc<Call>| calls.iter().find(|other| other.entry.name == call.entry.name).cloned();
+                |call: &Arc<Call>| calls.iter().find(|other| other.kernel.id == call.kernel.id).cloned();
             self.default.iter().map(|call| mine(call).unwrap_or_else(|| call.clone())).collect()
         };
         bench.prepare()?;
@@ -191,7 +188,7 @@ impl Kernels {
             scope: scope.clone(),
             attribute: self.spec.attribute(),
             arch: self.arch.to_string(),
-            unit: unit.name.to_owned(),
+            unit: unit.id,
             bucket,
             problem,
             default_ms,
@@ -206,18 +203,18 @@ impl Kernels {
         let begun = Instant::now();
         let heads = problem.heads_per_kv();
         let calls = self.unit(unit, choice).and_then(|calls| {
-            let default = |call: &Call| self.default.iter().find(|other| other.entry.name == call.entry.name);
+            let default = |call: &Call| self.default.iter().find(|other| other.kernel.id == call.kernel.id);
             let idle = |call: &&Arc<Call>| {
-                let (pack, usual) = (call.entry.pack(), default(call).map_or(1, |call| call.entry.pack()));
+                let (pack, usual) = (call.kernel.pack, default(call).map_or(1, |call| call.kernel.pack));
                 pack > usual && !heads.is_multiple_of(pack as usize)
             };
             match calls.iter().find(idle) {
                 None => Ok(calls),
                 Some(call) => Err(Error::Unavailable {
-                    what: format!("`{}` with {choice:?}", call.entry.name),
+                    what: format!("`{}` with {choice:?}", call.kernel.id),
                     why: format!(
                         "{} heads of a CTA do not divide {heads} heads to a KV head",
-                        call.entry.pack()
+                        call.kernel.pack
                     ),
                     help: "the default tiles run with any".into(),
                 }),
@@ -228,7 +225,7 @@ impl Kernels {
 
     /// Why an output is not the default's, if it is not.
     fn judge(&self, bench: &Bench<'_>, unit: &Unit, expected: &[u8], got: &[u8]) -> Option<Outcome> {
-        let allowed = if matches!(unit.name, "score" | "scoring") { SWAPPED } else { 0.0 };
+        let allowed = if unit.id.scores() { SWAPPED } else { 0.0 };
         let (share, worst) = bench.compare(expected, got);
         (share > allowed).then(|| Outcome::Wrong {
             why: format!(

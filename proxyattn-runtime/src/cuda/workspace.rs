@@ -4,11 +4,11 @@ use super::{failed, no_memory};
 use crate::Result;
 use core::ops::Range;
 use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr};
-use proxyattn_codegen::cuda::Buffer;
+use proxyattn_codegen::cuda::{Buffer, Scratch};
 use std::sync::Arc;
 
-/// Buffers of the longest pipeline, and some to spare.
-pub(super) const BUFFERS: usize = 16;
+/// Buffers of the longest pipeline.
+pub(super) const BUFFERS: usize = Scratch::ALL.len();
 
 /// Where a plan's buffers lie in the workspace, in bytes; a buffer that it does not use is empty.
 pub(crate) struct Layout {
@@ -18,9 +18,9 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Buffers of so many bytes, one after the other.
-    pub(super) fn new(bytes_of: impl Fn(usize) -> u64) -> Self {
+    pub(super) fn new(bytes_of: impl Fn(Scratch) -> u64) -> Self {
         let mut end = 0u64;
-        let ranges = core::array::from_fn(|buffer| match bytes_of(buffer) {
+        let ranges = core::array::from_fn(|i| match bytes_of(Scratch::ALL[i]) {
             0 => 0..0,
             bytes => {
                 let start = end.next_multiple_of(Buffer::ALIGNMENT);
@@ -32,8 +32,14 @@ impl Layout {
     }
 
     /// Where a buffer lies.
-    pub(super) fn range(&self, buffer: usize) -> Range<u64> {
-        self.ranges[buffer].clone()
+    pub(super) fn range(&self, buffer: Scratch) -> Range<u64> {
+        self.ranges[buffer as usize].clone()
+    }
+
+    /// The buffers that there are, each with where it lies.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = (Scratch, Range<u64>)> {
+        let all = Scratch::ALL.iter().map(|&buffer| (buffer, self.range(buffer)));
+        all.filter(|(_, range)| !range.is_empty())
     }
 
     /// The size of the workspace.

@@ -154,7 +154,7 @@ impl From<Arch> for Target {
     fn from(arch: Arch) -> Self {
         match arch {
             Arch::Sm90a => Self::SM_90A,
-            _ => Self::SM_80,
+            Arch::Sm80 => Self::SM_80,
         }
     }
 }

@@ -81,7 +81,7 @@ fn density(spec: &Spec, kv_len: u64) -> f64 {
         Budget::Dynamic { min_tokens, .. } => of(f64::from(min_tokens)).max(DYNAMIC_DENSITY),
         Budget::TopK { blocks } => of(f64::from(blocks) * f64::from(spec.block.kv)),
         Budget::Ratio { share } => share,
-        _ => 1.0,
+        Budget::All => 1.0,
     }
 }
 

@@ -24,6 +24,7 @@ mod report;
 mod rounds;
 mod shipped;
 mod store;
+mod unit;
 
 pub use bucket::Bucket;
 pub use interned::candidates_of;

@@ -6,7 +6,7 @@
 
 use super::Bucket;
 use crate::Problem;
-use proxyattn_codegen::cuda::{Candidates, Module};
+use proxyattn_codegen::cuda::{Candidates, Module, UnitId};
 use proxyattn_codegen::{Arch, Spec};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -143,7 +143,8 @@ pub struct Record {
     /// The family of kernels: `sm_80` or `sm_90a`.
     pub arch: String,
     /// The translation unit.
-    pub unit: String,
+    #[serde(with = "super::unit")]
+    pub unit: UnitId,
     /// The problems that it speaks for.
     pub bucket: Bucket,
     /// The one that was measured.

@@ -2,6 +2,7 @@
 
 use super::{Bucket, Constant, Machine, Record};
 use crate::Problem;
+use proxyattn_codegen::cuda::UnitId;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -14,7 +15,8 @@ pub struct TuneReport {
     /// What was measured, in that order.
     pub tuned: Vec<Record>,
     /// Units and buckets whose time did not come before the limit.
-    pub skipped: Vec<(String, Bucket)>,
+    #[serde(serialize_with = "super::unit::pairs")]
+    pub skipped: Vec<(UnitId, Bucket)>,
     /// Lines of the store that are not used, and why.
     pub refused: Vec<String>,
     /// The file that the records were added to; `None` where that was not possible.
@@ -32,7 +34,7 @@ pub enum Progress<'a> {
     /// A unit's candidates are next.
     Unit {
         /// The translation unit.
-        unit: &'a str,
+        unit: UnitId,
         /// The problems that it is measured for.
         bucket: Bucket,
         /// How many there are, the default tiles included.
@@ -66,7 +68,7 @@ pub enum Progress<'a> {
     /// A unit's recorded tiles are launched in turns with the default ones.
     Again {
         /// The translation unit.
-        unit: &'a str,
+        unit: UnitId,
         /// The problems that it is measured for.
         bucket: Bucket,
     },
@@ -92,7 +94,8 @@ pub struct Tuned {
 #[non_exhaustive]
 pub struct Choice {
     /// The translation unit.
-    pub unit: String,
+    #[serde(with = "super::unit")]
+    pub unit: UnitId,
     /// The problems that it speaks for.
     pub bucket: Bucket,
     /// The constants; none for the default tiles.

@@ -21,6 +21,7 @@ mod tests {
     use super::*;
     use crate::Problem;
     use crate::tune::{Bucket, Constant, Machine, Record, Scope, Source};
+    use proxyattn_codegen::cuda::UnitId;
 
     fn record(tokens: u64, value: u32) -> Record {
         let machine = Machine {
@@ -33,7 +34,7 @@ mod tests {
             scope: Scope { machine, spec: "5".repeat(64), candidates: "c".repeat(64) },
             attribute: String::new(),
             arch: "sm_90a".into(),
-            unit: "attend".into(),
+            unit: UnitId::Attend,
             bucket: Bucket { tokens, density: 20 },
             problem: Problem { batch: 1, heads: 32, kv_heads: 8, q_len: 4096, kv_len: 4096 },
             default_ms: 1.25,

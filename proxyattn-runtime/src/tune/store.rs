@@ -155,7 +155,7 @@ impl Found {
 
     /// Records that a later one has replaced: of the same scope, unit and bucket.
     pub fn replaced(&self) -> impl Iterator<Item = &Record> {
-        let same = |a: &Record, b: &Record| (&a.scope, &a.unit, a.bucket) == (&b.scope, &b.unit, b.bucket);
+        let same = |a: &Record, b: &Record| (&a.scope, a.unit, a.bucket) == (&b.scope, b.unit, b.bucket);
         let replaced = move |(i, record): &(usize, &Record)| {
             self.records[i + 1..].iter().any(|later| same(later, record))
         };
@@ -167,7 +167,7 @@ impl Found {
     pub fn for_scope(&self, scope: &Scope, reviewed: bool) -> Vec<&Record> {
         let mut chosen: Vec<&Record> = Vec::new();
         for record in self.records.iter().filter(|record| record.scope.differs(scope, reviewed).is_none()) {
-            chosen.retain(|other| (&other.unit, other.bucket) != (&record.unit, record.bucket));
+            chosen.retain(|other| (other.unit, other.bucket) != (record.unit, record.bucket));
             chosen.push(record);
         }
         chosen
@@ -177,7 +177,7 @@ impl Found {
     pub(crate) fn or_shipped(&self, shipped: &Found, scope: &Scope) -> Vec<(Record, Source)> {
         let own = self.for_scope(scope, false);
         let known =
-            |record: &&Record| !own.iter().any(|o| (&o.unit, o.bucket) == (&record.unit, record.bucket));
+            |record: &&Record| !own.iter().any(|o| (o.unit, o.bucket) == (record.unit, record.bucket));
         let reviewed: Vec<_> = shipped.for_scope(scope, true).into_iter().filter(known).collect();
         let sources = [(own.as_slice(), Source::Measured), (reviewed.as_slice(), Source::Shipped)];
         let pairs =

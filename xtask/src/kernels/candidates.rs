@@ -16,8 +16,8 @@ pub(super) fn run(nvrtc: &Nvrtc, faults: &mut Vec<String>) -> Outcome {
         for (arch, target) in [(Arch::Sm80, Target::SM_80), (Arch::Sm90a, Target::SM_90A)] {
             let module = cuda::emit(spec, arch);
             for unit in module.units.iter() {
-                for constants in cuda::candidates(spec, arch, unit.name) {
-                    let program = Program::new(format!("{name}.{}.cu", unit.name), unit.source());
+                for constants in cuda::candidates(spec, arch, unit.id) {
+                    let program = Program::new(format!("{name}.{}.cu", unit.id), unit.source());
                     let defined = |program: Program, (name, value): &(_, _)| {
                         program.option(format!("-D{name}={value}"))
                     };
@@ -28,25 +28,26 @@ pub(super) fn run(nvrtc: &Nvrtc, faults: &mut Vec<String>) -> Outcome {
                     let cubin = match compile(nvrtc, &program, target) {
                         Ok(cubin) => cubin,
                         Err(error) => {
-                            faults.push(format!("{name} for {target}, {} with {shown}: {error}", unit.name));
+                            faults.push(format!("{name} for {target}, {} with {shown}: {error}", unit.id));
                             continue;
                         }
                     };
                     let serialised = complaints(&cubin).filter(|line| line.contains("(C75"));
                     faults.extend(serialised.map(|line| format!("{name} for {target}, {shown}: {line}")));
                     let tiles = module.tiles.with(&constants).unwrap_or(module.tiles);
-                    for entry in cuda::retiled(spec, arch, unit.name, &tiles) {
-                        let usage = cubin.kernel(&entry.symbol);
-                        let usage = usage.ok_or_else(|| format!("{name}: no {} in the log", entry.symbol))?;
+                    for kernel in cuda::retiled(spec, arch, unit.id, &tiles) {
+                        let symbol = kernel.id.symbol();
+                        let usage = cubin.kernel(&symbol);
+                        let usage = usage.ok_or_else(|| format!("{name}: no {symbol} in the log"))?;
                         let spills = usage.spill_stores + usage.spill_loads;
-                        if usage.registers * entry.threads > 65_536 {
+                        if usage.registers * kernel.threads > 65_536 {
                             faults
                                 .push(format!("{name} for {target}, {shown}: {} registers", usage.registers));
                         }
                         println!(
                             "{name:<17}{:<9}{:<9}{:>10}{spills:>8}  {shown}",
                             target.to_string(),
-                            entry.name,
+                            kernel.id,
                             usage.registers
                         );
                     }

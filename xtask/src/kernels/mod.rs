@@ -31,7 +31,7 @@ pub(crate) fn run(options: &[String]) -> Outcome {
     let nvdisasm = wheels::nvdisasm()?;
     println!("{} ({})\n", nvrtc.library().display(), wheels::NVRTC);
     println!(
-        "{:<17}{:<9}{:<18}{:>10}{:>8}{:>14}{:>10}{:>7}",
+        "{:<17}{:<9}{:<18}{:>10}{:>8}{:>19}{:>10}{:>7}",
         "configuration", "target", "kernel", "registers", "spills", "shared bytes", "code", "MMA"
     );
     let mut faults = Vec::new();
@@ -41,42 +41,49 @@ pub(crate) fn run(options: &[String]) -> Outcome {
             let mut fault = |what: String| faults.push(format!("{name} for {target}: {what}"));
             let mut units = HashMap::new();
             for unit in &module.units {
-                let program = Program::new(format!("{name}.{}.cu", unit.name), unit.source());
+                let program = Program::new(format!("{name}.{}.cu", unit.id), unit.source());
                 let cubin = compile(&nvrtc, &program, target)?;
                 let code = sass::functions(&nvdisasm, &cubin)?;
                 complaints(&cubin).for_each(|line| fault(line.to_owned()));
-                units.insert(unit.name, (cubin, code));
+                units.insert(unit.id, (cubin, code));
             }
-            for entry in &module.entries {
-                let (cubin, code) = &units[entry.unit];
-                let usage = cubin
-                    .kernel(&entry.symbol)
-                    .ok_or_else(|| format!("{name}: no {} in the log", entry.symbol))?;
-                let function = code.get(entry.symbol.as_str()).copied().unwrap_or_default();
+            for kernel in &module.kernels {
+                let (cubin, code) = &units[&kernel.unit];
+                let symbol = kernel.id.symbol();
+                let usage = cubin.kernel(&symbol).ok_or_else(|| format!("{name}: no {symbol} in the log"))?;
+                let function = code.get(symbol.as_str()).copied().unwrap_or_default();
                 let spills = usage.spill_stores + usage.spill_loads;
                 println!(
-                    "{name:<17}{:<9}{:<18}{:>10}{spills:>8}{:>14}{:>10}{:>7}",
+                    "{name:<17}{:<9}{:<18}{:>10}{spills:>8}{:>19}{:>10}{:>7}",
                     target.to_string(),
-                    entry.name,
+                    kernel.id,
                     usage.registers,
-                    shared(entry),
+                    kernel.shared.to_string(),
                     function.bytes,
-                    if entry.hopper { function.hgmma } else { function.hmma }
+                    match kernel.arch {
+                        Arch::Sm80 => function.hmma,
+                        Arch::Sm90a => function.hgmma,
+                    }
                 );
                 if spills > 0 {
-                    fault(format!("{} spills {spills} bytes", entry.name));
+                    fault(format!("{} spills {spills} bytes", kernel.id));
                 }
-                if entry.hopper && (function.hgmma == 0 || function.utmaldg == 0) {
-                    fault(format!("{}: no warpgroup product, or no tensor copy", entry.name));
-                }
-                if usage.registers * entry.threads > 65_536 {
+                if usage.registers * kernel.threads > 65_536 {
                     fault(format!(
                         "{}: {} registers for {} threads",
-                        entry.name, usage.registers, entry.threads
+                        kernel.id, usage.registers, kernel.threads
                     ));
                 }
-                if !entry.hopper && multiplies(entry.name) && function.hmma == 0 {
-                    fault(format!("{}: no tensor-core instruction", entry.name));
+                if kernel.id.multiplies() {
+                    match kernel.arch {
+                        Arch::Sm80 if function.hmma == 0 => {
+                            fault(format!("{}: no tensor-core instruction", kernel.id));
+                        }
+                        Arch::Sm90a if function.hgmma == 0 || function.utmaldg == 0 => {
+                            fault(format!("{}: no warpgroup product, or no tensor copy", kernel.id));
+                        }
+                        Arch::Sm80 | Arch::Sm90a => {}
+                    }
                 }
             }
         }
@@ -105,7 +112,7 @@ fn newest(faults: &mut Vec<String>) -> Outcome {
     let nvrtc = open(&wheels::nvrtc(true)?)?;
     for (name, spec) in CONFIGURATIONS {
         for unit in cuda::emit(spec, Arch::Sm90a).units {
-            let program = Program::new(format!("{name}.{}.cu", unit.name), unit.source());
+            let program = Program::new(format!("{name}.{}.cu", unit.id), unit.source());
             if let Err(error) = nvrtc.compile(&program, Target::SM_90A) {
                 faults.push(format!("{name} with the newest NVRTC: {error}"));
             }
@@ -132,16 +139,4 @@ fn compile(nvrtc: &Nvrtc, program: &Program, target: Target) -> Outcome<Cubin> {
 /// Lines of the log in which the compiler warns or gives advice: `(C75…)` is code that it had to serialise.
 fn complaints(cubin: &Cubin) -> impl Iterator<Item = &str> {
     cubin.log().lines().filter(|line| line.contains("warning") || line.contains("(C75"))
-}
-
-/// Whether a kernel is a matrix product.
-fn multiplies(name: &str) -> bool {
-    matches!(name, "score" | "budget_partials" | "attend" | "dense")
-}
-
-fn shared(entry: &cuda::Entry) -> String {
-    match entry.shared.per_block {
-        0 => entry.shared.fixed.to_string(),
-        per_block => format!("{}+{per_block}/block", entry.shared.fixed),
-    }
 }

@@ -5,7 +5,8 @@
 use core::ffi::{CStr, c_char};
 use core::fmt::Display;
 use proxyattn::{
-    Attention, AttentionKernel, Device, Plan, Problem, RawArgs, RawTensor, Result, Stage, proxy_attention,
+    Attention, AttentionKernel, Device, Plan, Problem, RawArgs, RawTensor, Result, Scratch, Stage,
+    proxy_attention,
 };
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -65,10 +66,9 @@ impl<K: AttentionKernel> Loaded for Attention<K> {
         self.workspace_bytes(plan)
     }
     fn buffer(&self, plan: &Plan, name: &str) -> Option<u64> {
-        self.workspace_layout(plan)
-            .into_iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, range)| range.start)
+        let buffer = Scratch::named(name)?;
+        let layout = self.workspace_layout(plan);
+        layout.into_iter().find(|(known, _)| *known == buffer).map(|(_, range)| range.start)
     }
     unsafe fn launch(&self, plan: &Plan, args: &RawArgs, stream: usize, stages: &[Stage]) -> Result<()> {
         // SAFETY: the caller's promise.

@@ -1,0 +1,122 @@
+//! The buffers between kernels.
+
+use super::Size;
+use crate::shape::Shape;
+use crate::{Dtype, Spec};
+
+named! {
+    /// A buffer between kernels, in the order in which they are written.
+    pub enum Scratch {
+        /// Mean queries of the groups.
+        ProxyQ = "proxy_q",
+        /// Mean keys of the groups.
+        ProxyK = "proxy_k",
+        /// The largest score of each sample in each block.
+        Maxima = "maxima",
+        /// The score of code 0 of each sample's maxima.
+        Floors = "floors",
+        /// What a sample's scores sum to.
+        Lse = "lse",
+        /// Pieces of the scorer's work that are taken.
+        ScoreTickets = "units",
+        /// Scores that partial sums refer to, of each last query and block.
+        PartialMax = "partial_max",
+        /// Partial sums of the last queries.
+        PartialSum = "partial_sum",
+        /// How many blocks the last queries of a head need.
+        Measured = "measured",
+        /// Blocks to visit.
+        Lists = "lists",
+        /// How much of its group's list a head visits.
+        Counts = "counts",
+        /// Where the first ascending run of a list ends.
+        Runs = "runs",
+        /// Tiles of attention that are taken.
+        AttendTickets = "tickets",
+    }
+}
+
+impl Scratch {
+    /// The type of its elements.
+    pub const fn elem(self) -> Elem {
+        match self {
+            Scratch::ProxyQ | Scratch::ProxyK => Elem::Dtype,
+            Scratch::Maxima => Elem::U16,
+            Scratch::Floors | Scratch::Lse | Scratch::PartialMax | Scratch::PartialSum => Elem::F32,
+            Scratch::Measured | Scratch::Lists | Scratch::Counts | Scratch::Runs => Elem::U32,
+            Scratch::ScoreTickets | Scratch::AttendTickets => Elem::U32,
+        }
+    }
+}
+
+/// The type of a tensor's or buffer's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Elem {
+    /// The 16-bit type of the configuration.
+    Dtype,
+    /// Half a word.
+    U16,
+    /// IEEE binary32.
+    F32,
+    /// A word.
+    U32,
+}
+
+impl Elem {
+    /// Its name in the text.
+    pub const fn c_type(self) -> &'static str {
+        match self {
+            Elem::Dtype => "Elem",
+            Elem::U16 => "u16",
+            Elem::F32 => "float",
+            Elem::U32 => "u32",
+        }
+    }
+
+    /// Its name for a reader, in a configuration of `dtype`.
+    pub const fn name(self, dtype: Dtype) -> &'static str {
+        match self {
+            Elem::Dtype => dtype.as_str(),
+            Elem::U16 => "u16",
+            Elem::F32 => "f32",
+            Elem::U32 => "u32",
+        }
+    }
+
+    /// Bytes of one, in a configuration of `dtype`.
+    pub const fn bytes(self, dtype: Dtype) -> u64 {
+        match self {
+            Elem::Dtype => dtype.bytes() as u64,
+            Elem::U16 => 2,
+            Elem::F32 | Elem::U32 => 4,
+        }
+    }
+}
+
+/// A buffer of a configuration, allocated once for the largest shape that will run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// Which one it is.
+    pub scratch: Scratch,
+    /// Its dimensions; none for a single word.
+    pub dims: Vec<Size>,
+    /// What it holds.
+    pub holds: &'static str,
+}
+
+impl Buffer {
+    /// What a workspace, and each buffer in it, begins on a multiple of, in bytes.
+    pub const ALIGNMENT: u64 = 256;
+
+    /// Bytes for a shape; `u64::MAX` where 64 bits do not hold them.
+    pub fn bytes(&self, spec: &Spec, shape: &Shape) -> u64 {
+        let elem = self.scratch.elem().bytes(spec.dtype);
+        self.dims.iter().map(|dim| dim.of(spec, shape)).fold(elem, u64::saturating_mul)
+    }
+
+    /// The dimensions as a reader finds them: `[batch, heads]`.
+    pub fn extents(&self) -> String {
+        let dims: Vec<_> = self.dims.iter().map(Size::to_string).collect();
+        format!("[{}]", dims.join(", "))
+    }
+}
