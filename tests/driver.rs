@@ -7,6 +7,8 @@
 
 #[path = "driver/child.rs"]
 mod child;
+#[path = "driver/each.rs"]
+mod each;
 #[path = "driver/failures.rs"]
 mod failures;
 #[path = "driver/lanes.rs"]
