@@ -50,6 +50,24 @@ fn every_tile_comes_once() {
     assert_eq!(host::run(&program, &[]), "0 failures\n");
 }
 
+/// A program is made again where its source or its flags are others, and only there.
+#[test]
+fn programs_are_kept_until_they_would_be_others() {
+    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept.cpp");
+    let made = |number: u32, flags: &[&str]| {
+        let text = format!("#include <cstdio>\nint main() {{ std::printf(\"%d %d\", {number}, TIMES); }}\n");
+        fs::write(&source, text).expect("the target folder can be written");
+        let program = host::compile(&source, "kept", flags);
+        let time = fs::metadata(&program).and_then(|known| known.modified()).expect("a time");
+        (host::run(&program, &[]), time)
+    };
+    made(0, &["-DTIMES=0"]); // whatever an earlier run has left
+    let (first, then) = made(1, &["-DTIMES=1"]);
+    assert_eq!((first.as_str(), made(1, &["-DTIMES=1"])), ("1 1", (first.clone(), then)));
+    assert_eq!(made(2, &["-DTIMES=1"]).0, "2 1");
+    assert_eq!(made(2, &["-DTIMES=3"]).0, "2 3");
+}
+
 fn templates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
 }

@@ -15,8 +15,8 @@ use core::fmt;
 use proxyattn_codegen::{Arch, Budget, Spec};
 
 /// Tokens below which Hopper's own kernels had better run dense. Measured on an H100 (32 heads on 8, 128 dims, bf16): a
-/// tenth of the blocks takes 1.3 to 1.4 times as long as dense attention at 1024 tokens, .8 to .9 at 2048 and .42 at 4096
-/// (`docs/performance/h100-2026-11-25-short.txt`). With a dynamic budget little is left of that at 2048; it is what the step
+/// tenth of the blocks takes 1.6 to 1.8 times as long as dense attention at 1024 tokens, 0.97 to 1.15 at 2048 and 0.51 at 4096
+/// (`docs/performance/h100-2026-11-26-short.txt`). With a dynamic budget nothing is left of that at 2048, which is what the step
 /// to 4096 allows for.
 pub const SM_90A: usize = 4096;
 

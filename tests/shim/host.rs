@@ -1,20 +1,33 @@
 //! Compiling C++ harnesses with the system's compiler, and running them.
 
-use std::env;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
+use std::{env, fs};
+
+/// The flags of every harness.
+const USUAL: [&str; 5] = ["-O2", "-std=c++17", "-Wall", "-Wextra", "-Wno-unknown-pragmas"];
 
 /// The folder of `shim.hpp`, for a harness's include path.
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shim")
 }
 
-/// Compiles `source` to an executable called `name`, with `flags` beside the usual ones, and returns its path.
+/// Compiles `source` to an executable called `name`, with `flags` beside the usual ones, and returns its path. A program
+/// that is there already, made of the same texts by the same compiler with the same flags, is taken as it is.
 pub(crate) fn compile(source: &Path, name: &str, flags: &[&str]) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let made_of = program.with_extension("made-of");
+    let key = key(source, flags);
+    if program.exists() && fs::read_to_string(&made_of).is_ok_and(|known| known == key) {
+        return program;
+    }
+    let _ = fs::remove_file(&made_of); // a program that is being written is made of nothing yet
     let compiler = compiler();
-    let output = Command::new(&compiler)
-        .args(["-O2", "-std=c++17", "-Wall", "-Wextra", "-Wno-unknown-pragmas"])
+    let output = Command::new(compiler)
+        .args(USUAL)
         .arg("-I")
         .arg(folder())
         .args(flags)
@@ -29,7 +42,42 @@ pub(crate) fn compile(source: &Path, name: &str, flags: &[&str]) -> PathBuf {
         source.display(),
         String::from_utf8_lossy(&output.stderr)
     );
+    fs::write(made_of, key).expect("the target folder can be written");
     program
+}
+
+/// Tells whether a program would become the same: a hash of the compiler's version, the flags, the source, and whatever it
+/// may include.
+fn key(source: &Path, flags: &[&str]) -> String {
+    static INCLUDED: OnceLock<String> = OnceLock::new();
+    let included = INCLUDED.get_or_init(|| {
+        let version = Command::new(compiler()).arg("--version").output().map(|output| output.stdout);
+        let mut text = String::from_utf8_lossy(&version.unwrap_or_default()).into_owned();
+        read_below(&folder(), &mut text);
+        read_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("templates"), &mut text);
+        text
+    });
+    let mut hasher = DefaultHasher::new();
+    let source = fs::read(source).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+    (compiler(), USUAL, flags, source, included).hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// Appends every file below a folder, in the order of their names.
+fn read_below(folder: &Path, text: &mut String) {
+    let failed = |error| panic!("{}: {error}", folder.display());
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .unwrap_or_else(failed)
+        .map(|entry| entry.expect("a directory entry").path())
+        .collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            read_below(&path, text);
+        } else {
+            *text += &fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+    }
 }
 
 /// Runs a compiled harness with `arguments` and returns what it printed; panics with that text where it exits with an error.
@@ -45,16 +93,19 @@ pub(crate) fn run(program: &Path, arguments: &[&str]) -> String {
 }
 
 /// `CXX` where it is set, else the first of the usual names that starts.
-fn compiler() -> String {
-    if let Ok(named) = env::var("CXX") {
-        return named;
-    }
-    let usual = ["c++", "g++", "clang++"];
-    let starts = |name: &&str| Command::new(name).arg("--version").output().is_ok();
-    usual.iter().find(|name| starts(name)).map(|name| (*name).to_owned()).unwrap_or_else(|| {
-        panic!(
-            "the kernel tests need a C++17 compiler: none of {usual:?} is on the PATH. Install one (g++ 9 or \
-             later), or name it in the environment variable CXX. The README lists it among the requirements."
-        )
+fn compiler() -> &'static str {
+    static COMPILER: OnceLock<String> = OnceLock::new();
+    COMPILER.get_or_init(|| {
+        if let Ok(named) = env::var("CXX") {
+            return named;
+        }
+        let usual = ["c++", "g++", "clang++"];
+        let starts = |name: &&str| Command::new(name).arg("--version").output().is_ok();
+        usual.iter().find(|name| starts(name)).map(|name| (*name).to_owned()).unwrap_or_else(|| {
+            panic!(
+                "the kernel tests need a C++17 compiler: none of {usual:?} is on the PATH. Install one (g++ 9 or \
+                 later), or name it in the environment variable CXX. The README lists it among the requirements."
+            )
+        })
     })
 }

@@ -1,13 +1,16 @@
 //! Runs a module's kernels on the host: emitted text, the shim, and a generated `main` that launches every kernel.
 
+use crate::host;
 use proxyattn::codegen::cuda::{
     Axis, Field, Kernel, KernelId, Keys, Module, Operand, Param, Scalar, Scratch, Shape, Tensor, Unit, UnitId,
 };
 use proxyattn::codegen::{Dtype, Spec};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::thread::ScopedJoinHandle;
 
 /// A compiled module.
 pub(crate) struct Harness {
@@ -102,27 +105,22 @@ impl Harness {
     pub(crate) fn compile(name: &str, spec: &Spec, module: Module) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stages");
         std::fs::create_dir_all(&dir).expect("the target folder can be written");
-        let shim = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shim");
-        let start = |unit: &Unit| {
-            let program = dir.join(format!("{name}_{}", unit.id));
-            let source = program.with_extension("cpp");
+        let compile = |unit: &Unit| {
+            let program = format!("stages/{name}_{}", unit.id);
+            let source = dir.join(format!("{name}_{}.cpp", unit.id));
             std::fs::write(&source, main_text(spec, &module, unit))
                 .expect("the target folder can be written");
-            let mut compiler = Command::new("g++");
-            compiler.args(["-std=c++17", "-O2", "-no-pie", "-w", "-I"]).arg(&shim).arg(&source);
-            (
-                unit.id,
-                program.clone(),
-                compiler.arg("-o").arg(&program).stderr(Stdio::piped()).spawn().expect("g++"),
-            )
+            host::compile(&source, &program, &["-O1", "-no-pie", "-w"])
         };
-        let compilers: Vec<_> = module.units.iter().map(start).collect();
-        let finish = |(unit, program, compiler): (_, _, Child)| {
-            let output = compiler.wait_with_output().expect("g++ ends");
-            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-            (unit, program)
-        };
-        let programs = compilers.into_iter().map(finish).collect();
+        let programs = std::thread::scope(|scope| {
+            let compile = &compile;
+            let compilers: Vec<_> =
+                module.units.iter().map(|unit| (unit.id, scope.spawn(|| compile(unit)))).collect();
+            let finish = |(unit, compiler): (_, ScopedJoinHandle<'_, _>)| {
+                (unit, compiler.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            };
+            compilers.into_iter().map(finish).collect()
+        });
         Self { module, spec: *spec, programs }
     }
 

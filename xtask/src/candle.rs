@@ -30,8 +30,9 @@ esac
 /// What candle is linked with beside the driver.
 const LIBRARIES: [&str; 5] = ["cudart", "cublas", "cublasLt", "curand", "nvrtc"];
 
-/// Clippy where there is one, and the tests: under the stubs, or with `--gpu` those that want a GPU, whose driver then is
-/// the machine's.
+/// The tests: under the stubs, or with `--gpu` those that want a GPU, whose driver then is the machine's. Where there is
+/// clippy it stands in for the compiler, which it is: linting and compiling one after the other would go through candle and
+/// all its dependencies twice.
 pub(crate) fn cuda(args: &[String]) -> Outcome {
     let gpu = match args {
         [] => false,
@@ -64,8 +65,12 @@ pub(crate) fn cuda(args: &[String]) -> Outcome {
     let link = "-Crelro-level=partial -Clink-arg=-Wl,-z,lazy -Clink-arg=-Wl,--unresolved-symbols=ignore-all";
     let search = format!("-Lnative={} -Lnative={}", libraries.display(), driver.display());
     let flags = format!("-Dwarnings {search} {link}");
+    let linted = exists(&mut cargo(&["clippy", "--version"]));
     let chore = |words: &[&str]| {
         let mut chore = cargo(words);
+        if linted {
+            chore.args(["--config", "build.rustc-workspace-wrapper='clippy-driver'"]);
+        }
         chore.args(["--package", "proxyattn-candle", "--features", "cuda"]);
         chore.env("CARGO_TARGET_DIR", &home).env("RUSTFLAGS", &flags);
         // Nothing here takes long enough to be worth optimising.
@@ -73,9 +78,7 @@ pub(crate) fn cuda(args: &[String]) -> Outcome {
         chore.env("NVCC", &nvcc).env("CUDA_COMPUTE_CAP", "80");
         chore
     };
-    if exists(&mut cargo(&["clippy", "--version"])) {
-        step(chore(&["clippy"]).arg("--all-targets"))?;
-    }
+    step(chore(&["test"]).args(["--all-targets", "--no-run"]))?;
     let searched = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     let path = |ours: &[&Path]| {
         let known = std::env::split_paths(&searched).filter(|dir| !dir.as_os_str().is_empty());

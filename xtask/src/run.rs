@@ -1,8 +1,13 @@
 //! Running other programs.
 
 use std::{
+    fs::{self, File},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
@@ -44,10 +49,69 @@ pub(crate) fn step(command: &mut Command) -> Outcome {
     Ok(())
 }
 
+/// A chore in a process of its own, beside whatever comes next. What it prints is shown when it has ended.
+pub(crate) struct Beside {
+    line: String,
+    child: Child,
+    log: PathBuf,
+    begun: Instant,
+}
+
+impl Beside {
+    pub(crate) fn start(chore: &[&str]) -> Outcome<Self> {
+        let line = format!("cargo xtask {}", chore.join(" "));
+        let failed = |error: std::io::Error| format!("`{line}` did not start: {error}");
+        fs::create_dir_all(target()).map_err(failed)?;
+        let log = target().join(format!("xtask-{}.log", chore[0]));
+        let file = File::create(&log).map_err(failed)?;
+        let mut command = command(std::env::current_exe().map_err(failed)?, chore);
+        command.stdin(Stdio::null()).stdout(file.try_clone().map_err(failed)?).stderr(file);
+        let child = command.spawn().map_err(failed)?;
+        println!("\n─── {line}, beside what follows ({})", log.display());
+        Ok(Self { line, child, log, begun: Instant::now() })
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(mut self) -> Outcome {
+        println!("\n─── {}", self.line);
+        let status = self.child.wait().map_err(|error| format!("`{}`: {error}", self.line))?;
+        print!("{}", fs::read_to_string(&self.log).unwrap_or_default());
+        if !status.success() {
+            return Err(format!("`{}` failed ({status})", self.line));
+        }
+        println!("─── {:.1} s at most, beside the above", self.begun.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
+
+/// Where something else has failed it is waited for as well: nothing goes on behind the caller's back.
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.child.wait();
+    }
+}
+
 /// Whether a command can be run at all.
 pub(crate) fn exists(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
+}
+
+/// Does the same for each of some things, on every core, and returns what came of them in their order.
+pub(crate) fn side_by_side<T: Sync, R: Send + Sync>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let results: Vec<_> = things.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from).min(things.len()) {
+            scope.spawn(|| {
+                while let Some(index) = Some(next.fetch_add(1, Relaxed)).filter(|&index| index < things.len())
+                {
+                    let _ = results[index].set(work(&things[index]));
+                }
+            });
+        }
+    });
+    results.into_iter().filter_map(OnceLock::into_inner).collect()
 }
 
 /// Lets a file be run as a program.

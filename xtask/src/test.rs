@@ -1,7 +1,6 @@
 //! Everything that must pass before a change lands.
 
-use crate::run::{Outcome, cargo, exists, step};
-use crate::{candle, kernels};
+use crate::run::{Beside, Outcome, cargo, exists, step};
 
 /// Members with `publish = false`: their dependencies are paths without versions, which cargo does not package.
 const UNPUBLISHED: [&str; 5] = ["heads", "proxyattn-kit", "proxyattn-peers", "smollm2", "xtask"];
@@ -15,20 +14,23 @@ pub(crate) fn all() -> Outcome {
     } else {
         left_out.push("rustfmt");
     }
+    let kernels = Beside::start(&["kernels", "--check"])?;
     if exists(&mut cargo(&["clippy", "--version"])) {
         step(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     } else {
         left_out.push("clippy");
     }
-    candle::cuda(&[])?;
     // Before the tests, because it fetches the compiler that some of them need.
-    kernels::run(&["--check".to_owned()])?;
+    kernels.finish()?;
+    // It has a target directory of its own: neither build waits for the other.
+    let candle = Beside::start(&["candle-cuda"])?;
     step(cargo(&["test", "--workspace"]).env("PROXYATTN_REQUIRE_NVRTC", "1"))?;
     // The CPU backend picks the widest instructions; the others must give the same.
     for isa in ["avx2", "portable"] {
-        step(cargo(&["test", "--test", "conformance"]).env("PROXYATTN_CPU", isa))?;
+        step(cargo(&["test", "--workspace", "--test", "conformance"]).env("PROXYATTN_CPU", isa))?;
     }
     step(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    candle.finish()?;
     match left_out.as_slice() {
         [] => println!("\nAll passed."),
         _ => {

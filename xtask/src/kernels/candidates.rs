@@ -1,13 +1,13 @@
 //! The tiles that a tuner may choose between, compiled.
 
-use super::{CONFIGURATIONS, compile, complaints};
-use crate::run::Outcome;
+use super::{CONFIGURATIONS, compile, complaints, program};
+use crate::run::{Outcome, side_by_side};
 use proxyattn_codegen::{Arch, cuda};
-use proxyattn_runtime::jit::{Nvrtc, Program, Target};
+use proxyattn_runtime::jit::{Jit, Target};
 
 /// Compiles every candidate of every configuration and prints its registers and spills. A tuner finds out by itself that
 /// spilling is slow; what does not compile, or what the compiler had to serialise, is a fault of the model.
-pub(super) fn run(nvrtc: &Nvrtc, faults: &mut Vec<String>) -> Outcome {
+pub(super) fn run(nvrtc: &Jit, faults: &mut Vec<String>) -> Outcome {
     println!(
         "\n{:<17}{:<9}{:<9}{:>10}{:>8}  constants",
         "configuration", "target", "kernel", "registers", "spills"
@@ -16,16 +16,18 @@ pub(super) fn run(nvrtc: &Nvrtc, faults: &mut Vec<String>) -> Outcome {
         for (arch, target) in [(Arch::Sm80, Target::SM_80), (Arch::Sm90a, Target::SM_90A)] {
             let module = cuda::emit(spec, arch);
             for unit in module.units.iter() {
-                for constants in cuda::candidates(spec, arch, unit.id) {
-                    let program = Program::new(format!("{name}.{}.cu", unit.id), unit.source());
-                    let defined = |program: Program, (name, value): &(_, _)| {
+                let candidates = cuda::candidates(spec, arch, unit.id);
+                let cubins = side_by_side(&candidates, |constants| {
+                    let program = constants.iter().fold(program(name, unit), |program, (name, value)| {
                         program.option(format!("-D{name}={value}"))
-                    };
-                    let program = constants.iter().fold(program, defined);
+                    });
+                    compile(nvrtc, &program, target)
+                });
+                for (constants, cubin) in candidates.iter().zip(cubins) {
                     let shown: Vec<_> =
                         constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
                     let shown = shown.join(" ");
-                    let cubin = match compile(nvrtc, &program, target) {
+                    let cubin = match cubin {
                         Ok(cubin) => cubin,
                         Err(error) => {
                             faults.push(format!("{name} for {target}, {} with {shown}: {error}", unit.id));
@@ -34,7 +36,7 @@ pub(super) fn run(nvrtc: &Nvrtc, faults: &mut Vec<String>) -> Outcome {
                     };
                     let serialised = complaints(&cubin).filter(|line| line.contains("(C75"));
                     faults.extend(serialised.map(|line| format!("{name} for {target}, {shown}: {line}")));
-                    let tiles = module.tiles.with(&constants).unwrap_or(module.tiles);
+                    let tiles = module.tiles.with(constants).unwrap_or(module.tiles);
                     for kernel in cuda::retiled(spec, arch, unit.id, &tiles) {
                         let symbol = kernel.id.symbol();
                         let usage = cubin.kernel(&symbol);

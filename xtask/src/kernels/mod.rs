@@ -5,17 +5,29 @@ mod configurations;
 mod sass;
 mod wheels;
 
-use crate::run::Outcome;
+use crate::run::{Outcome, side_by_side, target};
 use configurations::CONFIGURATIONS;
-use proxyattn_codegen::{Arch, cuda};
-use proxyattn_runtime::jit::{Compiler, Cubin, Env, Nvrtc, Program, Target};
+use proxyattn_codegen::Arch;
+use proxyattn_codegen::cuda::{self, Module, Unit};
+use proxyattn_runtime::jit::{Cubin, Env, Jit, JitOptions, Nvrtc, Program, Target};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the kernels of a family are compiled for: the first and the last architecture that it has to serve, Hopper
 /// among them, since it is where the portable family is measured.
 const TARGETS: &[(Arch, Target)] =
     &[(Arch::Sm80, Target::SM_80), (Arch::Sm90a, Target::SM_90A), (Arch::Sm80, Target::new(12, 0))];
+
+/// A configuration's module for one target, and what became of its units.
+struct Built {
+    name: &'static str,
+    target: Target,
+    module: Module,
+}
+
+/// A cubin, and what is in it.
+type Code = (Arc<Cubin>, HashMap<String, sass::Function>);
 
 /// Prints registers, spills, shared memory and code size of every kernel. With `--check`, whatever the compiler had to
 /// give up fails: an advisory, a warning, a spill, a kernel that does not fit a multiprocessor, a matrix product without
@@ -30,63 +42,30 @@ pub(crate) fn run(options: &[String]) -> Outcome {
     let nvrtc = open(&wheels::nvrtc(false)?)?;
     let nvdisasm = wheels::nvdisasm()?;
     println!("{} ({})\n", nvrtc.library().display(), wheels::NVRTC);
+    let nvrtc = cached(nvrtc)?;
+    let built: Vec<_> = CONFIGURATIONS
+        .iter()
+        .flat_map(|&(name, ref spec)| {
+            TARGETS.iter().map(move |&(arch, target)| Built { name, target, module: cuda::emit(spec, arch) })
+        })
+        .collect();
+    let units: Vec<_> =
+        built.iter().flat_map(|built| built.module.units.iter().map(move |unit| (built, unit))).collect();
+    let code = side_by_side(&units, |(built, unit)| -> Outcome<Code> {
+        let cubin = compile(&nvrtc, &program(built.name, unit), built.target)?;
+        let functions =
+            sass::functions(&nvdisasm, &cubin, &format!("{}.{}.{}", built.name, built.target, unit.id))?;
+        Ok((cubin, functions))
+    });
+    let mut code = code.into_iter();
     println!(
         "{:<17}{:<9}{:<18}{:>10}{:>8}{:>19}{:>10}{:>7}",
         "configuration", "target", "kernel", "registers", "spills", "shared bytes", "code", "MMA"
     );
     let mut faults = Vec::new();
-    for (name, spec) in CONFIGURATIONS {
-        for &(arch, target) in TARGETS {
-            let module = cuda::emit(spec, arch);
-            let mut fault = |what: String| faults.push(format!("{name} for {target}: {what}"));
-            let mut units = HashMap::new();
-            for unit in &module.units {
-                let program = Program::new(format!("{name}.{}.cu", unit.id), unit.source());
-                let cubin = compile(&nvrtc, &program, target)?;
-                let code = sass::functions(&nvdisasm, &cubin)?;
-                complaints(&cubin).for_each(|line| fault(line.to_owned()));
-                units.insert(unit.id, (cubin, code));
-            }
-            for kernel in &module.kernels {
-                let (cubin, code) = &units[&kernel.unit];
-                let symbol = kernel.id.symbol();
-                let usage = cubin.kernel(&symbol).ok_or_else(|| format!("{name}: no {symbol} in the log"))?;
-                let function = code.get(symbol.as_str()).copied().unwrap_or_default();
-                let spills = usage.spill_stores + usage.spill_loads;
-                println!(
-                    "{name:<17}{:<9}{:<18}{:>10}{spills:>8}{:>19}{:>10}{:>7}",
-                    target.to_string(),
-                    kernel.id,
-                    usage.registers,
-                    kernel.shared.to_string(),
-                    function.bytes,
-                    match kernel.arch {
-                        Arch::Sm80 => function.hmma,
-                        Arch::Sm90a => function.hgmma,
-                    }
-                );
-                if spills > 0 {
-                    fault(format!("{} spills {spills} bytes", kernel.id));
-                }
-                if usage.registers * kernel.threads > 65_536 {
-                    fault(format!(
-                        "{}: {} registers for {} threads",
-                        kernel.id, usage.registers, kernel.threads
-                    ));
-                }
-                if kernel.id.multiplies() {
-                    match kernel.arch {
-                        Arch::Sm80 if function.hmma == 0 => {
-                            fault(format!("{}: no tensor-core instruction", kernel.id));
-                        }
-                        Arch::Sm90a if function.hgmma == 0 || function.utmaldg == 0 => {
-                            fault(format!("{}: no warpgroup product, or no tensor copy", kernel.id));
-                        }
-                        Arch::Sm80 | Arch::Sm90a => {}
-                    }
-                }
-            }
-        }
+    for built in &built {
+        let units: Outcome<Vec<_>> = code.by_ref().take(built.module.units.len()).collect();
+        report(built, units?, &mut faults)?;
     }
     if candidates {
         candidates::run(&nvrtc, &mut faults)?;
@@ -107,19 +86,73 @@ pub(crate) fn run(options: &[String]) -> Outcome {
     }
 }
 
-/// The newest NVRTC compiles every text; what its optimiser makes of it is not looked at.
-fn newest(faults: &mut Vec<String>) -> Outcome {
-    let nvrtc = open(&wheels::nvrtc(true)?)?;
-    for (name, spec) in CONFIGURATIONS {
-        for unit in cuda::emit(spec, Arch::Sm90a).units {
-            let program = Program::new(format!("{name}.{}.cu", unit.id), unit.source());
-            if let Err(error) = nvrtc.compile(&program, Target::SM_90A) {
-                faults.push(format!("{name} with the newest NVRTC: {error}"));
+/// A line for each kernel of a module, whose units have become `code`.
+fn report(built: &Built, code: Vec<Code>, faults: &mut Vec<String>) -> Outcome {
+    let Built { name, target, module } = built;
+    let mut fault = |what: String| faults.push(format!("{name} for {target}: {what}"));
+    for (cubin, _) in &code {
+        complaints(cubin).for_each(|line| fault(line.to_owned()));
+    }
+    let units: HashMap<_, _> = module.units.iter().map(|unit| unit.id).zip(code).collect();
+    for kernel in &module.kernels {
+        let (cubin, code) = &units[&kernel.unit];
+        let symbol = kernel.id.symbol();
+        let usage = cubin.kernel(&symbol).ok_or_else(|| format!("{name}: no {symbol} in the log"))?;
+        let function = code.get(symbol.as_str()).copied().unwrap_or_default();
+        let spills = usage.spill_stores + usage.spill_loads;
+        println!(
+            "{name:<17}{:<9}{:<18}{:>10}{spills:>8}{:>19}{:>10}{:>7}",
+            target.to_string(),
+            kernel.id,
+            usage.registers,
+            kernel.shared.to_string(),
+            function.bytes,
+            match kernel.arch {
+                Arch::Sm80 => function.hmma,
+                Arch::Sm90a => function.hgmma,
+            }
+        );
+        if spills > 0 {
+            fault(format!("{} spills {spills} bytes", kernel.id));
+        }
+        if usage.registers * kernel.threads > 65_536 {
+            fault(format!("{}: {} registers for {} threads", kernel.id, usage.registers, kernel.threads));
+        }
+        if kernel.id.multiplies() {
+            match kernel.arch {
+                Arch::Sm80 if function.hmma == 0 => {
+                    fault(format!("{}: no tensor-core instruction", kernel.id));
+                }
+                Arch::Sm90a if function.hgmma == 0 || function.utmaldg == 0 => {
+                    fault(format!("{}: no warpgroup product, or no tensor copy", kernel.id));
+                }
+                Arch::Sm80 | Arch::Sm90a => {}
             }
         }
     }
+    Ok(())
+}
+
+/// The newest NVRTC compiles every text; what its optimiser makes of it is not looked at.
+fn newest(faults: &mut Vec<String>) -> Outcome {
+    let nvrtc = open(&wheels::nvrtc(true)?)?;
     let (major, minor) = nvrtc.version();
-    println!("\nNVRTC {major}.{minor}, the newest, took every text.");
+    let nvrtc = cached(nvrtc)?;
+    let units: Vec<_> = CONFIGURATIONS
+        .iter()
+        .flat_map(|(name, spec)| {
+            cuda::emit(spec, Arch::Sm90a).units.into_iter().map(move |unit| (name, unit))
+        })
+        .collect();
+    let taken = side_by_side(&units, |(name, unit)| compile(&nvrtc, &program(name, unit), Target::SM_90A));
+    let refused: Vec<_> =
+        units.iter().zip(taken).filter_map(|((name, _), taken)| Some((name, taken.err()?))).collect();
+    println!(
+        "\nNVRTC {major}.{minor}, the newest, took {} of {} texts.",
+        units.len() - refused.len(),
+        units.len()
+    );
+    faults.extend(refused.iter().map(|(name, error)| format!("{name} with the newest NVRTC: {error}")));
     Ok(())
 }
 
@@ -132,8 +165,21 @@ fn open(library: &Path) -> Outcome<Nvrtc> {
     Nvrtc::open(Some(library), &Env::process()).map_err(|error| error.to_string())
 }
 
-fn compile(nvrtc: &Nvrtc, program: &Program, target: Target) -> Outcome<Cubin> {
-    nvrtc.compile(program, target).map_err(|error| error.to_string())
+/// The compiler behind a cache in `target/`: a text that has not changed is not compiled again. The key holds the
+/// compiler's build and every option beside the text and the target.
+fn cached(nvrtc: Nvrtc) -> Outcome<Jit> {
+    let mut options = JitOptions::default();
+    options.cache_dir = Some(target().join("kernels"));
+    options.env = Env::default(); // neither another cache nor cubins from elsewhere
+    Jit::with_compiler(options, nvrtc).map_err(|error| error.to_string())
+}
+
+fn program(configuration: &str, unit: &Unit) -> Program {
+    Program::new(format!("{configuration}.{}.cu", unit.id), unit.source())
+}
+
+fn compile(nvrtc: &Jit, program: &Program, target: Target) -> Outcome<Arc<Cubin>> {
+    nvrtc.cubin(program, target).map_err(|error| error.to_string())
 }
 
 /// Lines of the log in which the compiler warns or gives advice: `(C75…)` is code that it had to serialise.
