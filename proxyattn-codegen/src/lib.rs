@@ -14,6 +14,7 @@
 #[macro_use]
 mod named;
 mod abi;
+mod budget;
 pub mod cuda;
 mod key;
 mod rules;
