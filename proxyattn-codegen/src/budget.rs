@@ -6,7 +6,36 @@ use crate::{Block, Budget, Rows, Spec};
 /// blocks of real contexts.
 const DYNAMIC_SHARE: f64 = 0.2;
 
+/// A row of blocks, as a budget looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowView {
+    /// Blocks that the row can see.
+    pub visible: u64,
+    /// Blocks that the last row can see, on which a budget is measured.
+    pub last_visible: u64,
+    /// Key tokens of a block.
+    pub block_kv: u32,
+}
+
 impl Budget {
+    /// Blocks that a head wants of a row, before bounds. `measured` is the count that was found on the last row; kinds that
+    /// are not [measured](Self::is_measured) do not look at it.
+    pub fn wanted(self, row: RowView, measured: u64) -> u64 {
+        let visible = row.visible;
+        match self {
+            Budget::All => visible,
+            Budget::TopK { blocks } => blocks.into(),
+            Budget::Ratio { share } => (share * visible as f64).ceil() as u64,
+            Budget::Dynamic { min_tokens, rows, .. } => {
+                let scaled = match rows {
+                    Rows::Absolute => measured,
+                    Rows::Ratio => (measured * visible).div_ceil(row.last_visible),
+                };
+                scaled.max(min_tokens.div_ceil(row.block_kv).into())
+            }
+        }
+    }
+
     /// Whether each head's own last queries are looked at to say how many blocks it needs.
     pub const fn is_measured(self) -> bool {
         match self {

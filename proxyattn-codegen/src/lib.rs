@@ -23,6 +23,7 @@ mod spec;
 mod stage;
 mod written;
 
+pub use budget::RowView;
 pub use key::Key;
 pub use rules::{RULES, Rule, Violation};
 pub use spec::{Arch, ArchSet, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};
