@@ -14,6 +14,7 @@
 #[macro_use]
 mod named;
 mod abi;
+mod budget;
 pub mod cuda;
 mod key;
 mod rules;
@@ -23,6 +24,7 @@ mod spec;
 mod stage;
 mod written;
 
+pub use budget::RowView;
 pub use key::Key;
 pub use rules::{RULES, Rule, Violation};
 pub use share::Share;

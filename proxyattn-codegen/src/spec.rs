@@ -211,16 +211,6 @@ impl Dtype {
     }
 }
 
-impl Budget {
-    /// Whether each head's own last queries say how many blocks it needs, so that heads of a group differ.
-    pub const fn is_measured(self) -> bool {
-        match self {
-            Budget::Dynamic { .. } => true,
-            Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => false,
-        }
-    }
-}
-
 impl Scorer {
     /// Every scorer, in the order of the documentation.
     pub const ALL: &'static [Scorer] = &[Scorer::Proxy];

@@ -2,7 +2,7 @@
 
 use crate::Problem;
 use core::ops::Range;
-use proxyattn_codegen::{Budget, Rows, Share, Spec};
+use proxyattn_codegen::{Budget, RowView, Spec};
 
 /// The block geometry of a [`Problem`] under a [`Spec`].
 ///
@@ -118,18 +118,13 @@ impl Geometry {
     /// Never below the pinned blocks, never above the visible ones.
     pub fn count(&self, budget: &Budget, measured: usize, row: usize) -> usize {
         let visible = self.visible(row);
-        let wanted = match *budget {
-            Budget::All => visible,
-            Budget::TopK { blocks } => blocks as usize,
-            Budget::Ratio { share } => Share::of(share).of_count(visible as u64) as usize,
-            Budget::Dynamic { min_tokens, rows, .. } => {
-                let scaled = match rows {
-                    Rows::Absolute => measured,
-                    Rows::Ratio => (measured * visible).div_ceil(self.visible(self.rows() - 1)),
-                };
-                scaled.max((min_tokens as usize).div_ceil(self.block_kv))
-            }
+        let view = RowView {
+            visible: visible as u64,
+            last_visible: self.visible(self.rows() - 1) as u64,
+            block_kv: self.block_kv as u32,
         };
+        // No count exceeds what the row sees, which is a `usize`.
+        let wanted = budget.wanted(view, measured as u64).min(visible as u64) as usize;
         wanted.max(self.pinned(row)).min(visible)
     }
 }
@@ -137,7 +132,7 @@ impl Geometry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proxyattn_codegen::{Block, Keep};
+    use proxyattn_codegen::{Block, Keep, Rows};
 
     fn geometry(spec: &Spec, q_len: usize, kv_len: usize) -> Geometry {
         Geometry::new(spec, &Problem { batch: 1, heads: 1, kv_heads: 1, q_len, kv_len })

@@ -12,7 +12,7 @@
 
 use crate::Problem;
 use core::fmt;
-use proxyattn_codegen::{Arch, Budget, Spec};
+use proxyattn_codegen::{Arch, Spec};
 
 /// Tokens below which Hopper's own kernels had better run dense. Measured on an H100 (32 heads on 8, 128 dims, bf16): a
 /// tenth of the blocks takes 1.6 to 1.8 times as long as dense attention at 1024 tokens, 0.97 to 1.15 at 2048 and 0.51 at 4096
@@ -42,12 +42,8 @@ pub fn dense_below(spec: &Spec, arch: Option<Arch>) -> usize {
         Some(Arch::Sm80) => SM_80,
         None => CPU,
     };
-    let floor = match spec.budget {
-        Budget::Dynamic { min_tokens, .. } => min_tokens as usize,
-        Budget::TopK { blocks } => blocks as usize * spec.block.kv as usize,
-        Budget::Ratio { .. } | Budget::All => 0,
-    };
-    device.max(FLOORS * floor)
+    let floor = usize::try_from(spec.budget.floor_tokens(spec.block)).unwrap_or(usize::MAX);
+    device.max(floor.saturating_mul(FLOORS))
 }
 
 /// Why a plan visits every block.
@@ -91,6 +87,7 @@ pub(crate) fn is_short(spec: &Spec, problem: &Problem, below: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proxyattn_codegen::Budget;
 
     #[test]
     fn a_floor_counts_where_it_is_high() {

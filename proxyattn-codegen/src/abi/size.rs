@@ -96,7 +96,7 @@ named! {
     }
 }
 
-/// A number that no GPU decides: a dimension of a buffer, or a part of an [`Expr`].
+/// A number that no GPU decides: a dimension of a buffer, or a part of an [`Expr`](super::Expr).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Size {
     /// Itself.

@@ -6,7 +6,8 @@ use crate::abi::{Buffer, Keys, Macro, Scalar, Scratch, Size};
 
 /// The buffers of a configuration, in the order in which they are written.
 pub(super) fn buffers(cx: &Cx<'_>) -> Vec<Buffer> {
-    let (sparse, measures) = (!cx.spec.is_dense(), cx.measures());
+    let sparse = !cx.spec.is_dense();
+    let (measures, differs) = (cx.spec.budget.is_measured(), cx.spec.budget.differs_within_group());
     let pooled = sparse && matches!(cx.keys(), Keys::Pooled);
     let taken = |scratch| match scratch {
         Scratch::ProxyQ
@@ -17,7 +18,8 @@ pub(super) fn buffers(cx: &Cx<'_>) -> Vec<Buffer> {
         | Scratch::Counts => sparse,
         Scratch::ProxyK => pooled,
         Scratch::ScoreTickets => cx.native.segments(),
-        Scratch::PartialMax | Scratch::PartialSum | Scratch::Measured | Scratch::Runs => measures,
+        Scratch::PartialMax | Scratch::PartialSum | Scratch::Measured => measures,
+        Scratch::Runs => differs,
         Scratch::AttendTickets => cx.native.attend == Arch::Sm90a || cx.native.dense == Arch::Sm90a,
     };
     let all = Scratch::ALL.iter().copied();

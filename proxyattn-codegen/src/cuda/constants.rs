@@ -171,4 +171,15 @@ mod tests {
         let words = Words::new(&[("A", 3), ("B", 5), ("C", 0)]);
         assert_eq!((&words.starts[..], words.bytes()), (&[("A", 0), ("B", 3), ("C", 8)][..], 32));
     }
+
+    #[test]
+    fn no_template_defines_what_the_header_does() {
+        for (_, defines) in sections(&Spec::DEFAULT) {
+            for (name, _) in defines {
+                for (path, text) in proxyattn_templates::FILES {
+                    assert!(!text.contains(&format!("#define {name} ")), "{path} defines {name}, too");
+                }
+            }
+        }
+    }
 }

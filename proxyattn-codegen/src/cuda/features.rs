@@ -22,7 +22,7 @@ impl Features {
         let holds_queries = spec.head_dim == 64;
         Self(vec![
             ("CAUSAL", spec.causal),
-            ("DYNAMIC", cx.measures()),
+            ("DYNAMIC", cx.spec.budget.is_measured()),
             ("ROWS_RATIO", ratio_rows),
             ("TOP_K_BUDGET", top_k),
             ("RATIO_BUDGET", ratio),

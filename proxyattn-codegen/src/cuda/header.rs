@@ -38,7 +38,7 @@ pub(super) fn comment(
         line(&format!("  {key:<10} {value}"));
     }
     line("");
-    line(if cx.measures() {
+    line(if cx.spec.budget.is_measured() {
         "Pipeline, in one stream; budget_* may run in another, beside pool_* and score"
     } else {
         "Pipeline, in one stream"

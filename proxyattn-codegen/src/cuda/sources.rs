@@ -76,7 +76,7 @@ pub(super) fn prelude(arch: Arch) -> Vec<&'static str> {
 pub(super) fn units(cx: &Cx<'_>) -> Vec<(UnitId, Vec<&'static str>)> {
     let mut units = Vec::new();
     if !cx.spec.is_dense() {
-        let portable_budget = cx.measures() && cx.native.budget == Arch::Sm80;
+        let portable_budget = cx.spec.budget.is_measured() && cx.native.budget == Arch::Sm80;
         let portable_score = cx.native.score == Arch::Sm80;
         let mut scoring = vec!["stages/tile.cuh", "stages/pool.cuh"];
         if portable_budget || portable_score {
@@ -100,7 +100,7 @@ pub(super) fn units(cx: &Cx<'_>) -> Vec<(UnitId, Vec<&'static str>)> {
                 ));
             }
         }
-        if cx.measures() && !portable_budget {
+        if cx.spec.budget.is_measured() && !portable_budget {
             let files = ["hopper/cta.cuh", "hopper/scoring.cuh", "hopper/budget.cuh", "stages/counts.cuh"];
             units.push((UnitId::Budget, files.to_vec()));
         }

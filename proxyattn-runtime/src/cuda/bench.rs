@@ -7,8 +7,8 @@ use crate::tune::Bucket;
 use crate::{Plan, Result, Stage};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, result, sys::CUevent_flags};
 use half::{bf16, f16};
+use proxyattn_codegen::Dtype;
 use proxyattn_codegen::cuda::Scratch;
-use proxyattn_codegen::{Budget, Dtype, Rows};
 use std::sync::Arc;
 
 /// Random elements that every input is filled from, piece by piece: 32 MiB, longer than a head of 64K tokens.
@@ -151,7 +151,7 @@ impl<'a> Bench<'a> {
         (differ as f64 / (expected.len() / row).max(1) as f64, worst)
     }
 
-    /// The whole pipeline. Random inputs have no concentrated mass for a dynamic budget to find, so what it measured is
+    /// The whole pipeline. Random inputs have no concentrated mass for a budget to find, so what it measured is
     /// replaced by what the bucket keeps.
     fn run(&mut self, set: usize, calls: &[Arc<Call>]) -> Result<()> {
         let counts = self.counts();
@@ -165,15 +165,12 @@ impl<'a> Bench<'a> {
         self.launch(&self.sets[set], calls, &[Stage::Select, Stage::Attend])
     }
 
-    /// Blocks of each head, where the budget is dynamic: those of the bucket, more for some heads than for others.
+    /// Blocks of each head, where the budget is measured: those of the bucket, more for some heads than for others.
     fn counts(&self) -> Option<Vec<u8>> {
-        let Budget::Dynamic { rows, .. } = self.kernels.spec.budget else { return None };
+        let share = self.kernels.spec.measured_share(Bucket::of(&self.plan).share())?;
         if self.plan.is_dense() {
             return None;
         }
-        // A constant count is a larger share of the shorter rows: for small shares, twice as large on average.
-        let halved = rows == Rows::Absolute && self.kernels.spec.causal;
-        let share = Bucket::of(&self.plan).share() / if halved { 2.0 } else { 1.0 };
         let (blocks, problem) = (self.plan.geometry().blocks(), self.plan.problem());
         let count = |head: usize| {
             let spread = [0.7, 0.9, 1.1, 1.3][head % 4];

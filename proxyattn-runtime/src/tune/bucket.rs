@@ -2,7 +2,6 @@
 
 use crate::Plan;
 use core::fmt;
-use proxyattn_codegen::{Budget, Spec};
 use serde::{Deserialize, Serialize};
 
 /// A range of context lengths and densities, named by its middle.
@@ -20,9 +19,6 @@ pub struct Bucket {
 /// Exponents of the shortest and the longest bucket.
 const LENGTHS: core::ops::RangeInclusive<u32> = 9..=20;
 const DENSITIES: [u32; 5] = [5, 10, 20, 30, 100];
-/// What a dynamic budget is taken to keep, since that is known only when it has run: the defaults keep a fifth of the
-/// blocks of real contexts.
-const DYNAMIC_DENSITY: f64 = 0.2;
 
 impl Bucket {
     /// The bucket of a plan. A dynamic budget counts as 20%, or what its floor keeps if that is more.
@@ -30,7 +26,7 @@ impl Bucket {
         let kv_len = plan.problem().kv_len as u64;
         let below = kv_len.max(1).ilog2();
         let exponent = below + u32::from(u128::from(kv_len).pow(2) > 1u128 << (2 * below + 1));
-        let percent = if plan.is_dense() { 100.0 } else { 100.0 * density(plan.spec(), kv_len) };
+        let percent = if plan.is_dense() { 100.0 } else { 100.0 * plan.spec().expected_share(kv_len) };
         let edge = |i: &usize| percent < f64::from(DENSITIES[*i] * DENSITIES[*i + 1]).sqrt();
         let density = (0..DENSITIES.len() - 1).find(edge).unwrap_or(DENSITIES.len() - 1);
         Self { tokens: 1 << exponent.clamp(*LENGTHS.start(), *LENGTHS.end()), density: DENSITIES[density] }
@@ -72,19 +68,6 @@ impl Bucket {
     }
 }
 
-/// The share of the tiles that a budget keeps, as far as the shape tells.
-fn density(spec: &Spec, kv_len: u64) -> f64 {
-    // Half of the tiles of a causal context are visible.
-    let visible = kv_len as f64 / if spec.causal { 2.0 } else { 1.0 };
-    let of = |tokens: f64| (tokens / visible).min(1.0);
-    match spec.budget {
-        Budget::Dynamic { min_tokens, .. } => of(f64::from(min_tokens)).max(DYNAMIC_DENSITY),
-        Budget::TopK { blocks } => of(f64::from(blocks) * f64::from(spec.block.kv)),
-        Budget::Ratio { share } => share,
-        Budget::All => 1.0,
-    }
-}
-
 impl fmt::Display for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} tokens at {}%", self.tokens, self.density)
@@ -95,6 +78,7 @@ impl fmt::Display for Bucket {
 mod tests {
     use super::*;
     use crate::Problem;
+    use proxyattn_codegen::{Budget, Spec};
 
     fn of(spec: Spec, kv_len: usize) -> (u64, u32) {
         let problem = Problem { batch: 1, heads: 8, kv_heads: 2, q_len: kv_len.min(4096), kv_len };

@@ -5,7 +5,7 @@
 
 use super::Found;
 
-const FILES: &[(&str, &str)] = &[("shipped/h100.jsonl", include_str!("shipped/h100.jsonl"))];
+const FILES: &[(&str, &str)] = &[("shipped/h200.jsonl", include_str!("shipped/h200.jsonl"))];
 
 /// Every record that this version comes with.
 pub fn shipped() -> Found {

@@ -7,7 +7,7 @@ use crate::cuda::constants::WG_ROWS;
 
 pub(super) fn attend(cx: &Cx<'_>) -> Kernel {
     let mut lists = vec![read(Scratch::Lists), read(Scratch::Counts)];
-    if cx.spec.causal && cx.measures() {
+    if cx.spec.causal && cx.spec.budget.differs_within_group() {
         lists.push(read(Scratch::Runs));
     }
     match cx.native.attend {

@@ -19,11 +19,6 @@ pub(super) struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// Whether heads have budgets of their own, which are measured.
-    pub(super) fn measures(&self) -> bool {
-        self.spec.budget.is_measured()
-    }
-
     /// What the scorer's keys are: a group's mean keys, or the keys of the one KV head that it has.
     pub(super) fn keys(&self) -> Keys {
         match self.spec.groups.is_some() && self.spec.groups != self.spec.kv_heads {

@@ -7,9 +7,9 @@ use crate::cuda::constants::{SELECT_THREADS, select_words};
 
 pub(super) fn select(cx: &Cx<'_>) -> Kernel {
     let mut fields = vec![read(Scratch::Maxima), read(Scratch::Floors), read(Scratch::Lse)];
-    fields.extend(cx.measures().then(|| read(Scratch::Measured)));
+    fields.extend(cx.spec.budget.is_measured().then(|| read(Scratch::Measured)));
     fields.extend([write(Scratch::Lists), write(Scratch::Counts)]);
-    fields.extend(cx.measures().then(|| write(Scratch::Runs)));
+    fields.extend(cx.spec.budget.differs_within_group().then(|| write(Scratch::Runs)));
     match cx.native.attend {
         Arch::Sm80 => {}
         Arch::Sm90a => fields.push(Field::Pointer(Scratch::AttendTickets.into(), Access::Clear)),
