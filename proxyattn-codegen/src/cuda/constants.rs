@@ -158,6 +158,8 @@ pub(super) fn sections(cx: &Cx<'_>) -> Vec<Section> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Arch;
+    use crate::cuda::{Tiles, sources::Native};
 
     #[test]
     fn a_number_by_warpgroups_reads_as_it_is_evaluated() {
@@ -174,7 +176,9 @@ mod tests {
 
     #[test]
     fn no_template_defines_what_the_header_does() {
-        for (_, defines) in sections(&Spec::DEFAULT) {
+        let tiles = Tiles::portable(&Spec::DEFAULT, None);
+        let native = Native::of(&Spec::DEFAULT, Arch::Sm90a, &tiles);
+        for (_, defines) in sections(&Cx { spec: &Spec::DEFAULT, tiles: &tiles, native }) {
             for (name, _) in defines {
                 for (path, text) in proxyattn_templates::FILES {
                     assert!(!text.contains(&format!("#define {name} ")), "{path} defines {name}, too");
