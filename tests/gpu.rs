@@ -120,6 +120,17 @@ on_gpu! {
     shared_proxies_match: TwoGroups, OneGroup;
 }
 
+/// More queries than keys, which takes kernels without a causal mask.
+#[test]
+fn cross_attention_matches() {
+    let Some(device) = gpu() else { return };
+    let cases = [(65, 64), (300, 40), (500, 333), (700, 1)]
+        .map(|(q_len, kv_len)| Case::new([6, 2], q_len, kv_len).batch(2));
+    check::<Both>(&device, &cases);
+    check::<CrossTop>(&device, &cases);
+    check::<DenseBoth>(&device, &cases);
+}
+
 #[test]
 fn long_contexts_match() {
     let Some(device) = gpu() else { return };

@@ -4,7 +4,7 @@ use crate::{Config, Error, Layer, Matrix, Result, Tokenizer, Weights};
 use candle_core::Device;
 use candle_core::quantized::gguf_file::{Content, Value};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// An open GGUF file of the Llama architecture.
@@ -12,6 +12,8 @@ pub struct Gguf<R = BufReader<File>> {
     path: PathBuf,
     content: Content,
     reader: R,
+    /// Bytes of the file.
+    length: u64,
 }
 
 impl Gguf {
@@ -31,8 +33,10 @@ impl<R: Read + Seek> Gguf<R> {
     /// # Errors
     /// As [`open`](Gguf::open).
     pub fn read(path: &Path, mut reader: R) -> Result<Self> {
+        let length = reader.seek(SeekFrom::End(0)).and_then(|length| reader.rewind().map(|()| length));
+        let length = length.map_err(|error| Error::file(path, error))?;
         let content = Content::read(&mut reader).map_err(|error| Error::file(path, error))?;
-        let gguf = Self { path: path.to_owned(), content, reader };
+        let gguf = Self { path: path.to_owned(), content, reader, length };
         match gguf.text("general.architecture")? {
             "llama" => Ok(gguf),
             other => Err(Error::model("general.architecture", "llama", other)),
@@ -149,8 +153,22 @@ impl<R: Read + Seek> Gguf<R> {
 
     /// A tensor's shape and elements.
     fn tensor(&mut self, name: &str, done: &mut impl FnMut()) -> Result<(Vec<usize>, Vec<f32>)> {
-        if !self.content.tensor_infos.contains_key(name) {
+        let Some(info) = self.content.tensor_infos.get(name) else {
             return Err(Error::model(name, "a tensor", "no such tensor in the file"));
+        };
+        // Memory is asked for by what the file says: no more than there can be.
+        let (kind, dims) = (info.ggml_dtype, info.shape.dims());
+        let elements = dims.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        let bytes =
+            elements.and_then(|elements| (elements / kind.block_size()).checked_mul(kind.type_size()));
+        let begin = self.content.tensor_data_offset.checked_add(info.offset);
+        let end = begin.zip(bytes).and_then(|(begin, bytes)| begin.checked_add(bytes as u64));
+        if end.is_none_or(|end| end > self.length) {
+            let why = format!(
+                "`{name}`: expected its {dims:?} elements of {kind:?} within the {} bytes of the file",
+                self.length
+            );
+            return Err(Error::file(&self.path, why));
         }
         let mut read = || {
             let tensor =

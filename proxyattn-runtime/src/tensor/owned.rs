@@ -34,7 +34,7 @@ impl<T: Element> Tensor<T> {
     /// Zeros in host memory, in memory order `[batch, heads, tokens, dim]`.
     ///
     /// # Errors
-    /// [`Error::Overflow`] if the shape is not addressable, [`Error::Memory`] if there is no room for it.
+    /// [`Error::Overflow`](crate::Error::Overflow) if the shape is not addressable, [`Error::Memory`](crate::Error::Memory) if there is no room for it.
     pub fn zeros(shape: [usize; 4]) -> Result<Self> {
         Self::zeros_for("tensor", shape)
     }
@@ -82,7 +82,7 @@ impl<T: Element> Tensor<T> {
     /// A copy on `device`; for the host it waits until the elements are there.
     ///
     /// # Errors
-    /// [`Error::Memory`] if there is no room for the copy, [`Error::Cuda`] if it fails.
+    /// [`Error::Memory`](crate::Error::Memory) if there is no room for the copy, [`Error::Cuda`](crate::Error::Cuda) if it fails.
     pub fn to(&self, device: &Device) -> Result<Self> {
         let storage = match (&self.storage, device) {
             (Storage::Host(data), Device::Cpu) => Storage::Host(copied("tensor", data)?),
@@ -115,7 +115,7 @@ impl<T: Element> Tensor<T> {
     /// Waits until whatever was asked of the tensor's stream is done; returns at once in host memory.
     ///
     /// # Errors
-    /// [`Error::Cuda`], also for a kernel that failed earlier in the stream.
+    /// [`Error::Cuda`](crate::Error::Cuda), also for a kernel that failed earlier in the stream.
     pub fn synchronize(&self) -> Result<()> {
         match &self.storage {
             Storage::Host(_) => Ok(()),
@@ -139,7 +139,7 @@ impl<T: Element> Tensor<T> {
     /// The elements in host memory, in memory order `[batch, heads, tokens, dim]`.
     ///
     /// # Errors
-    /// [`Error::Memory`] or [`Error::Cuda`] if a copy from the device fails.
+    /// [`Error::Memory`](crate::Error::Memory) or [`Error::Cuda`](crate::Error::Cuda) if a copy from the device fails.
     pub fn into_vec(self) -> Result<Vec<T>> {
         if let Storage::Host(data) = self.storage {
             return Ok(data);

@@ -128,6 +128,17 @@ fn files_that_are_no_such_model_are_refused() {
     wrong.remove("blk.0.ffn_up.weight");
     wrong.floats("blk.0.ffn_up.weight", 32, 32, |_, _| 0.0);
     assert!(message(&wrong).contains("`layer 0 up`: expected [32, 64], got [32, 32]"), "{}", message(&wrong));
+    // No memory is asked for by a header alone: 2^48 bytes of a file of some kilobytes, and more than can be counted.
+    for shape in [[1 << 20, 1 << 26], [1 << 40, 1 << 40]] {
+        let mut boastful = file();
+        boastful.remove("blk.0.ffn_up.weight");
+        boastful.tensor("blk.0.ffn_up.weight", 0, &shape, Vec::new());
+        let message = message(&boastful);
+        assert!(
+            message.contains("`blk.0.ffn_up.weight`") && message.contains("bytes of the file"),
+            "{message}"
+        );
+    }
     let mut headless = file();
     headless.count("llama.attention.head_count", 0);
     assert!(message(&headless).contains("`heads`: expected at least 1"), "{}", message(&headless));
