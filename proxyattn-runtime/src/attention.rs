@@ -306,7 +306,7 @@ impl<K: AttentionKernel> core::fmt::Debug for Attention<K> {
 }
 
 /// The three inputs of a prefill.
-pub(crate) struct Inputs<'a, T> {
+pub struct Inputs<'a, T> {
     pub(crate) q: View<'a, T>,
     pub(crate) k: View<'a, T>,
     pub(crate) v: View<'a, T>,

@@ -35,6 +35,8 @@ pub mod tune;
 
 pub use any::AnyAttention;
 pub use attention::{Attention, AttentionKernel};
+#[doc(hidden)]
+pub use cpu::InstructionSet;
 pub use cuda::{CudaDevice, DriverInfo, GpuInfo, RawArgs, RawTensor};
 pub use cudarc;
 pub use device::{Device, DeviceName, UnknownDevice};
