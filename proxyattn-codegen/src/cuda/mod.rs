@@ -25,7 +25,7 @@ pub use crate::abi::{
     Size, Tensor, UnitId,
 };
 pub use crate::shape::Shape;
-pub use candidates::{Candidates, Constants, Table, candidates, retiled, tables, tunable};
+pub use candidates::{Constants, candidates, retiled, tunable};
 pub use constants::{CODES_PER_LOG2, MAX_GROUP_HEADS};
 pub use hopper::HopperTiles;
 pub use tiles::Tiles;

@@ -7,7 +7,7 @@ use super::pack::{Keys, pack_queries};
 use super::simd::{Kernel, PANEL, Row, Simd, dispatch};
 use super::tile::{self, MASKED};
 use crate::memory::{filled, product};
-use crate::{Element, Observer, Plan, Result, Stage, attention::Inputs};
+use crate::{Element, Observer, Plan, Result, Stage, inputs::Inputs};
 use proxyattn_codegen::Share;
 use rayon::prelude::*;
 

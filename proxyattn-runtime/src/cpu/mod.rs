@@ -24,7 +24,7 @@ mod tile;
 
 pub(crate) use simd::isa;
 
-use crate::attention::Inputs;
+use crate::inputs::Inputs;
 use crate::{Element, Observer, Plan, Result, Selection, Stage, StageTimes, ViewMut};
 use inputs::Scale;
 use proxyattn_codegen::{Budget, Scorer, Share};

@@ -4,7 +4,7 @@ use super::inputs::Scale;
 use super::pack::{Keys, par_fill, put};
 use super::simd::{Block, CHUNK, Col, Kernel, PANEL, Row, Simd, dispatch};
 use crate::memory::product;
-use crate::{Element, Plan, Result, View, attention::Inputs};
+use crate::{Element, Plan, Result, View, inputs::Inputs};
 use core::ops::Range;
 
 /// The proxy heads of a prefill.
