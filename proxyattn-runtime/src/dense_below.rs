@@ -1,7 +1,7 @@
 //! Contexts so short that selecting blocks costs more than it saves.
 //!
-//! [`Attention`](crate::Attention) compares a problem with a number of key tokens, [`dense_below`] unless the program says
-//! otherwise, and runs dense below. [`Plan::new`](crate::Plan::new) knows nothing of it: it plans what the configuration
+//! [`Attention`](crate::Attention) compares a problem with a number of key tokens, [`tokens`] unless the program sets
+//! another, and runs dense below. [`Plan::new`](crate::Plan::new) knows nothing of it: it plans what the configuration
 //! says, and so serves whoever brings lists of their own or measures stages.
 //!
 //! What dense attention costs, and so what lists can save, goes with the pairs of a query and a key. A chunk of queries
@@ -31,7 +31,7 @@ const FLOORS: usize = 2;
 
 /// The tokens for a configuration on a family of kernels, or on the CPU: the device's number, or twice what the budget
 /// keeps of every row whatever the scores are, if that is more.
-pub fn dense_below(spec: &Spec, arch: Option<Arch>) -> usize {
+pub fn tokens(spec: &Spec, arch: Option<Arch>) -> usize {
     let device = arch.map_or(CPU, |arch| arch.facts().dense_below);
     let floor = usize::try_from(spec.budget.floor_tokens(spec.block)).unwrap_or(usize::MAX);
     device.max(floor.saturating_mul(FLOORS))
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_floor_counts_where_it_is_high() {
-        let of = |spec: &Spec, arch| dense_below(spec, arch);
+        let of = |spec: &Spec, arch| tokens(spec, arch);
         let ratio = Spec { budget: Budget::Ratio { share: 0.1 }, ..Spec::DEFAULT };
         let top = |blocks| Spec { budget: Budget::TopK { blocks }, ..Spec::DEFAULT };
         assert_eq!([of(&ratio, None), of(&top(2), None)], [CPU; 2]);
