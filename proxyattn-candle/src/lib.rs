@@ -31,7 +31,7 @@ use proxyattn::AttentionKernel;
 /// one.
 pub fn attention<K: AttentionKernel>(q: &Tensor, k: &Tensor, v: &Tensor, options: Options) -> Result<Tensor> {
     tensors::same_place(q, k, v)?;
-    ProxyAttention::<K>::new(load(q.device())?, options).forward(q, k, v)
+    ProxyAttention::new(load::<K>(q.device())?, options).forward(q, k, v)
 }
 
 /// An error of proxyattn's as one of candle's, with the same message.

@@ -12,11 +12,11 @@ use proxyattn::{Attention, AttentionKernel, Error};
 ///
 /// # Errors
 /// What [`Attention::load`] returns; that this crate was built without its feature `cuda`; a Metal device.
-pub fn load<K: AttentionKernel>(device: &Device) -> Result<Attention<K>> {
+pub fn load<K: AttentionKernel>(device: &Device) -> Result<Attention<K::Elem>> {
     match device {
-        Device::Cpu => Attention::load(&proxyattn::Device::Cpu).map_err(told),
+        Device::Cpu => K::load(&proxyattn::Device::Cpu).map_err(told),
         #[cfg(feature = "cuda")]
-        Device::Cuda(device) => crate::cuda::load(device),
+        Device::Cuda(device) => crate::cuda::load::<K>(device),
         #[cfg(not(feature = "cuda"))]
         Device::Cuda(_) => Err(without_cuda()),
         Device::Metal(_) => Err(told(Error::Unavailable {

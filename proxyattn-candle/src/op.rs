@@ -2,28 +2,28 @@
 
 use crate::{Options, cpu, tensors, told};
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DeviceLocation, Layout, Result, Shape, Tensor};
-use proxyattn::{Attention, AttentionKernel, Device, Error};
+use proxyattn::{Attention, Device, Element, Error};
 
 /// What candle calls the op in its messages.
 const NAME: &str = "proxyattn";
 
 /// A kernel of proxyattn's as an op of candle's on q, k and v. Cheap to clone, safe to share.
 ///
-/// [`attention`](crate::attention) makes one for each call. Whoever tunes or warms up a kernel holds its [`Attention`],
-/// from [`load`](crate::load), and may hold this.
-pub struct ProxyAttention<K: AttentionKernel> {
-    attention: Attention<K>,
+/// [`attention`](crate::attention) makes one for each call. A program that tunes or warms up a kernel holds its
+/// [`Attention`], from [`load`](crate::load), and may hold this.
+pub struct ProxyAttention<T> {
+    attention: Attention<T>,
     options: Options,
 }
 
-impl<K: AttentionKernel> ProxyAttention<K> {
+impl<T: Element> ProxyAttention<T> {
     /// The op of a loaded kernel.
-    pub fn new(attention: Attention<K>, options: Options) -> Self {
+    pub fn new(attention: Attention<T>, options: Options) -> Self {
         Self { attention, options }
     }
 
     /// The kernel.
-    pub fn attention(&self) -> &Attention<K> {
+    pub fn attention(&self) -> &Attention<T> {
         &self.attention
     }
 
@@ -40,7 +40,7 @@ impl<K: AttentionKernel> ProxyAttention<K> {
         q.apply_op3(k, v, self.clone())
     }
 
-    /// Refuses tensors that are not where the kernel is.
+    /// Refuses tensors on another device than the kernel.
     fn check_place(&self, place: DeviceLocation) -> Result<()> {
         let kernel = match self.attention.device() {
             Device::Cuda(device) => DeviceLocation::Cuda { gpu_id: device.stream().context().ordinal() },
@@ -55,7 +55,7 @@ impl<K: AttentionKernel> ProxyAttention<K> {
     }
 }
 
-impl<K: AttentionKernel> CustomOp3 for ProxyAttention<K> {
+impl<T: Element> CustomOp3 for ProxyAttention<T> {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -102,13 +102,13 @@ impl<K: AttentionKernel> CustomOp3 for ProxyAttention<K> {
     }
 }
 
-impl<K: AttentionKernel> Clone for ProxyAttention<K> {
+impl<T> Clone for ProxyAttention<T> {
     fn clone(&self) -> Self {
         Self { attention: self.attention.clone(), options: self.options.clone() }
     }
 }
 
-impl<K: AttentionKernel> core::fmt::Debug for ProxyAttention<K> {
+impl<T> core::fmt::Debug for ProxyAttention<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ProxyAttention")
             .field("attention", &self.attention)

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use proxyattn_codegen::Dtype;
 
 mod sealed {
-    use crate::attention::Inputs;
+    use crate::inputs::Inputs;
     use crate::{Observer, Plan, Result, Selection, StageTimes, ViewMut, cpu};
 
     /// Nobody else's types are elements.

@@ -6,7 +6,7 @@ use crate::backends::Backends;
 use crate::inputs::{Case, Inputs};
 use half::{bf16, f16};
 use proxyattn::codegen::{Block, Budget, Spec, Stride};
-use proxyattn::{Attention, AttentionKernel, Element};
+use proxyattn::{AttentionKernel, Element};
 use proxyattn_oracle::Oracle;
 use proxyattn_oracle::compare::{self, Lists, Ties};
 
@@ -160,7 +160,7 @@ pub(crate) fn rankings_keep_their_order<K: AttentionKernel>(backends: &Backends)
         let oracle = sample.oracle(&K::SPEC);
         for backend in backends.iter() {
             let selection = backend.run(|device| {
-                let attention = Attention::<K>::load(device).expect("the kernel loads").with_dense_below(0);
+                let attention = K::load(device).expect("the kernel loads").with_dense_below(0);
                 let [q, k, v] = sample.inputs.on(device);
                 attention.prefill_traced(&q, &k, &v, &()).expect("f32 holds every logit").selection
             });
