@@ -12,8 +12,6 @@ mod causality;
 mod cross;
 #[path = "conformance/determinism.rs"]
 mod determinism;
-#[path = "conformance/inputs.rs"]
-mod inputs;
 #[path = "conformance/kernels.rs"]
 mod kernels;
 #[path = "conformance/layouts.rs"]
@@ -38,5 +36,6 @@ mod suite;
 mod verify;
 
 use backends::Backends;
+use proxyattn_oracle::inputs;
 
 suite::conformance!(cpu, Backends::cpu());

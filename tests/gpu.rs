@@ -9,9 +9,6 @@
 mod backends;
 #[path = "gpu/beyond.rs"]
 mod beyond;
-#[path = "conformance/inputs.rs"]
-#[allow(dead_code)]
-mod inputs;
 #[path = "conformance/kernels.rs"]
 #[allow(dead_code)]
 mod kernels;
@@ -31,6 +28,7 @@ use proxyattn::codegen::{Arch, ArchSet, Spec};
 use proxyattn::{AttentionKernel, Device, Element, Tensor};
 use proxyattn_oracle::Oracle;
 use proxyattn_oracle::compare::{self, Agreement, KernelLists};
+use proxyattn_oracle::inputs;
 
 /// Relative L2 distance of an output to the reference: probabilities are rounded to 16 bits, the output too.
 const OUTPUT: f64 = 4e-3;

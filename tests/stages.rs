@@ -11,9 +11,6 @@ mod harness;
 #[path = "shim/host.rs"]
 #[allow(dead_code)] // the shim's own tests need more of it
 mod host;
-#[path = "conformance/inputs.rs"]
-#[allow(dead_code)]
-mod inputs;
 #[path = "conformance/logits.rs"]
 #[allow(dead_code)]
 mod logits;
@@ -27,6 +24,7 @@ use proxyattn::codegen::cuda::{
 use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
+use proxyattn_oracle::inputs;
 
 /// A generator that is its own source: the numbers must not change with a dependency.
 struct Random(u64);

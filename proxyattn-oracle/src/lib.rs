@@ -18,6 +18,7 @@ mod budget;
 pub mod compare;
 mod grid;
 mod heads;
+pub mod inputs;
 mod scorer;
 mod select;
 
