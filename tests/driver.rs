@@ -437,7 +437,7 @@ fn records_of_a_value_are_those_of_the_attribute() {
         assert_eq!(value.contains("\nagain attend 1.0 0.5\n"), gpu == "8.0", "{value}");
         let after = told("find", whole(), &variables);
         assert!(after.contains("\nfound 3\n"), "{after}");
-        assert!(after.contains("\nfewer 0\n"), "other candidates are another contest: {after}");
+        assert!(after.contains("\nfewer 0\n"), "other candidates need a new measurement: {after}");
     }
 }
 

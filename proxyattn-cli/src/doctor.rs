@@ -55,7 +55,7 @@ pub(crate) fn run() -> Outcome {
             line("", &format!("compiles for {}", targets(found)));
         }
     }
-    for place in &nvrtc.in_vain {
+    for place in &nvrtc.rejected {
         line("", &format!("tried {place}"));
     }
     line("ahead", &ahead(&env));
@@ -154,9 +154,7 @@ fn verdict(env: &Env, nvrtc: &Search) -> Verdict {
             ))
         }
         Ok(_) => Verdict::Ready(format!("kernels run on {device}")),
-        Err(_) if ahead => {
-            Verdict::Ready(format!("kernels compiled ahead of time run on {device}"))
-        }
+        Err(_) if ahead => Verdict::Ready(format!("kernels compiled ahead of time run on {device}")),
         Err(why) => Verdict::NotReady(why),
     }
 }
@@ -202,7 +200,9 @@ fn cache(env: &Env) -> String {
         (Err(error), _) | (Ok(None), Err(error)) => {
             format!("not used, so every process recompiles: {error}; {ADVICE}")
         }
-        (Ok(None), Ok(_)) => format!("{path}: does not exist yet, the first compilation creates it; limit {limit}"),
+        (Ok(None), Ok(_)) => {
+            format!("{path}: does not exist yet, the first compilation creates it; limit {limit}")
+        }
         (Ok(Some(files)), Ok(_)) => format!("{path}: {} of {limit}, writable", summary(&files)),
         (Ok(Some(files)), Err(error)) => format!(
             "{} of {limit}, not writable, so every process recompiles what is missing: {error}; {ADVICE}",

@@ -313,11 +313,7 @@ fn bad_block(key: Key, block: u32) -> (Key, String, Option<String>) {
 
 fn bad_stride(key: Key, stride: u32, block_key: Key, block: u32) -> (Key, String, Option<String>) {
     if stride == 0 {
-        return (
-            key,
-            format!("`{key}` must be at least 1, not 0"),
-            Some("1 scores every token".to_owned()),
-        );
+        return (key, format!("`{key}` must be at least 1, not 0"), Some("1 scores every token".to_owned()));
     }
     let message = format!("`{key}` must divide `{block_key}`, and {stride} does not divide {block}");
     (key, message, divisors_help(block))

@@ -1,4 +1,4 @@
-//! From shapes to what will be done: no data, no allocation.
+//! Plans a call from its shapes, without data and without allocation.
 
 use crate::short::{WhyDense, is_short};
 use crate::{AttentionKernel, Error, Geometry, Result};
@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
-    /// Sequences.
+    /// Number of sequences.
     pub batch: usize,
     /// Query heads.
     pub heads: usize,
     /// Key/value heads; divides `heads`.
     pub kv_heads: usize,
-    /// Query tokens. With `q_len < kv_len` they are the last ones of the context (chunked prefill); more than `kv_len`
-    /// only without a causal mask (cross-attention).
+    /// Query tokens. With `q_len < kv_len` they are the last tokens of the context (chunked prefill); `q_len > kv_len` is
+    /// allowed only without a causal mask (cross-attention).
     pub q_len: usize,
     /// Key tokens.
     pub kv_len: usize,
 }
 
-/// The largest token count a problem may have: block indices and key positions stay inside 32 bits.
+/// The maximum number of tokens, so that block indices and key positions fit in 32 bits.
 pub(crate) const MAX_TOKENS: usize = 1 << 30;
 
-/// The same in the numbers of codegen.
+/// The same with codegen's integer types.
 impl From<&Problem> for Shape {
     fn from(problem: &Problem) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl From<&Problem> for Shape {
 }
 
 impl Problem {
-    /// A problem whose heads are checked against `K` when the program is compiled.
+    /// A problem whose heads are checked against `K` at compile time.
     ///
     /// ```compile_fail
     /// # use proxyattn_runtime::*; use proxyattn_codegen::Spec;
@@ -65,7 +65,7 @@ impl Problem {
         Self { batch, heads: HEADS as usize, kv_heads: KV_HEADS as usize, q_len, kv_len }
     }
 
-    /// Refuses what `spec` cannot run.
+    /// Rejects problems that `spec` cannot run.
     pub(crate) fn check(&self, spec: &Spec) -> Result<()> {
         let positive = [
             ("batch", self.batch),
@@ -146,7 +146,7 @@ impl Problem {
     }
 }
 
-/// What a kernel will do for one [`Problem`].
+/// How a kernel runs one [`Problem`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
     spec: Spec,
@@ -156,7 +156,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What a kernel of `spec` will do, whether or not it pays: dense only where the configuration keeps every block.
+    /// The plan of a kernel of `spec`, dense only if the configuration keeps every block; whether selection pays off is not
+    /// considered.
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Overflow`] for a shape that the kernel cannot run, [`Error::Spec`] for a
@@ -175,8 +176,8 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The same plan, but dense where its problem is [shorter](crate::short) than a context of so many tokens; 0 changes
-    /// nothing. [`Attention::plan`](crate::Attention::plan) gives such plans.
+    /// The same plan, but dense if its problem is [shorter](crate::short) than a context of `tokens` tokens; 0 disables this.
+    /// [`Attention::plan`](crate::Attention::plan) returns such plans.
     pub fn dense_below(mut self, tokens: usize) -> Self {
         if self.dense.is_none() && is_short(&self.spec, &self.problem, tokens) {
             self.dense = Some(WhyDense::Short { below: tokens });
@@ -184,10 +185,10 @@ impl Plan {
         self
     }
 
-    /// Whether the budget's floor covers every row, so that nothing can be dropped whatever the scores say.
+    /// Whether the budget's minimum covers every row, so that no block can be dropped whatever the scores are.
     fn keeps_every_block(&self) -> bool {
         let geometry = self.geometry();
-        // The last row drops blocks first: for a long context this ends where it begins.
+        // The last row drops blocks first, so for a long context the first check ends the loop.
         (0..geometry.rows())
             .rev()
             .all(|row| geometry.count(&self.spec.budget, 0, row) == geometry.visible(row))
@@ -203,17 +204,17 @@ impl Plan {
         &self.problem
     }
 
-    /// Where the blocks lie.
+    /// The block geometry.
     pub fn geometry(&self) -> Geometry {
         Geometry::new(&self.spec, &self.problem)
     }
 
-    /// Proxy heads.
+    /// Number of proxy heads.
     pub fn groups(&self) -> usize {
         self.groups
     }
 
-    /// Whether every block is visited. Then nothing is pooled, scored or selected.
+    /// Whether every block is visited, and nothing is pooled, scored or selected.
     pub fn is_dense(&self) -> bool {
         self.dense.is_some()
     }

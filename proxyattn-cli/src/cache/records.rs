@@ -60,7 +60,8 @@ impl Records {
             if !found.refused.is_empty() {
                 let lines = count(found.refused.len(), "damaged line");
                 let file = self.store.path(spec);
-                damaged += &format!("  {}: {lines}: run `proxyattn cache verify` for details\n", file.display());
+                damaged +=
+                    &format!("  {}: {lines}: run `proxyattn cache verify` for details\n", file.display());
             }
         }
         let rows = if self.count() > 0 { table.print() } else { String::new() };

@@ -26,10 +26,7 @@ pub(crate) fn run(args: &TuneArgs) -> Outcome {
         _ => 0,
     };
     let device = Device::cuda(ordinal).map_err(|error| {
-        let no_gpu = Failure::no_gpu(
-            error,
-            "tuning needs a GPU; `proxyattn doctor` says what is missing",
-        );
+        let no_gpu = Failure::no_gpu(error, "tuning needs a GPU; `proxyattn doctor` says what is missing");
         problems(args, &spec, args.dense_below.unwrap_or(0)).err().unwrap_or(no_gpu)
     })?;
     match spec.dtype {

@@ -1,14 +1,14 @@
-//! Candidates of configurations that are values, in the form in which an expansion holds its own.
+//! Candidates of configurations known only at run time, in the form that the macro's expansion uses.
 
 use proxyattn_codegen::Spec;
 use proxyattn_codegen::cuda::{Candidates, Constants, Table, tables};
 use std::sync::{Mutex, PoisonError};
 
-/// What a tuner may choose between for a configuration, as `#[proxy_attention]` writes it into the expansion: records that
-/// are made with one count with the other.
+/// The tuner's candidates for a configuration, identical to those in the expansion of `#[proxy_attention]`, so that records
+/// made with one are valid for the other.
 ///
-/// Tables live as long as the process, and each of them once. They differ only with what tiles depend on (head dimension,
-/// block, stride, pinned heads, `arch` and the kind of budget), so that a few KiB for each combination is all there is.
+/// Tables live as long as the process, and equal tables are stored once. They depend only on what tiles depend on (head
+/// dimension, block, stride, fixed head counts, `arch` and the kind of budget), so they take a few KiB per combination.
 pub fn candidates_of(spec: &Spec) -> &'static [Candidates] {
     static KNOWN: Mutex<Vec<&'static [Candidates]>> = Mutex::new(Vec::new());
     let tables = tables(spec);
