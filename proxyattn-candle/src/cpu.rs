@@ -1,8 +1,8 @@
 //! The op on tensors in host memory.
 
+use crate::into_candle;
 use crate::op::ProxyAttention;
 use crate::tensors::{Inputs, NAMES, typed};
-use crate::into_candle;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, Layout, Result, Shape};
 use proxyattn::prelude::{bf16, f16};
@@ -21,7 +21,8 @@ pub(crate) fn forward<K: AttentionKernel>(
         let data = data.get(axes.offset..).unwrap_or_default();
         View::strided(data, axes.shape, axes.strides)
     };
-    let (q, k, v) = (view(0).map_err(into_candle)?, view(1).map_err(into_candle)?, view(2).map_err(into_candle)?);
+    let (q, k, v) =
+        (view(0).map_err(into_candle)?, view(1).map_err(into_candle)?, view(2).map_err(into_candle)?);
     op.attention().plan(&inputs.problem).map_err(into_candle)?; // before memory is allocated
     let dims = inputs.axes[0].dims();
     let mut output = zeros::<K::Elem>(dims).map_err(into_candle)?;

@@ -6,9 +6,9 @@
 //! kernels. Each call has its own workspace: candle's default stream is a different one in each thread, so two calls that
 //! shared a workspace could run at the same time.
 
+use crate::into_candle;
 use crate::op::ProxyAttention;
 use crate::tensors::{Axes, Inputs, NAMES, dtype, typed};
-use crate::into_candle;
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::{CudaStorageSlice, WrapErr};
 use candle_core::{CudaDevice, CudaStorage, Layout, Result, Shape};
@@ -51,7 +51,8 @@ pub(crate) fn forward<K: AttentionKernel>(
         check_context(NAMES[i], slice, attention)?;
         Ok(slice)
     };
-    let slices = [slice(0).map_err(into_candle)?, slice(1).map_err(into_candle)?, slice(2).map_err(into_candle)?];
+    let slices =
+        [slice(0).map_err(into_candle)?, slice(1).map_err(into_candle)?, slice(2).map_err(into_candle)?];
     let view = |i: usize| {
         let axes: &Axes = &inputs.axes[i];
         View::cuda(slices[i], axes.offset, axes.shape, axes.strides).map_err(into_candle)
@@ -75,7 +76,8 @@ pub(crate) fn forward<K: AttentionKernel>(
             let [_, heads, seq, dim] = q.shape();
             let strides = [seq * heads * dim, dim, heads * dim, 1];
             let out = ViewMut::cuda(out, 0, q.shape(), strides).map_err(into_candle)?;
-            let (selection, times) = attention.prefill_traced_into(&q, &k, &v, out, &()).map_err(into_candle)?;
+            let (selection, times) =
+                attention.prefill_traced_into(&q, &k, &v, out, &()).map_err(into_candle)?;
             listener(&selection, &times);
         }
     }

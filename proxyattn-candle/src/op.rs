@@ -1,6 +1,6 @@
 //! The op.
 
-use crate::{Options, cpu, tensors, into_candle};
+use crate::{Options, cpu, into_candle, tensors};
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DeviceLocation, Layout, Result, Shape, Tensor};
 use proxyattn::{Attention, AttentionKernel, Device, Error};
 

@@ -65,7 +65,7 @@ mod tests {
              |                        ^\n  \
              = help: its divisors are 1, 2, 4, 8, 16, 32, 64"
         );
-        // A span of several tokens, after characters of several bytes, on a line of its own.
+        // A span of several tokens, after multi-byte characters, on a separate line.
         let text = "crate = été,\n  scale = 1 / 8";
         assert!(
             message(text).contains("| scale = 1 / 8\n  |           ^^^^^".trim_start_matches("| ")),

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &TuneArgs) -> Outcome {
     }
 }
 
-/// One problem per length, each in a bucket of its own; below `below` tokens the plan is dense.
+/// One problem per length, each in a different bucket; below `below` tokens the plan is dense.
 fn problems(args: &TuneArgs, spec: &Spec, below: usize) -> Outcome<Vec<Problem>> {
     let mut places: Vec<(Bucket, bool)> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
