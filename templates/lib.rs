@@ -1,7 +1,8 @@
 //! The CUDA files that proxyattn assembles its kernels from, held in the crate so that it publishes with them.
 //!
-//! Every file is header-free CUDA. `prelude/` holds one named wrapper per PTX instruction, `stages/` the
-//! kernel bodies and `hopper/` those for Hopper, which call the wrappers and contain no PTX of their own.
+//! Every file is header-free CUDA. `prelude/` holds one named wrapper per PTX instruction; the others are the kernel bodies,
+//! which call the wrappers and contain no PTX of their own. They lie in folders named as those of `proxyattn-codegen`: the
+//! text of a choice stands under the name of the choice. `x.hopper.cuh` is Hopper's version of `x.cuh` beside it.
 
 /// Lists the files by their path below this crate, which is also the name they are looked up by.
 macro_rules! files {
@@ -29,31 +30,34 @@ pub const FILES: &[(&str, &str)] = files![
     "prelude/descriptor.cuh",
     "prelude/wgmma.cuh",
     "prelude/warpgroup.cuh",
-    // The kernel bodies.
-    "stages/attend.cuh",
-    "stages/budget.cuh",
-    "stages/counts.cuh",
-    "stages/dense.cuh",
-    "stages/flash.cuh",
-    "stages/maxima.cuh",
-    "stages/pool.cuh",
-    "stages/ranking.cuh",
-    "stages/score.cuh",
-    "stages/select.cuh",
-    "stages/softmax.cuh",
-    "stages/tile.cuh",
-    // Those for Hopper.
-    "hopper/attend.cuh",
-    "hopper/budget.cuh",
-    "hopper/cta.cuh",
-    "hopper/dense.cuh",
-    "hopper/flash.cuh",
-    "hopper/order.cuh",
-    "hopper/ring.cuh",
-    "hopper/schedule.cuh",
-    "hopper/score.cuh",
-    "hopper/scoring.cuh",
-    "hopper/stream.cuh",
+    // The kernel bodies, by the choices that they belong to.
+    "arch/hopper/cta.cuh",
+    "arch/hopper/scoring.cuh",
+    "arch/portable/scoring.cuh",
+    "arch/portable/tile.cuh",
+    "attend/hopper/attend.cuh",
+    "attend/hopper/dense.cuh",
+    "attend/hopper/flash.cuh",
+    "attend/hopper/order.cuh",
+    "attend/hopper/ring.cuh",
+    "attend/hopper/schedule.cuh",
+    "attend/hopper/stream.cuh",
+    "attend/portable/attend.cuh",
+    "attend/portable/dense.cuh",
+    "attend/portable/flash.cuh",
+    "budget/dynamic/counts.cuh",
+    "budget/dynamic/partials.cuh",
+    "budget/dynamic/partials.hopper.cuh",
+    "budget/dynamic/wanted.cuh",
+    "budget/flat/ratio.cuh",
+    "budget/flat/top_k.cuh",
+    "scorer/proxy/maxima.cuh",
+    "scorer/proxy/pool.cuh",
+    "scorer/proxy/score.cuh",
+    "scorer/proxy/score.hopper.cuh",
+    "select/ranking.cuh",
+    "select/rows.cuh",
+    "select/select.cuh",
 ];
 
 /// The text of the template with this path, such as `prelude/types.cuh`.

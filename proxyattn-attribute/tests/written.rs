@@ -1,7 +1,7 @@
 //! What `Spec::attribute` writes is what the attribute reads.
 
 use proxyattn_attribute::{Errors, read};
-use proxyattn_codegen::{ArchSet, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
+use proxyattn_codegen::{Arch, ArchSet, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
 
 fn read_back(text: &str) -> Spec {
     let mut errors = Errors::default();
@@ -25,7 +25,7 @@ fn every_key_comes_back() {
         scale: Some(1e-3),
         budget: Budget::Dynamic { gamma: 0.85, min_tokens: 1024, rows: Rows::Absolute },
         keep: Keep { sink: 2, local: 1 },
-        arch: ArchSet { sm_80: false, sm_90a: true },
+        arch: ArchSet::of(&[Arch::Sm90a]),
         ..Spec::DEFAULT
     };
     assert_eq!(

@@ -12,7 +12,6 @@ use proxyattn_codegen::cuda::{self, Buffer, Kernel, Module, Shape, emit, retiled
 use proxyattn_codegen::{Arch, Spec};
 use proxyattn_runtime::jit::{Cubin, Target};
 use proxyattn_runtime::{Plan, Problem, WhyDense, short};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 impl ShapeArgs {
@@ -39,11 +38,8 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
     let below = args.dense_below.unwrap_or(short::dense_below(&spec, Some(arch)));
     let plan = Plan::new(&spec, &problem)?.dense_below(below);
     let module = emit(&spec, arch);
-    let default = match arch {
-        Arch::Sm80 => 108,
-        Arch::Sm90a => 132,
-    };
-    let multiprocessors = args.multiprocessors.map_or(default, NonZeroUsize::get) as u64;
+    let typical = arch.facts().multiprocessors;
+    let multiprocessors = args.multiprocessors.map_or(typical, |given| given.get() as u64);
 
     let compiled = match args.no_compile {
         true => Err("skipped (--no-compile)".into()),

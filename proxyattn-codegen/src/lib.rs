@@ -6,6 +6,24 @@
 //!                                         └──▶ constants of the expansion, and every backend's configuration
 //! ```
 //!
+//! A configuration is a few choices. Each is an enum whose values are told apart in one place, and each value has a folder of
+//! one name here, among the templates and in the backends:
+//!
+//! ```text
+//! spec/        what is chosen: Spec, its rules and keys, as an attribute
+//! abi/         what a kernel takes, as types
+//! geometry/    the shape of one call
+//! arch/        GPU families, and the tiles that their kernels take
+//! scorer/      how blocks are scored                      each adds its Part of the pipeline: kernels, buffers,
+//! budget/      how many of them a head visits             sections and constants
+//! select/      from scores and counts to lists
+//! attend/      attention over the lists, or dense
+//! pipeline.rs  the stages of one configuration, in order: what the parts add up to
+//! text.rs      the opening comment and the constants of a text; template.rs expands the rest
+//! candidates.rs  tiles that a tuner may choose between
+//! cuda.rs      all of that from outside: Module, Unit, emit
+//! ```
+//!
 //! The crate is pure: no I/O, no device, no third-party dependency. It runs inside the compiler (through
 //! the macro) and inside the runtime, and both see the same [`Spec`] judged by the same [`RULES`].
 
@@ -14,19 +32,21 @@
 #[macro_use]
 mod named;
 mod abi;
+mod arch;
+mod attend;
 mod budget;
+mod candidates;
 pub mod cuda;
-mod key;
-mod rules;
-mod shape;
-mod share;
+mod geometry;
+mod pipeline;
+mod scorer;
+mod select;
 mod spec;
-mod stage;
-mod written;
+mod template;
+mod text;
 
-pub use budget::RowView;
-pub use key::Key;
-pub use rules::{RULES, Rule, Violation};
-pub use share::Share;
-pub use spec::{Arch, ArchSet, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};
-pub use stage::Stage;
+pub use abi::Stage;
+pub use arch::{Arch, ArchFacts, ArchSet};
+pub use budget::{Budget, RowView, Rows};
+pub use scorer::Scorer;
+pub use spec::{Block, Dtype, Keep, Key, RULES, Rule, Share, Spec, Stride, Violation};

@@ -14,15 +14,11 @@ use crate::Problem;
 use core::fmt;
 use proxyattn_codegen::{Arch, Spec};
 
-/// The threshold in tokens for Hopper's kernels. Measured on an H100 (32 heads on 8, 128 dims, bf16): a tenth of the blocks
-/// takes 1.6 to 1.8 times as long as dense attention at 1024 tokens, 0.97 to 1.15 at 2048 and 0.51 at 4096
-/// (`docs/performance/h100-2026-11-26-short.txt`). A dynamic budget gains nothing at 2048, hence 4096.
-pub const SM_90A: usize = 4096;
+/// The threshold in tokens for Hopper's kernels; the measurements are next to the number in codegen.
+pub const SM_90A: usize = Arch::Sm90a.facts().dense_below;
 
-/// The same for the portable kernels. An estimate between two measurements on an H100, not the exact break-even point: at
-/// 1024 tokens choosing blocks takes the default configuration longer than dense attention, at 8192 a sixth of that time
-/// (`docs/performance/h100-2026-11-23-short.txt`).
-pub const SM_80: usize = 3072;
+/// The same for the portable kernels.
+pub const SM_80: usize = Arch::Sm80.facts().dense_below;
 
 /// The same for the CPU: with a tenth of the blocks it reaches 0.90× dense's speed at 192 tokens, 1.07× at 256, 1.39× at 384
 /// (`docs/performance.md`).
@@ -36,11 +32,7 @@ const FLOORS: usize = 2;
 /// The threshold in tokens for a configuration on a family of kernels, or on the CPU: the device's threshold, or twice the
 /// minimum that the budget keeps of every row, if that is more.
 pub fn dense_below(spec: &Spec, arch: Option<Arch>) -> usize {
-    let device = match arch {
-        Some(Arch::Sm90a) => SM_90A,
-        Some(Arch::Sm80) => SM_80,
-        None => CPU,
-    };
+    let device = arch.map_or(CPU, |arch| arch.facts().dense_below);
     let floor = usize::try_from(spec.budget.floor_tokens(spec.block)).unwrap_or(usize::MAX);
     device.max(floor.saturating_mul(FLOORS))
 }

@@ -1,10 +1,10 @@
-// The order of tiles in templates/hopper/order.cuh, against what it promises: each row of each sequence comes once, the longest
+// The order of tiles in templates/attend/hopper/order.cuh, against what it promises: each row of each sequence comes once, the longest
 // rows of a sequence first, and at the end the shortest rows of all sequences, as many as see so many bytes of keys and values.
 
 #include "check.hpp"
 
 #define HEAD_DIM 128
-#include "../../templates/hopper/order.cuh"
+#include "../../templates/attend/hopper/order.cuh"
 
 static void visit(u32 sequences, u32 rows, u32 kv_len, u32 last) {
     const std::string what = std::to_string(sequences) + " sequences, " + std::to_string(rows) + " rows, " +

@@ -84,7 +84,7 @@ fn a_candidate_is_the_defaults_text_with_other_constants() {
 #[test]
 fn a_candidate_fits_the_gpus_of_its_family() {
     each(|spec, module, arch, name, constants, tiles| {
-        let limit = if arch == Arch::Sm90a { 227 } else { 163 } * 1024;
+        let limit = u64::from(arch.facts().shared_bytes);
         let kernels = retiled(spec, arch, name, &tiles);
         assert!(!kernels.is_empty());
         for kernel in &kernels {

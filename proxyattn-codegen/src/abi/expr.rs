@@ -2,7 +2,7 @@
 
 use super::Size;
 use crate::Spec;
-use crate::shape::Shape;
+use crate::geometry::Shape;
 use core::fmt;
 use core::ops::{Add, Div, Mul};
 

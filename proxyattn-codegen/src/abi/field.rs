@@ -167,7 +167,7 @@ impl Field {
     }
 
     /// Its place among fields of other kinds: the larger ones first, so that there is no padding.
-    pub(super) const fn rank(self) -> u32 {
+    pub(crate) const fn rank(self) -> u32 {
         match self {
             Field::Map(..) => 0,
             Field::Pointer(..) => 1,

@@ -6,7 +6,7 @@
 //! their address as the only argument.
 
 use super::{Access, Expr, Field, Operand, Scratch};
-use crate::shape::Shape;
+use crate::geometry::Shape;
 use crate::{Arch, Spec, Stage};
 use core::fmt::Write;
 
@@ -138,6 +138,9 @@ pub struct Kernel {
     pub pack: u32,
     /// The launch bounds, as the text has them.
     pub(crate) bounds: &'static str,
+    /// The templates that it is written in, in the order in which they build on each other. A translation unit has those of
+    /// its kernels, each once.
+    pub(crate) files: Vec<&'static str>,
 }
 
 impl Kernel {
@@ -215,15 +218,4 @@ impl Kernel {
         );
         out
     }
-}
-
-/// Fields at their places: the larger kinds first, each kind in the order in which it is given.
-pub(crate) fn lay_out(mut fields: Vec<Field>) -> Vec<Param> {
-    fields.sort_by_key(|field| field.rank());
-    let place = |end: &mut u32, field: Field| {
-        let offset = *end;
-        *end += field.bytes();
-        Some(Param { field, offset })
-    };
-    fields.into_iter().scan(0, place).collect()
 }

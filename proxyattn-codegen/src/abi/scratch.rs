@@ -1,7 +1,7 @@
 //! The buffers between kernels.
 
 use super::Size;
-use crate::shape::Shape;
+use crate::geometry::Shape;
 use crate::{Dtype, Spec};
 
 named! {

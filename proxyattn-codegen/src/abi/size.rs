@@ -1,7 +1,7 @@
 //! Numbers that no GPU decides.
 
 use crate::Spec;
-use crate::shape::Shape;
+use crate::geometry::Shape;
 use core::fmt;
 
 named! {

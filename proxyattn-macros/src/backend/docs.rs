@@ -1,7 +1,7 @@
 //! The rustdoc that the expansion adds: the resolved configuration, defaults included.
 
 use super::item::Item;
-use proxyattn_codegen::{Block, Budget, Rows, Spec, Stride};
+use proxyattn_codegen::{Block, Spec, Stride};
 
 /// The lines that follow the user's own documentation of the struct.
 pub(crate) fn of_struct(item: &Item, spec: &Spec) -> Vec<String> {
@@ -60,7 +60,7 @@ fn rows(spec: &Spec) -> impl Iterator<Item = [String; 3]> {
         plain("causal", code(spec.causal.to_string()), mask),
         plain("scale", scale, "factor on q·k before the softmax"),
         plain("scorer", code(spec.scorer.to_string()), scored("how blocks are scored")),
-        ["budget".to_owned(), code(spec.budget.to_string()), budget(spec.budget)],
+        ["budget".to_owned(), code(spec.budget.to_string()), spec.budget.meaning()],
         plain(
             "keep",
             code(format!("sink = {}, local = {}", spec.keep.sink, spec.keep.local)),
@@ -81,19 +81,4 @@ fn stride(Stride { q, kv }: Stride) -> String {
 
 fn sides(q: u32, kv: u32) -> String {
     if q == kv { format!("`{q}`") } else { format!("`q = {q}, kv = {kv}`") }
-}
-
-fn budget(budget: Budget) -> String {
-    match budget {
-        Budget::Dynamic { gamma, min_tokens, rows } => {
-            let rows = match rows {
-                Rows::Absolute => "the same count in every row",
-                Rows::Ratio => "the same share of every row",
-            };
-            format!("blocks that hold {gamma} of the last row's mass, at least {min_tokens} tokens; {rows}")
-        }
-        Budget::TopK { blocks } => format!("the best {blocks} blocks of every row"),
-        Budget::Ratio { share } => format!("{share} of the blocks that a row can see"),
-        Budget::All => "every block".to_owned(),
-    }
 }

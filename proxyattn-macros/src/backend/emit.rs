@@ -106,7 +106,7 @@ fn spec(spec: &Spec, private: &TokenStream) -> TokenStream {
     let scorer = variant(&spec.scorer);
     let budget = budget(spec.budget, private);
     let (sink, local) = (number(spec.keep.sink), number(spec.keep.local));
-    let (sm_80, sm_90a) = (spec.arch.sm_80, spec.arch.sm_90a);
+    let archs = spec.arch.iter().map(|arch| variant(&arch));
     quote! {
         #private::Spec {
             head_dim: #head_dim,
@@ -121,7 +121,7 @@ fn spec(spec: &Spec, private: &TokenStream) -> TokenStream {
             scorer: #private::Scorer::#scorer,
             budget: #budget,
             keep: #private::Keep { sink: #sink, local: #local },
-            arch: #private::ArchSet { sm_80: #sm_80, sm_90a: #sm_90a },
+            arch: #private::ArchSet::of(&[#(#private::Arch::#archs),*]),
         }
     }
 }

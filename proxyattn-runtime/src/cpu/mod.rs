@@ -1,9 +1,9 @@
 //! The CPU backend: 16-bit storage, f32 arithmetic, every core, the widest vectors there are.
 //!
 //! ```text
-//! check inputs ─▶ pack K, V ─▶ pool proxies ─▶ score ─▶ budget ─▶ select ─▶ attend
-//!   inputs.rs      pack.rs      pool.rs       score.rs budget.rs select.rs attend.rs
-//!                               └────────── not for a dense plan ──────────┘
+//! check inputs ─▶ pack K, V ─▶ prepare ─▶ score ─▶ budget ─▶ select ─▶ attend
+//!   inputs.rs      pack.rs     └── scorer/ ──┘     budget/  select.rs attend.rs
+//!                              └───────── not for a dense plan ────────┘
 //! ```
 //!
 //! The result does not depend on the number of threads: each piece of work is computed by one of them in one
@@ -16,8 +16,7 @@ mod attend;
 mod budget;
 mod inputs;
 mod pack;
-mod pool;
-mod score;
+mod scorer;
 mod select;
 mod simd;
 mod tile;
@@ -27,7 +26,6 @@ pub(crate) use simd::isa;
 use crate::attention::Inputs;
 use crate::{Element, Observer, Plan, Result, Selection, Stage, StageTimes, ViewMut};
 use inputs::Scale;
-use proxyattn_codegen::{Budget, Scorer, Share};
 use std::time::Instant;
 
 /// A plan and inputs that are fit for it.
@@ -56,35 +54,28 @@ pub(crate) fn prefill<T: Element>(
         times.set(stage, begun.elapsed());
         begun = Instant::now();
     };
-    let spec = plan.spec();
-    let block = spec.block.kv as usize;
+    let block = plan.spec().block.kv as usize;
 
     observer.begin(Stage::Pool, 1);
     let out = out.rows().ok_or_else(|| inputs::not_here("out"))?;
     let keys = pack::Keys::pack(&inputs.k, block, scale.keys)?;
     let values = pack::Values::pack(&inputs.v, block)?;
-    let proxies = match (plan.is_dense(), spec.scorer) {
-        (true, _) => None,
-        (false, Scorer::Proxy) => Some(pool::Proxies::pool(plan, inputs, &keys, scale)?),
+    let scorer = match plan.is_dense() {
+        true => None,
+        false => Some(scorer::prepare(plan, inputs, &keys, scale)?),
     };
     observer.advance(Stage::Pool, 1);
     lap(Stage::Pool);
 
-    let selection = match &proxies {
+    let selection = match &scorer {
         None => Selection::dense(plan)?,
-        Some(proxies) => {
-            let scores = match spec.scorer {
-                Scorer::Proxy => score::score(plan, proxies, observer)?,
-            };
+        Some(scorer) => {
+            let scores = scorer.score(plan, observer)?;
             lap(Stage::Score);
-            let measured = match spec.budget {
-                Budget::Dynamic { gamma, .. } => {
-                    budget::measure(plan, inputs, &keys, scale.queries, Share::of(gamma), observer)?
-                }
-                Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => Vec::new(),
-            };
+            let seen = budget::Seen { plan, inputs, keys: &keys, scale, scores: &scores };
+            let counts = budget::counts(&seen, observer)?;
             lap(Stage::Budget);
-            let selection = select::select(plan, &scores, &measured, observer)?;
+            let selection = select::select(plan, seen.scores, counts, observer)?;
             lap(Stage::Select);
             selection
         }

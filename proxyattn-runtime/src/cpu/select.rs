@@ -1,26 +1,21 @@
 //! From scores and budgets to lists: one ranking for each row of a group, cut where its heads' budgets end.
 
-use super::score::Scores;
+use super::scorer::Scores;
 use crate::memory::{filled, product, reserve, room};
 use crate::{Geometry, Observer, Plan, Result, Selection, Stage};
 use core::cmp::Ordering;
 use rayon::prelude::*;
 
-/// `measured` is each head's dynamic budget on the last row, `[batch · head]`; empty where the budget is none.
+/// `counts` is how many blocks each head visits of each row, `[batch · head][row]`.
 pub(super) fn select(
     plan: &Plan,
     scores: &Scores,
-    measured: &[usize],
+    counts: Vec<u32>,
     observer: &dyn Observer,
 ) -> Result<Selection> {
     let (geometry, problem, groups) = (plan.geometry(), plan.problem(), plan.groups());
     let (rows, heads) = (geometry.rows(), plan.heads_per_group());
 
-    let mut counts = room("counts", product(&[problem.batch, problem.heads, rows]))?;
-    counts.extend((0..problem.batch * problem.heads).flat_map(|head| {
-        let measured = measured.get(head).copied().unwrap_or(0);
-        (0..rows).map(move |row| geometry.count(&plan.spec().budget, measured, row) as u32)
-    }));
     let of_heads = |list: usize| {
         let (sequence, row) = (list / rows, list % rows);
         let counts = &counts;

@@ -101,13 +101,20 @@ pub struct Target {
 
 impl Target {
     /// `sm_80`: 8.0 to 8.9.
-    pub const SM_80: Target = Target::new(8, 0);
+    pub const SM_80: Target = Target::of(Arch::Sm80);
     /// `sm_90a`: Hopper with `wgmma` and TMA.
-    pub const SM_90A: Target = Target::new(9, 0).specific();
+    pub const SM_90A: Target = Target::of(Arch::Sm90a);
 
     /// The portable instructions of a compute capability.
     pub const fn new(major: u8, minor: u8) -> Self {
         Self { major, minor, specific: false }
+    }
+
+    /// The oldest GPU of a family.
+    const fn of(arch: Arch) -> Self {
+        let facts = arch.facts();
+        let (major, minor) = facts.capability;
+        Self { major, minor, specific: facts.specific }
     }
 
     /// With architecture-specific instructions: `sm_90` becomes `sm_90a`.
@@ -126,7 +133,9 @@ impl Target {
 
     /// The family of kernels that it is compiled from.
     pub fn arch(self) -> Arch {
-        if self == Self::SM_90A { Arch::Sm90a } else { Arch::Sm80 }
+        let specific =
+            Arch::ALL.iter().copied().find(|&arch| arch.facts().specific && self == Self::of(arch));
+        specific.unwrap_or(Arch::Sm80)
     }
 
     /// The first CUDA version whose NVRTC supports it: major, minor. `None` if this version of the crate does not know.
@@ -151,10 +160,7 @@ impl Target {
 impl From<Arch> for Target {
     /// The oldest GPU of a family.
     fn from(arch: Arch) -> Self {
-        match arch {
-            Arch::Sm90a => Self::SM_90A,
-            Arch::Sm80 => Self::SM_80,
-        }
+        Self::of(arch)
     }
 }
 

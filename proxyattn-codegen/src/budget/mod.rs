@@ -1,0 +1,187 @@
+//! Budgets: how many key blocks a head may visit. A budget is a variant of [`Budget`], a line of [`Budget::contract`] and a
+//! folder.
+
+mod dynamic;
+mod flat;
+
+pub use dynamic::Rows;
+
+use crate::arch::HopperTiles;
+use crate::pipeline::{Cx, Part};
+use crate::{Block, Spec};
+use core::fmt;
+
+/// How many key blocks a query head may visit in a row of blocks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// The fewest blocks that hold `gamma` of the softmax mass of the head's own last queries
+    /// (ProxyAttn, Algorithm 1), and at least `min_tokens` worth of blocks.
+    Dynamic {
+        /// [Share](crate::Share) of the mass, in (0, 1], to the nearest millionth.
+        gamma: f64,
+        /// Tokens below which no row's budget falls.
+        min_tokens: u32,
+        /// How the count of the last row carries over to the others.
+        rows: Rows,
+    },
+    /// The same count everywhere.
+    TopK {
+        /// Blocks for each row.
+        blocks: u32,
+    },
+    /// A share of the blocks that the row can see, rounded up.
+    Ratio {
+        /// [Share](crate::Share), in (0, 1], to the nearest millionth.
+        share: f64,
+    },
+    /// Every block: dense attention.
+    All,
+}
+
+/// A row of blocks, as a budget looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowView {
+    /// Blocks that the row can see.
+    pub visible: u64,
+    /// Blocks that the last row can see, on which a budget is measured.
+    pub last_visible: u64,
+    /// Key tokens of a block.
+    pub block_kv: u32,
+}
+
+/// What a budget is, to everything that comes after it: how many blocks a head wants of a row, what is known of that before
+/// any input is seen, and the kernels that look at the inputs, if it has any.
+pub(crate) trait Contract {
+    /// Blocks that a head wants of a row, before bounds. `measured` is the count that was found on the last row; kinds that
+    /// are not [measured](Self::is_measured) do not look at it.
+    fn wanted(&self, row: RowView, measured: u64) -> u64;
+
+    /// Whether each head's own last queries are looked at to say how many blocks it needs.
+    fn is_measured(&self) -> bool {
+        false
+    }
+
+    /// Whether heads of a group may visit different numbers of blocks of one row.
+    fn differs_within_group(&self) -> bool {
+        false
+    }
+
+    /// Tokens that it keeps of every row that has as many, whatever the scores are.
+    fn floor_tokens(&self, _: Block) -> u64 {
+        0
+    }
+
+    /// The share of the visible tiles that it is expected to keep, where the floor alone keeps a share of `floor`.
+    fn expected_share(&self, floor: f64) -> f64;
+
+    /// The measured count of the last row, as a share of its blocks, at which it keeps `share` of the visible tiles; `None`
+    /// where nothing is measured.
+    fn measured_share(&self, _share: f64, _causal: bool) -> Option<f64> {
+        None
+    }
+
+    /// As the attribute spells it.
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
+    /// What it keeps, for the documentation of a kernel.
+    fn meaning(&self) -> String;
+
+    /// Whether there is a Hopper kernel for its own pass over the keys.
+    fn on_hopper(&self, _: &Spec, _: &HopperTiles) -> bool {
+        false
+    }
+
+    /// The template of `wanted_blocks`, which says to `select` what [`wanted`](Self::wanted) says; none where nothing is
+    /// selected.
+    fn wanted_text(&self) -> &'static [&'static str];
+
+    /// Its kernels, buffers, sections and constants.
+    fn part(&self, cx: &Cx<'_>) -> Part;
+}
+
+impl Budget {
+    /// What the budget does: the one place that tells budgets apart.
+    pub(crate) fn contract<R>(self, ask: impl FnOnce(&dyn Contract) -> R) -> R {
+        match self {
+            Budget::Dynamic { gamma, min_tokens, rows } => ask(&dynamic::Dynamic { gamma, min_tokens, rows }),
+            Budget::TopK { blocks } => ask(&flat::TopK { blocks }),
+            Budget::Ratio { share } => ask(&flat::Ratio { share }),
+            Budget::All => ask(&flat::All),
+        }
+    }
+
+    /// Blocks that a head wants of a row, before bounds. `measured` is the count that was found on the last row; kinds that
+    /// are not [measured](Self::is_measured) do not look at it.
+    pub fn wanted(self, row: RowView, measured: u64) -> u64 {
+        self.contract(|budget| budget.wanted(row, measured))
+    }
+
+    /// Whether each head's own last queries are looked at to say how many blocks it needs.
+    pub fn is_measured(self) -> bool {
+        self.contract(|budget| budget.is_measured())
+    }
+
+    /// Whether heads of a group may visit different numbers of blocks of one row.
+    pub fn differs_within_group(self) -> bool {
+        self.contract(|budget| budget.differs_within_group())
+    }
+
+    /// Tokens that it keeps of every row that has as many, whatever the scores are.
+    pub fn floor_tokens(self, block: Block) -> u64 {
+        self.contract(|budget| budget.floor_tokens(block))
+    }
+
+    /// What it keeps, in a line of documentation.
+    pub fn meaning(self) -> String {
+        self.contract(|budget| budget.meaning())
+    }
+}
+
+/// As the attribute spells it: `dynamic(gamma = 0.9, min_tokens = 512, rows = ratio)`.
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.contract(|budget| budget.write(f))
+    }
+}
+
+impl Spec {
+    /// The share of the visible tiles of a whole context that the budget is expected to keep, as far as the context's length
+    /// tells.
+    pub fn expected_share(&self, kv_len: u64) -> f64 {
+        // Half of the tiles of a causal context are visible.
+        let visible = kv_len as f64 / if self.causal { 2.0 } else { 1.0 };
+        let floor = (self.budget.floor_tokens(self.block) as f64 / visible).min(1.0);
+        self.budget.contract(|budget| budget.expected_share(floor))
+    }
+
+    /// The measured count of the last row, as a share of its blocks, at which the budget keeps `share` of the visible tiles;
+    /// `None` where nothing is measured.
+    pub fn measured_share(&self, share: f64) -> Option<f64> {
+        self.budget.contract(|budget| budget.measured_share(share, self.causal))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_follow_from_the_budget() {
+        let of = |budget| Spec { budget, ..Spec::DEFAULT };
+        let dynamic = |rows| of(Budget::Dynamic { gamma: 0.9, min_tokens: 512, rows });
+        assert_eq!(dynamic(Rows::Ratio).expected_share(1 << 20), dynamic::EXPECTED_SHARE);
+        assert_eq!(
+            dynamic(Rows::Ratio).expected_share(2048),
+            0.5,
+            "512 of the 1024 that a row sees on average"
+        );
+        assert_eq!(dynamic(Rows::Ratio).expected_share(100), 1.0);
+        assert_eq!(of(Budget::TopK { blocks: 8 }).expected_share(10_240), 0.1);
+        assert_eq!(Spec { causal: false, ..of(Budget::TopK { blocks: 8 }) }.expected_share(10_240), 0.05);
+        assert_eq!(of(Budget::Ratio { share: 0.3 }).expected_share(1), 0.3);
+        assert_eq!(of(Budget::All).expected_share(1), 1.0);
+        assert_eq!(dynamic(Rows::Ratio).measured_share(0.2), Some(0.2));
+        assert_eq!(dynamic(Rows::Absolute).measured_share(0.2), Some(0.1));
+        assert_eq!(of(Budget::Ratio { share: 0.3 }).measured_share(0.3), None);
+    }
+}

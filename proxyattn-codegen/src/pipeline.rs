@@ -1,0 +1,315 @@
+//! The value between a [`Spec`] and its text: the stages of a configuration on a family of GPUs, in order, with their
+//! kernels, buffers and constants. Each choice adds its [`Part`]; nobody else asks what was chosen.
+
+use crate::abi::{Buffer, Expr, Kernel, Keys, Macro, Size, UnitId};
+use crate::arch::hopper::WG_ROWS;
+use crate::arch::portable::SCORING_ROWS;
+use crate::arch::{HopperTiles, Tiles, hopper, portable};
+use crate::scorer::proxy::POOL_THREADS;
+use crate::{Arch, Spec, attend, scorer, select};
+
+/// What kernels are made for.
+pub(crate) struct Cx<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) tiles: &'a Tiles,
+    pub(crate) native: Native,
+}
+
+/// The family that each kernel of a configuration is written for, where there is more than the portable one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Native {
+    pub(crate) score: Arch,
+    pub(crate) budget: Arch,
+    pub(crate) attend: Arch,
+    pub(crate) dense: Arch,
+}
+
+impl Native {
+    pub(crate) fn of(spec: &Spec, arch: Arch, tiles: &Tiles) -> Self {
+        let hopper = match arch {
+            Arch::Sm80 => false,
+            Arch::Sm90a => HopperTiles::exist_for(spec),
+        };
+        let family = |exists: bool| if hopper && exists { Arch::Sm90a } else { Arch::Sm80 };
+        Self {
+            score: family(!spec.is_dense() && tiles.hopper.score(spec)),
+            budget: family(spec.budget.is_measured() && tiles.hopper.budget(spec)),
+            attend: family(HopperTiles::attend(spec)),
+            dense: family(true),
+        }
+    }
+}
+
+impl Cx<'_> {
+    /// What the scorer's keys are: a group's mean keys, or the keys of the one KV head that it has.
+    pub(crate) fn keys(&self) -> Keys {
+        match self.spec.groups.is_some() && self.spec.groups != self.spec.kv_heads {
+            true => Keys::Pooled,
+            false => Keys::Sampled,
+        }
+    }
+
+    /// Samples of a row of blocks.
+    pub(crate) fn samples_q(&self) -> u32 {
+        let [window, _] = self.spec.scorer.contract().window(self.spec);
+        self.spec.block.q / window
+    }
+
+    /// Whether the sums of the scorer come in segments of the keys, and its work by ticket.
+    pub(crate) fn segments(&self) -> bool {
+        match self.native.score {
+            Arch::Sm80 => false,
+            Arch::Sm90a => true,
+        }
+    }
+
+    /// A constant of the text with its value.
+    pub(crate) fn size(&self, name: Macro) -> Size {
+        let (spec, tiles) = (self.spec, self.tiles);
+        let value = match name {
+            Macro::HeadDim => spec.head_dim,
+            Macro::BlockQ => spec.block.q,
+            Macro::SamplesQ => self.samples_q(),
+            Macro::PoolThreads => POOL_THREADS,
+            Macro::ScoringRows => SCORING_ROWS,
+            Macro::WgRows => WG_ROWS,
+            Macro::TileHeads => tiles.heads,
+            Macro::TileRows => tiles.rows,
+            Macro::PackHeads => tiles.hopper.heads(spec),
+            Macro::Warpgroups => tiles.hopper.warpgroups,
+            Macro::StageKeys => tiles.hopper.keys,
+            Macro::ScoreWarpgroups => tiles.hopper.score_warpgroups,
+        };
+        Size::Macro(name, value)
+    }
+
+    pub(crate) fn constant(&self, name: Macro) -> Expr {
+        self.size(name).into()
+    }
+}
+
+/// A constant of the text: its name and its value.
+pub(crate) type Define = (&'static str, String);
+
+/// What a choice adds to a pipeline.
+#[derive(Default)]
+pub(crate) struct Part {
+    /// In the order in which they run.
+    pub(crate) kernels: Vec<Kernel>,
+    /// In the order in which they are written.
+    pub(crate) buffers: Vec<Buffer>,
+    /// Names that `//@if` may ask for, and the answers.
+    pub(crate) sections: Vec<(&'static str, bool)>,
+    /// Constants of the configuration.
+    pub(crate) defines: Vec<Define>,
+    /// Constants that the launch knows, too.
+    pub(crate) shared: Vec<Define>,
+    /// Constants under a heading of their own.
+    pub(crate) tables: Vec<(&'static str, Vec<Define>)>,
+    /// What lies where in the shared memory of a unit's kernels, in a line each.
+    pub(crate) memory: Vec<(UnitId, String)>,
+}
+
+/// A configuration on a family of GPUs: what the parts add up to.
+pub(crate) struct Pipeline(Part);
+
+impl Pipeline {
+    pub(crate) fn of(cx: &Cx<'_>) -> Self {
+        let spec = cx.spec;
+        let mut whole = Part::default();
+        let mut add = |part: Part| {
+            whole.kernels.extend(part.kernels);
+            whole.buffers.extend(part.buffers);
+            whole.sections.extend(part.sections);
+            whole.defines.extend(part.defines);
+            whole.shared.extend(part.shared);
+            whole.tables.extend(part.tables);
+            whole.memory.extend(part.memory);
+        };
+        add(configuration(spec));
+        add(hopper::registers_part(cx));
+        // Of a dense configuration the sections and constants alone: files that it shares with others ask for them.
+        let of_sparse = |part: Part| match spec.is_dense() {
+            true => Part { kernels: vec![], buffers: vec![], memory: vec![], ..part },
+            false => part,
+        };
+        add(of_sparse(spec.scorer.contract().part(cx)));
+        add(portable::part(cx));
+        add(of_sparse(spec.budget.contract(|budget| budget.part(cx))));
+        add(of_sparse(select::part(cx)));
+        add(hopper::part());
+        add(scorer::contract_part());
+        add(of_sparse(attend::attend(cx)));
+        add(attend::dense(cx));
+        Self(whole)
+    }
+
+    /// The kernels, in the order in which they run; `dense` last, for contexts too short to drop blocks.
+    pub(crate) fn kernels(&self) -> &[Kernel] {
+        &self.0.kernels
+    }
+
+    /// The buffers, in the order in which they are written.
+    pub(crate) fn buffers(&self) -> &[Buffer] {
+        &self.0.buffers
+    }
+
+    /// The translation units in their order, and the templates of each.
+    pub(crate) fn units(&self) -> Vec<(UnitId, Vec<&'static str>)> {
+        let units = UnitId::ALL.iter().map(|&unit| {
+            let mut files = Vec::new();
+            for &file in self.of_unit(unit).flat_map(|kernel| &kernel.files) {
+                if !files.contains(&file) {
+                    files.push(file);
+                }
+            }
+            (unit, files)
+        });
+        units.filter(|(_, files)| !files.is_empty()).collect()
+    }
+
+    /// The kernels of a unit.
+    pub(crate) fn of_unit(&self, unit: UnitId) -> impl Iterator<Item = &Kernel> {
+        self.0.kernels.iter().filter(move |kernel| kernel.unit == unit)
+    }
+
+    /// Whether the text has a section, by its name.
+    ///
+    /// # Panics
+    /// If no section has this name: a template's typing error.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        let found = self.0.sections.iter().find(|(known, _)| *known == name);
+        found.unwrap_or_else(|| panic!("no section is called `{name}`")).1
+    }
+
+    /// All sections, and whether the text has them.
+    pub(crate) fn sections(&self) -> &[(&'static str, bool)] {
+        &self.0.sections
+    }
+
+    /// Constants of the configuration.
+    pub(crate) fn defines(&self) -> &[Define] {
+        &self.0.defines
+    }
+
+    /// Constants that the launch knows, too, under their headings.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (&'static str, &[Define])> {
+        let first = ("What the launch knows, too.", &self.0.shared[..]);
+        core::iter::once(first).chain(self.0.tables.iter().map(|(heading, defines)| (*heading, &defines[..])))
+    }
+
+    /// What lies where in the shared memory of a unit's kernels.
+    pub(crate) fn memory(&self, unit: UnitId) -> impl Iterator<Item = &str> {
+        self.0.memory.iter().filter(move |(of, _)| *of == unit).map(|(_, line)| &line[..])
+    }
+}
+
+/// What every kernel may ask of a configuration.
+fn configuration(spec: &Spec) -> Part {
+    Part {
+        sections: vec![("CAUSAL", spec.causal), ("DYNAMIC", spec.budget.is_measured())],
+        defines: vec![
+            ("HEAD_DIM", spec.head_dim.to_string()),
+            ("BLOCK_Q", spec.block.q.to_string()),
+            ("BLOCK_KV", spec.block.kv.to_string()),
+        ],
+        ..Part::default()
+    }
+}
+
+/// Pieces of shared memory, one after the other, in words.
+pub(crate) struct Words {
+    /// Where each begins, by its name in the text.
+    starts: Vec<(&'static str, u32)>,
+    /// Their end.
+    words: u32,
+}
+
+impl Words {
+    pub(crate) fn new(pieces: &[(&'static str, u32)]) -> Self {
+        let mut words = 0;
+        let place = |&(name, length): &(&'static str, u32)| {
+            let start = words;
+            words += length;
+            (name, start)
+        };
+        let starts = pieces.iter().map(place).collect();
+        Self { starts, words }
+    }
+
+    /// Bytes of all pieces.
+    pub(crate) fn bytes(&self) -> u32 {
+        self.words * 4
+    }
+
+    /// As constants of the text.
+    pub(crate) fn defines(&self) -> Vec<Define> {
+        self.starts.iter().map(|&(name, start)| (name, start.to_string())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::{Module, emit};
+    use crate::{Block, Budget, Stride};
+
+    /// Configurations that differ in which kernels they have.
+    fn modules() -> Vec<Module> {
+        let d = Spec::DEFAULT;
+        let specs = [
+            d,
+            Spec { groups: Some(1), ..d },
+            Spec { head_dim: 96, causal: false, ..d },
+            Spec { head_dim: 256, budget: Budget::TopK { blocks: 9 }, ..d },
+            Spec { block: Block { q: 32, kv: 32 }, stride: Stride { q: 4, kv: 32 }, ..d },
+            Spec { block: Block { q: 128, kv: 64 }, budget: Budget::Ratio { share: 0.1 }, ..d },
+            Spec { budget: Budget::All, ..d },
+        ];
+        specs.iter().flat_map(|spec| Arch::ALL.iter().map(|&arch| emit(spec, arch))).collect()
+    }
+
+    #[test]
+    fn pieces_lie_one_after_the_other() {
+        let words = Words::new(&[("A", 3), ("B", 5), ("C", 0)]);
+        assert_eq!((&words.starts[..], words.bytes()), (&[("A", 0), ("B", 3), ("C", 8)][..], 32));
+    }
+
+    #[test]
+    fn every_word_that_is_counted_up_is_set_to_zero_before() {
+        for module in modules() {
+            for kernel in &module.kernels {
+                let left = module.clears_before(kernel.id);
+                // A dense plan has no earlier kernel: there the launcher does it.
+                let own: Vec<_> = if kernel.id.runs(true) { kernel.counts().collect() } else { Vec::new() };
+                assert_eq!(left, own, "{}", kernel.id);
+                for word in kernel.counts().chain(kernel.clears()) {
+                    assert!(module.buffer(word).is_some_and(|buffer| buffer.dims.is_empty()), "{word}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn buffers_are_those_that_kernels_use() {
+        for module in modules() {
+            let used = |scratch| module.kernels.iter().any(|kernel| kernel.scratch().any(|s| s == scratch));
+            for &scratch in crate::abi::Scratch::ALL {
+                assert_eq!(used(scratch), module.buffer(scratch).is_some(), "{scratch}");
+            }
+        }
+    }
+
+    #[test]
+    fn kernels_stand_in_the_order_in_which_they_run() {
+        for module in modules() {
+            assert!(module.kernels.is_sorted_by_key(|kernel| kernel.id));
+            assert!(module.units.is_sorted_by_key(|unit| unit.id));
+            for kernel in &module.kernels {
+                let unit = module.unit(kernel.unit).expect("a kernel is in a unit");
+                assert!(unit.kernels.contains(&kernel.signature()), "{} in {}", kernel.id, unit.id);
+                assert!(kernel.param_bytes() as usize <= Kernel::PARAM_BYTES, "{}", kernel.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Scorers: how blocks are scored. A scorer is a variant of [`Scorer`], a line of [`Scorer::contract`] and a folder.
+
+pub(crate) mod proxy;
+
+use crate::Spec;
+use crate::arch::HopperTiles;
+use crate::pipeline::{Cx, Part};
+
+named! {
+    /// How blocks are scored.
+    pub enum Scorer {
+        /// Token-level softmax of a group's mean query against its mean key, max-pooled over the block
+        /// (ProxyAttn, arXiv 2509.24745).
+        Proxy = "proxy",
+    }
+}
+
+/// What a scorer is, to everything that comes after it.
+///
+/// It leaves to `select`, for each (group, row of blocks), the largest score of each of the row's samples in each block, as
+/// a code above the sample's floor, and what the sample's scores sum to: [`Scratch::Maxima`], [`Scratch::Floors`] and
+/// [`Scratch::Lse`].
+///
+/// [`Scratch::Maxima`]: crate::abi::Scratch::Maxima
+/// [`Scratch::Floors`]: crate::abi::Scratch::Floors
+/// [`Scratch::Lse`]: crate::abi::Scratch::Lse
+pub(crate) trait Contract {
+    /// Query and key tokens that one sample stands for; each divides the block.
+    fn window(&self, spec: &Spec) -> [u32; 2];
+
+    /// Whether there is a Hopper kernel for its pass over the keys.
+    fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool;
+
+    /// Its kernels, buffers, sections and constants.
+    fn part(&self, cx: &Cx<'_>) -> Part;
+}
+
+impl Scorer {
+    /// What the scorer does: the one place that tells scorers apart.
+    pub(crate) const fn contract(self) -> &'static dyn Contract {
+        match self {
+            Scorer::Proxy => &proxy::Proxy,
+        }
+    }
+}
+
+/// Codes of `maxima` to each unit of log2: two scores that differ by more than a 64th have different codes, and 65536 of
+/// them reach 1024 units down.
+pub const CODES_PER_LOG2: f32 = 64.0;
+
+/// Constants of the buffers that every scorer writes and `select` reads.
+pub(crate) fn contract_part() -> Part {
+    Part { shared: vec![("CODES_PER_LOG2", format!("{CODES_PER_LOG2:.1}f"))], ..Part::default() }
+}

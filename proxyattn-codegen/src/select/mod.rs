@@ -1,0 +1,120 @@
+//! Lists: what each count keeps of a group's ranking.
+
+use crate::abi::build::{clear, lay_out, number, numbers, read, write};
+use crate::abi::{Buffer, Kernel, KernelId, Scalar, Scratch, Size, UnitId};
+use crate::pipeline::{Cx, Part, Words};
+use crate::{Arch, Budget};
+
+/// Templates that stand before the budget's `wanted_blocks`, and after it.
+const BEFORE: &[&str] = &["select/rows.cuh"];
+const AFTER: &[&str] = &["select/ranking.cuh", "select/select.cuh"];
+
+const SELECT_THREADS: u32 = 128;
+/// Values of the first digit of a rank.
+const DIGITS: u32 = 256;
+/// Heads of a group, and so cuts of its ranking, that `select` has room for.
+const MAX_CUTS: u32 = 256;
+const _: () = assert!(MAX_CUTS >= DIGITS, "a warp's words in `select` hold either");
+/// Segments of keys whose levels `select` holds at a time: a multiple of four.
+const LEVEL_SEGMENTS: u32 = 16;
+
+/// Query heads of a group that kernels have room for.
+pub const MAX_GROUP_HEADS: u64 = MAX_CUTS as u64;
+
+pub(crate) fn part(cx: &Cx<'_>) -> Part {
+    let numbers = [
+        ("SELECT_THREADS", SELECT_THREADS),
+        ("DIGITS", DIGITS),
+        ("MAX_CUTS", MAX_CUTS),
+        ("LEVEL_SEGMENTS", LEVEL_SEGMENTS),
+    ];
+    let memory = "select:    words for a histogram, one a warp, the samples' levels, the cuts, and a rank for each block";
+    Part {
+        kernels: vec![select(cx)],
+        buffers: buffers(cx),
+        sections: vec![
+            ("TOP_K_BUDGET", matches!(cx.spec.budget, Budget::TopK { .. })),
+            ("SAMPLES_BY_EIGHT", cx.samples_q().is_multiple_of(8)),
+        ],
+        shared: numbers.map(|(name, value)| (name, value.to_string())).into(),
+        tables: vec![(
+            "Shared memory of select, in words. A warp has words of its own: a histogram, later where its share of each\n\
+             // segment goes.",
+            words(cx).defines(),
+        )],
+        memory: vec![(UnitId::Scoring, memory.into())],
+        ..Part::default()
+    }
+}
+
+fn select(cx: &Cx<'_>) -> Kernel {
+    let mut fields = vec![read(Scratch::Maxima), read(Scratch::Floors), read(Scratch::Lse)];
+    fields.extend(cx.spec.budget.is_measured().then(|| read(Scratch::Measured)));
+    fields.extend([write(Scratch::Lists), write(Scratch::Counts)]);
+    fields.extend(cx.spec.budget.differs_within_group().then(|| write(Scratch::Runs)));
+    match cx.native.attend {
+        Arch::Sm80 => {}
+        Arch::Sm90a => fields.push(clear(Scratch::AttendTickets)),
+    }
+    fields.extend(numbers([
+        Scalar::QLen,
+        Scalar::KvLen,
+        Scalar::Rows,
+        Scalar::Blocks,
+        Scalar::Groups,
+        Scalar::HeadsPerGroup,
+    ]));
+    if cx.segments() {
+        fields.extend(numbers([Scalar::Segments, Scalar::SegmentKeys]));
+    }
+    Kernel {
+        id: KernelId::Select,
+        unit: UnitId::Scoring,
+        arch: Arch::Sm80,
+        params: lay_out(fields),
+        threads: SELECT_THREADS,
+        shared: number(words(cx).bytes()) + number(4) * Scalar::Blocks,
+        grid: [Scalar::Rows.into(), Scalar::Groups.into(), Scalar::Batch.into()],
+        pack: 1,
+        // As many CTAs as hide how they wait: left to itself, the compiler takes a few registers more.
+        bounds: "SELECT_THREADS, 10",
+        files: [BEFORE, cx.spec.budget.contract(|budget| budget.wanted_text()), AFTER].concat(),
+    }
+}
+
+fn buffers(cx: &Cx<'_>) -> Vec<Buffer> {
+    use Scalar::{Batch, Blocks, Groups, Heads, Rows};
+    let buffer = |scratch, dims: &[Scalar], holds| {
+        let dims = dims.iter().copied().map(Size::Scalar).collect();
+        Buffer { scratch, dims, holds }
+    };
+    let mut buffers = vec![
+        buffer(Scratch::Lists, &[Batch, Groups, Rows, Blocks], "blocks to visit"),
+        buffer(Scratch::Counts, &[Batch, Heads, Rows], "how much of the group's list a head visits"),
+    ];
+    if cx.spec.budget.differs_within_group() {
+        let holds = "length of the list's first ascending run: the smallest count";
+        buffers.push(buffer(Scratch::Runs, &[Batch, Groups, Rows], holds));
+    }
+    buffers
+}
+
+/// Shared memory of `select`. Behind the beginning of the ranks lies one for each block.
+fn words(cx: &Cx<'_>) -> Words {
+    let samples = cx.samples_q();
+    // By segments there is a level for each of some segments, and the samples' sums.
+    let (levels, sums) = if cx.segments() { (LEVEL_SEGMENTS, 1) } else { (1, 0) };
+    Words::new(&[
+        ("SELECT_HISTOGRAM", DIGITS),
+        ("SELECT_OF_WARPS", SELECT_THREADS / 32 * MAX_CUTS),
+        ("SELECT_LEVELS", (levels * samples).next_multiple_of(4)),
+        ("SELECT_LSE", (sums * samples).next_multiple_of(4)),
+        ("SELECT_COUNTS", MAX_CUTS),
+        ("SELECT_CUTS", MAX_CUTS),
+        ("SELECT_THRESHOLDS", MAX_CUTS),
+        ("SELECT_BOUNDS", MAX_CUTS),
+        ("SELECT_FOUND", 4),
+        // Ranks are read by fours.
+        ("SELECT_RANKS", 3),
+    ])
+}

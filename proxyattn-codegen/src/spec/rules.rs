@@ -1,0 +1,453 @@
+//! The rules that every [`Spec`] must satisfy, each stated once.
+//!
+//! A rule is a `const` predicate, a key and a message. The macro uses [`Spec::violations`] to point at the user's
+//! values; the expansion asserts [`Spec::is_valid`] in a constant, so a `Spec` assembled by hand is checked by the same
+//! predicates.
+
+use crate::{Budget, Key, Share, Spec};
+use core::fmt;
+
+/// Head widths that kernels exist for.
+const HEAD_DIMS: [u32; 4] = [64, 96, 128, 256];
+/// Block sizes that kernels exist for.
+const BLOCKS: [u32; 3] = [32, 64, 128];
+/// More blocks than any context has; keeps arithmetic on counts within 32 bits.
+const MAX_COUNT: u32 = 1 << 20;
+
+/// The smallest `scale`: below it, no f32 is low enough to mask a score, that is to give it no weight in the softmax.
+const MIN_SCALE: f64 = 1e-30;
+/// The largest: times log₂ e it just fits an f32.
+const MAX_SCALE: f64 = 2.3586e38;
+
+/// One broken rule: which key, what is wrong with its value, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule that is broken.
+    pub rule: Rule,
+    /// The key whose value has to change.
+    pub key: Key,
+    /// What was expected and what was given, in one line.
+    pub message: String,
+    /// What to write instead, if known.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, " ({help})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Violation {}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// A rule about a [`Spec`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Rule { $($(#[$doc])* $name),+ }
+
+        /// Every rule, in the order in which violations are reported.
+        pub const RULES: &[Rule] = &[$(Rule::$name),+];
+    };
+}
+
+rules! {
+    /// `head_dim` is 64, 96, 128 or 256.
+    HeadDim,
+    /// `block(q)` is 32, 64 or 128.
+    BlockQ,
+    /// `block(kv)` is 32, 64 or 128.
+    BlockKv,
+    /// `groups` is at least 1.
+    GroupsPositive,
+    /// `heads` is at least 1.
+    HeadsPositive,
+    /// `kv_heads` is at least 1.
+    KvHeadsPositive,
+    /// `kv_heads` divides `heads`.
+    KvHeadsDivideHeads,
+    /// `groups` divides `kv_heads`, or `heads` where only those are given.
+    GroupsDivideHeads,
+    /// `stride(q)` is at least 1 and divides `block(q)`.
+    StrideQ,
+    /// `stride(kv)` is at least 1 and divides `block(kv)`.
+    StrideKv,
+    /// `scale` is finite and above zero, and its product with log₂ e is an f32 that scores can be masked under.
+    Scale,
+    /// `gamma` lies in (0, 1], and is no less than half a millionth.
+    Gamma,
+    /// `min_tokens` covers at least one key block.
+    MinTokens,
+    /// `top_k(blocks)` holds the blocks that are always kept.
+    TopKHoldsPinned,
+    /// `ratio` lies in (0, 1], and is no less than half a millionth.
+    Ratio,
+    /// `keep(sink)` is within bounds.
+    Sink,
+    /// `keep(local)` is within bounds.
+    Local,
+    /// At least one architecture is named.
+    Arch,
+}
+
+impl Rule {
+    /// Whether `spec` satisfies the rule.
+    pub const fn holds(self, spec: &Spec) -> bool {
+        match self {
+            Rule::HeadDim => contains(&HEAD_DIMS, spec.head_dim),
+            Rule::BlockQ => contains(&BLOCKS, spec.block.q),
+            Rule::BlockKv => contains(&BLOCKS, spec.block.kv),
+            Rule::GroupsPositive => positive(spec.groups),
+            Rule::HeadsPositive => positive(spec.heads),
+            Rule::KvHeadsPositive => positive(spec.kv_heads),
+            Rule::KvHeadsDivideHeads => divides(spec.kv_heads, spec.heads),
+            Rule::GroupsDivideHeads => {
+                divides(spec.groups, if spec.kv_heads.is_some() { spec.kv_heads } else { spec.heads })
+            }
+            Rule::StrideQ => stride_divides(spec.stride.q, spec.block.q),
+            Rule::StrideKv => stride_divides(spec.stride.kv, spec.block.kv),
+            Rule::Scale => match spec.scale {
+                Some(scale) => scale >= MIN_SCALE && scale <= MAX_SCALE,
+                None => true,
+            },
+            Rule::Gamma => match spec.budget {
+                Budget::Dynamic { gamma, .. } => Share::is_valid(gamma),
+                Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => true,
+            },
+            Rule::MinTokens => match spec.budget {
+                Budget::Dynamic { min_tokens, .. } => {
+                    min_tokens >= spec.block.kv && min_tokens / MAX_COUNT < spec.block.kv
+                }
+                Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => true,
+            },
+            Rule::TopKHoldsPinned => match spec.budget {
+                Budget::TopK { blocks } => blocks as u64 >= spec.pinned_blocks() && blocks <= MAX_COUNT,
+                Budget::Dynamic { .. } | Budget::Ratio { .. } | Budget::All => true,
+            },
+            Rule::Ratio => match spec.budget {
+                Budget::Ratio { share } => Share::is_valid(share),
+                Budget::Dynamic { .. } | Budget::TopK { .. } | Budget::All => true,
+            },
+            Rule::Sink => spec.keep.sink <= MAX_COUNT,
+            Rule::Local => spec.keep.local <= MAX_COUNT,
+            Rule::Arch => !spec.arch.is_empty(),
+        }
+    }
+
+    /// The key, the message and the help for a `spec` that breaks the rule.
+    fn violation(self, spec: &Spec) -> Violation {
+        let (key, message, help) = self.explain(spec);
+        Violation { rule: self, key, message, help }
+    }
+
+    fn explain(self, spec: &Spec) -> (Key, String, Option<String>) {
+        let not_positive = |key: Key| (key, format!("`{key}` must be at least 1, not 0"), None);
+        match self {
+            Rule::HeadDim => {
+                let message = format!("`head_dim` must be 64, 96, 128 or 256, not {}", spec.head_dim);
+                (Key::HeadDim, message, head_dim_help(spec))
+            }
+            Rule::BlockQ => bad_block(Key::BlockQ, spec.block.q),
+            Rule::BlockKv => bad_block(Key::BlockKv, spec.block.kv),
+            Rule::GroupsPositive => not_positive(Key::Groups),
+            Rule::HeadsPositive => not_positive(Key::Heads),
+            Rule::KvHeadsPositive => not_positive(Key::KvHeads),
+            Rule::KvHeadsDivideHeads => {
+                let (heads, kv_heads) = (spec.heads.unwrap_or(0), spec.kv_heads.unwrap_or(0));
+                let message =
+                    format!("`kv_heads` must divide `heads`, and {kv_heads} does not divide {heads}");
+                (Key::KvHeads, message, divisors_help(heads))
+            }
+            Rule::GroupsDivideHeads => {
+                let groups = spec.groups.unwrap_or(0);
+                let (name, total) = match spec.kv_heads {
+                    Some(kv_heads) => ("kv_heads", kv_heads),
+                    None => ("heads", spec.heads.unwrap_or(0)),
+                };
+                let message = format!(
+                    "`groups` must divide `{name}`, because a group is a whole number of KV heads, \
+                     and {groups} does not divide {total}"
+                );
+                (Key::Groups, message, divisors_help(total))
+            }
+            Rule::StrideQ => bad_stride(Key::StrideQ, spec.stride.q, Key::BlockQ, spec.block.q),
+            Rule::StrideKv => bad_stride(Key::StrideKv, spec.stride.kv, Key::BlockKv, spec.block.kv),
+            Rule::Scale => {
+                let scale = spec.scale.unwrap_or(f64::NAN);
+                let help = format!(
+                    "leave `scale` out for 1/√head_dim = {:.6}",
+                    1.0 / f64::from(spec.head_dim).sqrt()
+                );
+                let message = if scale > 0.0 && scale.is_finite() {
+                    format!(
+                        "`scale` must be between {MIN_SCALE:e} and {MAX_SCALE:e}, not {scale:e}: kernels multiply it by \
+                         log₂ e in f32"
+                    )
+                } else {
+                    format!("`scale` must be finite and above 0, not {scale}")
+                };
+                (Key::Scale, message, Some(help))
+            }
+            Rule::Gamma => {
+                let Budget::Dynamic { gamma, .. } = spec.budget else { unreachable!("the rule is about it") };
+                let message = format!("`gamma` is a share of the softmax mass, in (0, 1], not {gamma}");
+                (Key::Gamma, message, share_help(gamma, |share| format!("{share}")))
+            }
+            Rule::MinTokens => {
+                let Budget::Dynamic { min_tokens, .. } = spec.budget else {
+                    unreachable!("the rule is about it")
+                };
+                let block = spec.block.kv;
+                let (expected, help) = if min_tokens < block {
+                    (
+                        format!("cover at least one key block of {block} tokens"),
+                        Some(format!("the minimum is {block}")),
+                    )
+                } else {
+                    (format!("be below {MAX_COUNT} blocks of {block} tokens"), None)
+                };
+                (Key::MinTokens, format!("`min_tokens` must {expected}, not {min_tokens}"), help)
+            }
+            Rule::TopKHoldsPinned => {
+                let Budget::TopK { blocks } = spec.budget else { unreachable!("the rule is about it") };
+                let pinned = spec.pinned_blocks();
+                let (message, help) = if u64::from(blocks) < pinned {
+                    let message = format!(
+                        "`top_k(blocks = {blocks})` has no room for the {pinned} blocks that are always kept \
+                         (sink {}, local {}, and the diagonal)",
+                        spec.keep.sink, spec.keep.local
+                    );
+                    (message, Some(format!("use at least {pinned} blocks, or keep fewer")))
+                } else {
+                    (format!("`top_k(blocks)` must be at most {MAX_COUNT}, not {blocks}"), None)
+                };
+                (Key::TopKBlocks, message, help)
+            }
+            Rule::Ratio => {
+                let Budget::Ratio { share } = spec.budget else { unreachable!("the rule is about it") };
+                let message = format!("`ratio` is a share of a row's blocks, in (0, 1], not {share}");
+                (Key::Ratio, message, share_help(share, |share| format!("ratio({share})")))
+            }
+            Rule::Sink => too_many(Key::KeepSink, spec.keep.sink),
+            Rule::Local => too_many(Key::KeepLocal, spec.keep.local),
+            Rule::Arch => {
+                let help = "leave `arch` out for arch(sm_80, sm_90a)".to_owned();
+                (Key::Arch, "`arch` must name at least one architecture".to_owned(), Some(help))
+            }
+        }
+    }
+}
+
+impl Spec {
+    /// Every rule that the spec breaks, in the order of [`RULES`]; empty for a valid spec.
+    pub fn violations(&self) -> Vec<Violation> {
+        RULES.iter().filter(|rule| !rule.holds(self)).map(|rule| rule.violation(self)).collect()
+    }
+
+    /// Whether the spec satisfies every rule. Usable in constants.
+    pub const fn is_valid(&self) -> bool {
+        let mut i = 0;
+        while i < RULES.len() {
+            if !RULES[i].holds(self) {
+                return false;
+            }
+            i += 1;
+        }
+        true
+    }
+
+    /// Whether tensors of `heads` query heads and `kv_heads` KV heads fit the spec: the ratio is an integer, the groups
+    /// divide the KV heads, and fixed counts match. Usable in constants.
+    pub const fn accepts_heads(&self, heads: u32, kv_heads: u32) -> bool {
+        heads > 0
+            && kv_heads > 0
+            && heads.is_multiple_of(kv_heads)
+            && divides(self.groups, Some(kv_heads))
+            && agrees(self.heads, heads)
+            && agrees(self.kv_heads, kv_heads)
+    }
+}
+
+const fn contains(values: &[u32], value: u32) -> bool {
+    let mut i = 0;
+    while i < values.len() {
+        if values[i] == value {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+const fn positive(count: Option<u32>) -> bool {
+    !matches!(count, Some(0))
+}
+
+/// Whether `part` divides `whole`; true if either is not given, or zero (which another rule rejects).
+const fn divides(part: Option<u32>, whole: Option<u32>) -> bool {
+    match (part, whole) {
+        (Some(part), Some(whole)) => part == 0 || whole == 0 || whole.is_multiple_of(part),
+        _ => true,
+    }
+}
+
+const fn agrees(pinned: Option<u32>, given: u32) -> bool {
+    match pinned {
+        Some(pinned) => pinned == given,
+        None => true,
+    }
+}
+
+const fn stride_divides(stride: u32, block: u32) -> bool {
+    stride > 0 && block.is_multiple_of(stride)
+}
+
+fn bad_block(key: Key, block: u32) -> (Key, String, Option<String>) {
+    (key, format!("`{key}` must be 32, 64 or 128 tokens, not {block}"), nearest(&BLOCKS, block))
+}
+
+fn bad_stride(key: Key, stride: u32, block_key: Key, block: u32) -> (Key, String, Option<String>) {
+    if stride == 0 {
+        return (key, format!("`{key}` must be at least 1, not 0"), Some("1 scores every token".to_owned()));
+    }
+    let message = format!("`{key}` must divide `{block_key}`, and {stride} does not divide {block}");
+    (key, message, divisors_help(block))
+}
+
+fn too_many(key: Key, count: u32) -> (Key, String, Option<String>) {
+    (key, format!("`{key}` must be at most {MAX_COUNT} blocks, not {count}"), None)
+}
+
+/// The nearest supported widths, and how to pad to the next one.
+fn head_dim_help(spec: &Spec) -> Option<String> {
+    let (given, nearest) = (spec.head_dim, nearest(&HEAD_DIMS, spec.head_dim)?);
+    match HEAD_DIMS.into_iter().find(|&wider| given > 0 && given < wider) {
+        None => Some(nearest),
+        Some(wider) => Some(format!(
+            "{nearest}; padding q, k and v from {given} to {wider} with zeros gives the same scores and outputs: pad, and \
+             write head_dim = {wider}, scale = {}",
+            spec.softmax_scale()
+        )),
+    }
+}
+
+/// The help for a share given in percent, or for one that is too small.
+fn share_help(share: f64, written: impl Fn(f64) -> String) -> Option<String> {
+    if 0.0 < share && share < 1.0 {
+        return Some(format!("shares are rounded to millionths; the minimum is {}", written(1e-6)));
+    }
+    (1.0 < share && share <= 100.0).then(|| format!("for {share}%, write {}", written(share / 100.0)))
+}
+
+fn nearest(values: &[u32], given: u32) -> Option<String> {
+    let distance = values.iter().map(|value| value.abs_diff(given)).min()?;
+    let nearest: Vec<_> =
+        values.iter().filter(|value| value.abs_diff(given) == distance).map(u32::to_string).collect();
+    Some(match nearest.as_slice() {
+        [one] => format!("the nearest is {one}"),
+        many => format!("the nearest are {}", many.join(" and ")),
+    })
+}
+
+fn divisors_help(whole: u32) -> Option<String> {
+    if whole == 0 || whole > 4096 {
+        return None;
+    }
+    let divisors: Vec<_> = (1..=whole).filter(|d| whole.is_multiple_of(*d)).map(|d| d.to_string()).collect();
+    Some(format!("its divisors are {}", divisors.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ArchSet, Block, Keep, Rows, Stride};
+
+    /// A spec that breaks exactly `rule`. The match is exhaustive, so a new rule must come with one.
+    fn breaking(rule: Rule) -> Spec {
+        let base = Spec::DEFAULT;
+        let dynamic = |gamma, min_tokens| Budget::Dynamic { gamma, min_tokens, rows: Rows::Ratio };
+        match rule {
+            Rule::HeadDim => Spec { head_dim: 100, ..base },
+            Rule::BlockQ => Spec { block: Block { q: 48, kv: 64 }, ..base },
+            Rule::BlockKv => Spec { block: Block { q: 64, kv: 256 }, ..base },
+            Rule::GroupsPositive => Spec { groups: Some(0), ..base },
+            Rule::HeadsPositive => Spec { heads: Some(0), ..base },
+            Rule::KvHeadsPositive => Spec { kv_heads: Some(0), ..base },
+            Rule::KvHeadsDivideHeads => Spec { heads: Some(32), kv_heads: Some(5), ..base },
+            Rule::GroupsDivideHeads => Spec { groups: Some(3), heads: Some(32), kv_heads: Some(8), ..base },
+            Rule::StrideQ => Spec { stride: Stride { q: 5, kv: 1 }, ..base },
+            Rule::StrideKv => Spec { stride: Stride { q: 4, kv: 0 }, ..base },
+            Rule::Scale => Spec { scale: Some(f64::INFINITY), ..base },
+            Rule::Gamma => Spec { budget: dynamic(f64::NAN, 512), ..base },
+            Rule::MinTokens => Spec { budget: dynamic(0.9, 63), ..base },
+            Rule::TopKHoldsPinned => Spec { budget: Budget::TopK { blocks: 1 }, ..base },
+            Rule::Ratio => Spec { budget: Budget::Ratio { share: 10.0 }, ..base },
+            Rule::Sink => Spec { keep: Keep { sink: u32::MAX, local: 0 }, ..base },
+            Rule::Local => Spec { keep: Keep { sink: 1, local: u32::MAX }, ..base },
+            Rule::Arch => Spec { arch: ArchSet::NONE, ..base },
+        }
+    }
+
+    #[test]
+    fn the_defaults_and_the_preset_are_valid() {
+        const { assert!(Spec::DEFAULT.is_valid() && Spec::PAPER.is_valid()) }
+        assert_eq!(Spec::DEFAULT.violations(), []);
+        assert_eq!(Spec::PAPER.violations(), []);
+    }
+
+    #[test]
+    fn every_rule_can_be_broken_alone_and_says_so() {
+        for &rule in RULES {
+            let spec = breaking(rule);
+            let broken = spec.violations();
+            assert_eq!(broken.iter().map(|v| v.rule).collect::<Vec<_>>(), [rule], "{spec:?}");
+            assert!(!spec.is_valid());
+            assert!(broken[0].message.contains('`'), "names its key: {}", broken[0]);
+        }
+    }
+
+    #[test]
+    fn a_scale_is_what_f32_holds_times_log2_e() {
+        let holds = |scale| Rule::Scale.holds(&Spec { scale: Some(scale), ..Spec::DEFAULT });
+        assert!([1e-30, 0.125, 1.0, 2.3586e38].into_iter().all(holds));
+        assert!(![9.9e-31, f64::MIN_POSITIVE, 2.3587e38, 3e38, 1e39, f64::NAN].into_iter().any(holds));
+        let most = Spec { scale: Some(2.3586e38), ..Spec::DEFAULT };
+        assert!(most.softmax_scale_log2().is_finite() && most.softmax_scale_log2() > 3.4e38);
+    }
+
+    #[test]
+    fn a_width_between_two_is_padded() {
+        let help = |spec: Spec| spec.violations().remove(0).help.expect("some help");
+        let of = |head_dim| help(Spec { head_dim, ..Spec::DEFAULT });
+        let padded = of(80);
+        assert!(padded.starts_with("the nearest are 64 and 96; ") && padded.contains("zeros"), "{padded}");
+        assert!(padded.ends_with("write head_dim = 96, scale = 0.11180339887498948"), "{padded}");
+        let own = help(Spec { head_dim: 192, scale: Some(0.07), ..Spec::DEFAULT });
+        assert!(
+            own.ends_with("write head_dim = 256, scale = 0.07"),
+            "a scale that was declared stays: {own}"
+        );
+        assert_eq!([of(0), of(512)], ["the nearest is 64", "the nearest is 256"]);
+    }
+
+    #[test]
+    fn several_violations_come_together() {
+        let spec = Spec { head_dim: 1, stride: Stride { q: 0, kv: 7 }, ..Spec::DEFAULT };
+        let rules: Vec<_> = spec.violations().into_iter().map(|v| v.rule).collect();
+        assert_eq!(rules, [Rule::HeadDim, Rule::StrideQ, Rule::StrideKv]);
+    }
+
+    #[test]
+    fn heads_are_checked_against_groups_and_pins() {
+        let spec = Spec { groups: Some(4), heads: Some(32), ..Spec::DEFAULT };
+        assert!(spec.accepts_heads(32, 8) && spec.accepts_heads(32, 4));
+        assert!(!spec.accepts_heads(32, 2), "4 groups need 4 KV heads");
+        assert!(!spec.accepts_heads(16, 8), "pinned to 32");
+        assert!(!spec.accepts_heads(32, 0) && !spec.accepts_heads(0, 0));
+    }
+}

@@ -1,0 +1,158 @@
+//! Block scores: `maxpool(softmax(Q_g·K_gᵀ))`, in one pass over the keys.
+//!
+//! The softmax of a row is monotone in its logits, so the largest probability of a (row, block) is that of its
+//! largest logit: a pass keeps the running maximum and sum of each row beside the largest logit of each
+//! (row, block), and normalises afterwards. Nothing is computed twice, and nothing underflows, because scores
+//! stay logarithms: `score = max over rows (largest logit − log₂ Σ 2^logit)`. Rankings need no more.
+
+use super::pool::Proxies;
+use crate::cpu::scorer::{Prepared, Scores};
+use crate::cpu::simd::{CHUNK, Kernel, PANEL, Row, Simd, dispatch};
+use crate::cpu::tile::{self, MASKED, Running};
+use crate::memory::{filled, product};
+use crate::{Observer, Plan, Result, Stage};
+use rayon::prelude::*;
+
+/// Panels that share a pass over the keys, so that a tile of keys is read from cache.
+const PANELS_PER_UNIT: usize = 2;
+
+impl Prepared for Proxies<'_> {
+    fn score(&self, plan: &Plan, observer: &dyn Observer) -> Result<Scores> {
+        score(plan, self, observer)
+    }
+}
+
+fn score(plan: &Plan, proxies: &Proxies<'_>, observer: &dyn Observer) -> Result<Scores> {
+    let geometry = plan.geometry();
+    let (rows, blocks) = (geometry.rows(), geometry.blocks());
+    let samples_per_row = (plan.spec().block.q / plan.spec().stride.q) as usize;
+    let panels = PANELS_PER_UNIT.max(samples_per_row / PANEL);
+    let rows_per_unit = panels * PANEL / samples_per_row;
+    let sequences = plan.problem().batch * plan.groups();
+
+    let mut data = filled("scores", product(&[sequences, rows, blocks]), f32::NEG_INFINITY)?;
+    observer.begin(Stage::Score, sequences * rows.div_ceil(rows_per_unit));
+    data.par_chunks_mut(rows * blocks).enumerate().try_for_each(|(sequence, data)| {
+        // The last rows see the most keys: begin with them.
+        let units = data.par_chunks_mut(rows_per_unit * blocks).enumerate().rev().with_max_len(1);
+        units.try_for_each(|(unit, scores)| {
+            let first_row = unit * rows_per_unit;
+            dispatch(Unit { plan, proxies, sequence, first_row, panels, samples_per_row, scores })?;
+            observer.advance(Stage::Score, 1);
+            Ok(())
+        })
+    })?;
+    Ok(Scores { data, rows, blocks })
+}
+
+/// Whole rows, sampled into `panels` panels, against every key that they see.
+struct Unit<'a> {
+    plan: &'a Plan,
+    proxies: &'a Proxies<'a>,
+    sequence: usize,
+    first_row: usize,
+    panels: usize,
+    samples_per_row: usize,
+    /// `[row][block]`.
+    scores: &'a mut [f32],
+}
+
+/// One panel of a unit.
+struct PanelState {
+    running: Running,
+    /// How many key samples each lane sees.
+    limits: [u32; PANEL],
+    /// The largest logit of each (block, lane), for the blocks that some lane sees.
+    maxima: Vec<Row>,
+}
+
+impl Unit<'_> {
+    /// How many key samples the query sample sees. Lanes past the last query see key 0 alone.
+    fn limit(&self, sample: usize) -> u32 {
+        if sample >= self.proxies.query_samples {
+            return 1;
+        }
+        let spec = self.plan.spec();
+        let position = self.plan.geometry().offset() + sample * spec.stride.q as usize;
+        let seen = if spec.causal { position / spec.stride.kv as usize + 1 } else { usize::MAX };
+        seen.min(self.proxies.key_samples) as u32
+    }
+}
+
+impl Kernel for Unit<'_> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Result<()> {
+        let spec = self.plan.spec();
+        let samples_per_block = (spec.block.kv / spec.stride.kv) as usize;
+        let tile_len = samples_per_block.max(CHUNK);
+        let first_panel = self.first_row * self.samples_per_row / PANEL;
+        let panels = self.panels.min(self.proxies.query_samples.div_ceil(PANEL) - first_panel);
+
+        let mut seen = 0;
+        let mut states: Vec<_> = (first_panel..first_panel + panels)
+            .map(|panel| {
+                let limits = std::array::from_fn(|lane| self.limit(panel * PANEL + lane));
+                let longest = limits.iter().fold(0, |max, &limit| limit.max(max)) as usize;
+                seen = seen.max(longest);
+                let maxima = filled("scores", longest.div_ceil(samples_per_block), [MASKED; PANEL])?;
+                Ok(PanelState { running: Running::START, limits, maxima })
+            })
+            .collect::<Result<_>>()?;
+
+        let mut buffer = vec![[0.0; PANEL]; tile_len];
+        for first in (0..seen).step_by(tile_len) {
+            let keys = self.proxies.keys().range(self.sequence, first, tile_len);
+            for (panel, state) in states.iter_mut().enumerate() {
+                let buffer = &mut buffer[..tile::reach(first, tile_len, &state.limits)];
+                if buffer.is_empty() {
+                    continue;
+                }
+                tile::scores(s, keys, self.proxies.queries(self.sequence, first_panel + panel), buffer);
+                let shortest = state.limits.iter().fold(u32::MAX, |min, &limit| limit.min(min)) as usize;
+                if shortest < first + buffer.len() {
+                    tile::mask(buffer, first, &state.limits);
+                }
+                let maxima = &mut state.maxima[first / samples_per_block..];
+                let mut max = state.running.max;
+                for (block, out) in buffer.chunks(samples_per_block).zip(maxima) {
+                    *out = tile::row_max(s, block, out);
+                    max = tile::row_max(s, core::slice::from_ref(out), &max);
+                }
+                state.running.raise(s, max);
+                let sum = tile::sum_exp(s, buffer, &state.running.max);
+                state.running.add(s, &sum);
+            }
+        }
+        self.pool(&states, first_panel);
+        Ok(())
+    }
+}
+
+impl Unit<'_> {
+    /// Normalises each sample's maxima and takes the largest over the samples of a row.
+    #[inline(always)]
+    fn pool(self, states: &[PanelState], first_panel: usize) {
+        let blocks = self.plan.geometry().blocks();
+        for (panel, state) in states.iter().enumerate() {
+            let lse: [f64; PANEL] = std::array::from_fn(|lane| {
+                f64::from(state.running.max[lane]) + f64::from(state.running.sum[lane]).log2()
+            });
+            let first_sample = (first_panel + panel) * PANEL;
+            let lanes = PANEL.min(self.proxies.query_samples - first_sample);
+            let lanes_per_row = self.samples_per_row.min(PANEL);
+            let first_row = first_sample / self.samples_per_row - self.first_row;
+            for (block, maxima) in state.maxima.iter().enumerate() {
+                let mut scores = [0.0; PANEL];
+                for (lane, score) in scores.iter_mut().enumerate() {
+                    *score = (f64::from(maxima[lane]) - lse[lane]) as f32;
+                }
+                for (row, scores) in scores[..lanes].chunks(lanes_per_row).enumerate() {
+                    let best = &mut self.scores[(first_row + row) * blocks + block];
+                    *best = scores.iter().fold(*best, |max, &score| if score > max { score } else { max });
+                }
+            }
+        }
+    }
+}
