@@ -6,18 +6,18 @@ use crate::tensors::{Inputs, NAMES, typed};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, Layout, Result, Shape};
 use proxyattn::prelude::{bf16, f16};
-use proxyattn::{AttentionKernel, Element, Error, Tensor, View, ViewMut};
+use proxyattn::{Element, Error, Tensor, View, ViewMut};
 use std::any::Any;
 
-pub(crate) fn forward<K: AttentionKernel>(
-    op: &ProxyAttention<K>,
+pub(crate) fn forward<T: Element>(
+    op: &ProxyAttention<T>,
     storages: [&CpuStorage; 3],
     layouts: [&Layout; 3],
 ) -> Result<(CpuStorage, Shape)> {
-    let inputs = Inputs::new(&K::SPEC, layouts).map_err(into_candle)?;
+    let inputs = Inputs::new(op.attention().spec(), layouts).map_err(into_candle)?;
     let view = |i: usize| {
         let (storage, axes) = (storages[i], inputs.axes[i]);
-        let data = typed::<K, Vec<K::Elem>>(NAMES[i], elements(storage), storage.dtype())?;
+        let data = typed::<T, Vec<T>>(op.attention(), NAMES[i], elements(storage), storage.dtype())?;
         let data = data.get(axes.offset..).unwrap_or_default();
         View::strided(data, axes.shape, axes.strides)
     };
@@ -25,7 +25,7 @@ pub(crate) fn forward<K: AttentionKernel>(
         (view(0).map_err(into_candle)?, view(1).map_err(into_candle)?, view(2).map_err(into_candle)?);
     op.attention().plan(&inputs.problem).map_err(into_candle)?; // before memory is allocated
     let dims = inputs.axes[0].dims();
-    let mut output = zeros::<K::Elem>(dims).map_err(into_candle)?;
+    let mut output = zeros::<T>(dims).map_err(into_candle)?;
     let out = ViewMut::bshd(&mut output, dims).map_err(into_candle)?;
     match &op.options().listener {
         None => op.attention().prefill_into(&q, &k, &v, out).map_err(into_candle)?,

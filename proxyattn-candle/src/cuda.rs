@@ -12,42 +12,52 @@ use crate::tensors::{Axes, Inputs, NAMES, dtype, typed};
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::{CudaStorageSlice, WrapErr};
 use candle_core::{CudaDevice, CudaStorage, Layout, Result, Shape};
-use proxyattn::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DevicePtrMut};
+use proxyattn::cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DevicePtrMut};
 use proxyattn::{
     Attention, AttentionKernel, Device, Element, Error, Plan, RawArgs, RawTensor, View, ViewMut,
 };
-use std::any::{Any, TypeId};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::any::Any;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Every loaded kernel by context, as the [`Attention`] of its type. A context with an entry is alive, so its handle is
-/// not reused.
-static LOADED: Mutex<BTreeMap<(TypeId, usize), Box<dyn Any + Send>>> = Mutex::new(BTreeMap::new());
+/// Every loaded kernel, for each context: an [`Attention`] of one of the two element types.
+static LOADED: Mutex<Vec<Box<dyn Any + Send>>> = Mutex::new(Vec::new());
 
-pub(crate) fn load<K: AttentionKernel>(device: &CudaDevice) -> Result<Attention<K>> {
+pub(crate) fn load<K: AttentionKernel>(device: &CudaDevice) -> Result<Attention<K::Elem>> {
     let stream = device.cuda_stream();
-    let key = (TypeId::of::<K>(), stream.context().cu_ctx() as usize);
+    let known = |loaded: &[Box<dyn Any + Send>]| {
+        let mut typed = loaded.iter().filter_map(|one| one.downcast_ref::<Attention<K::Elem>>());
+        let same = |one: &&Attention<K::Elem>| (one.name(), one.spec()) == (K::NAME, &K::SPEC);
+        typed.find(|one| same(one) && is_of(one, stream.context())).cloned()
+    };
     let lock = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(attention) = lock().get(&key).and_then(|held| held.downcast_ref::<Attention<K>>()) {
-        return Ok(attention.clone());
+    if let Some(attention) = known(&lock()) {
+        return Ok(attention);
     }
-    let device = Device::from_stream(stream).map_err(into_candle)?;
-    let attention = Attention::<K>::load(&device).map_err(into_candle)?; // unlocked: a compilation takes seconds
-    // If another thread was faster, use its kernel: all callers share one, so that tuning affects all of them.
-    let held = lock().entry(key).or_insert_with(|| Box::new(attention.clone())).downcast_ref().cloned();
-    Ok(held.unwrap_or(attention))
+    let device = Device::from_stream(stream.clone()).map_err(into_candle)?;
+    let attention = K::load(&device).map_err(into_candle)?; // without the lock: a compilation takes seconds
+    let mut loaded = lock();
+    // Another thread may have been faster: all use the same kernel, so that tuning it once tunes it for all.
+    Ok(known(&loaded).unwrap_or_else(|| {
+        loaded.push(Box::new(attention.clone()));
+        attention
+    }))
 }
 
-pub(crate) fn forward<K: AttentionKernel>(
-    op: &ProxyAttention<K>,
+/// Whether a kernel was loaded for this context.
+fn is_of<T: Element>(attention: &Attention<T>, context: &Arc<CudaContext>) -> bool {
+    matches!(attention.device(), Device::Cuda(device) if device.stream().context() == context)
+}
+
+pub(crate) fn forward<T: Element>(
+    op: &ProxyAttention<T>,
     storages: [&CudaStorage; 3],
     layouts: [&Layout; 3],
 ) -> Result<(CudaStorage, Shape)> {
     let attention = op.attention();
-    let inputs = Inputs::new(&K::SPEC, layouts).map_err(into_candle)?;
+    let inputs = Inputs::new(attention.spec(), layouts).map_err(into_candle)?;
     let slice = |i: usize| {
-        let slice =
-            typed::<K, CudaSlice<K::Elem>>(NAMES[i], elements(&storages[i].slice), storages[i].dtype())?;
+        let (memory, dtype) = (elements(&storages[i].slice), storages[i].dtype());
+        let slice = typed::<T, CudaSlice<T>>(attention, NAMES[i], memory, dtype)?;
         check_context(NAMES[i], slice, attention)?;
         Ok(slice)
     };
@@ -64,8 +74,8 @@ pub(crate) fn forward<K: AttentionKernel>(
     let shape = inputs.output();
     // SAFETY: 16-bit floats have no invalid bits, and the storage is not accessible before a kernel that writes every element
     // has been launched.
-    let mut storage = unsafe { device.alloc_uninit(&shape, dtype::<K::Elem>()) }?;
-    let out = elements_mut(&mut storage.slice).and_then(|out| out.downcast_mut::<CudaSlice<K::Elem>>());
+    let mut storage = unsafe { device.alloc_uninit(&shape, dtype::<T>()) }?;
+    let out = elements_mut(&mut storage.slice).and_then(|out| out.downcast_mut::<CudaSlice<T>>());
     let out = out.expect("it was allocated with the kernel's dtype");
     check_context("out", out, attention).map_err(into_candle)?;
     match &op.options().listener {
@@ -85,12 +95,12 @@ pub(crate) fn forward<K: AttentionKernel>(
 }
 
 /// Enqueues the kernels on candle's stream.
-fn launch<K: AttentionKernel>(
-    attention: &Attention<K>,
+fn launch<T: Element>(
+    attention: &Attention<T>,
     plan: &Plan,
-    [q, k, v]: [&CudaSlice<K::Elem>; 3],
+    [q, k, v]: [&CudaSlice<T>; 3],
     axes: &[Axes; 3],
-    out: &mut CudaSlice<K::Elem>,
+    out: &mut CudaSlice<T>,
     device: &CudaDevice,
 ) -> Result<()> {
     let stream = &*device.cuda_stream();
@@ -137,14 +147,12 @@ fn address<'a, T: Element>(
 }
 
 /// Rejects memory of a context other than the kernel's, where its addresses are not valid.
-fn check_context<K: AttentionKernel>(
+fn check_context<T: Element>(
     arg: &'static str,
-    slice: &CudaSlice<K::Elem>,
-    attention: &Attention<K>,
+    slice: &CudaSlice<T>,
+    attention: &Attention<T>,
 ) -> proxyattn::Result<()> {
-    if let Device::Cuda(device) = attention.device()
-        && slice.context() == device.stream().context()
-    {
+    if is_of(attention, slice.context()) {
         return Ok(());
     }
     Err(Error::Layout {

@@ -30,7 +30,7 @@ use proxyattn::AttentionKernel;
 /// candle's `backward` returns an error.
 pub fn attention<K: AttentionKernel>(q: &Tensor, k: &Tensor, v: &Tensor, options: Options) -> Result<Tensor> {
     tensors::same_place(q, k, v)?;
-    ProxyAttention::<K>::new(load(q.device())?, options).forward(q, k, v)
+    ProxyAttention::new(load::<K>(q.device())?, options).forward(q, k, v)
 }
 
 /// A proxyattn error as a candle error with the same message.

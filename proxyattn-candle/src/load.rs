@@ -12,11 +12,11 @@ use proxyattn::{Attention, AttentionKernel, Error};
 ///
 /// # Errors
 /// Those of [`Attention::load`]; a CUDA device if this crate was built without the feature `cuda`; a Metal device.
-pub fn load<K: AttentionKernel>(device: &Device) -> Result<Attention<K>> {
+pub fn load<K: AttentionKernel>(device: &Device) -> Result<Attention<K::Elem>> {
     match device {
-        Device::Cpu => Attention::load(&proxyattn::Device::Cpu).map_err(into_candle),
+        Device::Cpu => K::load(&proxyattn::Device::Cpu).map_err(into_candle),
         #[cfg(feature = "cuda")]
-        Device::Cuda(device) => crate::cuda::load(device),
+        Device::Cuda(device) => crate::cuda::load::<K>(device),
         #[cfg(not(feature = "cuda"))]
         Device::Cuda(_) => Err(without_cuda()),
         Device::Metal(_) => Err(into_candle(Error::Unavailable {

@@ -2,7 +2,7 @@
 
 use crate::{Options, cpu, into_candle, tensors};
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DeviceLocation, Layout, Result, Shape, Tensor};
-use proxyattn::{Attention, AttentionKernel, Device, Error};
+use proxyattn::{Attention, Device, Element, Error};
 
 /// The op's name in candle's messages.
 const NAME: &str = "proxyattn";
@@ -11,19 +11,19 @@ const NAME: &str = "proxyattn";
 ///
 /// [`attention`](crate::attention) creates one per call. Programs that tune or warm up a kernel have its [`Attention`] from
 /// [`load`](crate::load), and can create the op once.
-pub struct ProxyAttention<K: AttentionKernel> {
-    attention: Attention<K>,
+pub struct ProxyAttention<T> {
+    attention: Attention<T>,
     options: Options,
 }
 
-impl<K: AttentionKernel> ProxyAttention<K> {
+impl<T: Element> ProxyAttention<T> {
     /// The op of a loaded kernel.
-    pub fn new(attention: Attention<K>, options: Options) -> Self {
+    pub fn new(attention: Attention<T>, options: Options) -> Self {
         Self { attention, options }
     }
 
     /// The kernel.
-    pub fn attention(&self) -> &Attention<K> {
+    pub fn attention(&self) -> &Attention<T> {
         &self.attention
     }
 
@@ -55,7 +55,7 @@ impl<K: AttentionKernel> ProxyAttention<K> {
     }
 }
 
-impl<K: AttentionKernel> CustomOp3 for ProxyAttention<K> {
+impl<T: Element> CustomOp3 for ProxyAttention<T> {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -102,13 +102,13 @@ impl<K: AttentionKernel> CustomOp3 for ProxyAttention<K> {
     }
 }
 
-impl<K: AttentionKernel> Clone for ProxyAttention<K> {
+impl<T> Clone for ProxyAttention<T> {
     fn clone(&self) -> Self {
         Self { attention: self.attention.clone(), options: self.options.clone() }
     }
 }
 
-impl<K: AttentionKernel> core::fmt::Debug for ProxyAttention<K> {
+impl<T> core::fmt::Debug for ProxyAttention<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ProxyAttention")
             .field("attention", &self.attention)

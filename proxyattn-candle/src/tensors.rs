@@ -3,7 +3,7 @@
 use crate::into_candle;
 use candle_core::{DType, DeviceLocation, Layout, Shape, Tensor};
 use proxyattn::codegen::{Dtype, Spec};
-use proxyattn::{AttentionKernel, Element, Error, Problem, Result};
+use proxyattn::{Attention, Element, Error, Problem, Result};
 use std::any::Any;
 
 /// The names of the arguments, in their order.
@@ -127,13 +127,14 @@ pub(crate) fn dtype<T: Element>() -> DType {
 }
 
 /// A tensor's memory as a slice of the kernel's element type; in candle the type is an enum variant.
-pub(crate) fn typed<'a, K: AttentionKernel, S: 'static>(
+pub(crate) fn typed<'a, T: Element, S: 'static>(
+    attention: &Attention<T>,
     arg: &'static str,
     memory: Option<&'a dyn Any>,
     given: DType,
 ) -> Result<&'a S> {
     memory.and_then(|memory| memory.downcast_ref::<S>()).ok_or_else(|| {
-        let wanted = dtype::<K::Elem>();
+        let wanted = dtype::<T>();
         let other = match given {
             DType::F16 => ", or declare `dtype = f16`",
             DType::BF16 => ", or declare `dtype = bf16`",
@@ -141,7 +142,7 @@ pub(crate) fn typed<'a, K: AttentionKernel, S: 'static>(
         };
         Error::Shape {
             arg,
-            expected: format!("dtype {wanted:?} as `{}` declares", K::NAME),
+            expected: format!("dtype {wanted:?} as `{}` declares", attention.name()),
             got: format!("{given:?}; convert it with to_dtype(DType::{wanted:?}){other}"),
         }
     })

@@ -11,7 +11,7 @@ use crate::tune::DEFAULT;
 use proxyattn_codegen::cuda::{self, Buffer, Kernel, Module, Shape, emit, retiled, tunable};
 use proxyattn_codegen::{Arch, Spec};
 use proxyattn_runtime::jit::{Cubin, Target};
-use proxyattn_runtime::{Plan, Problem, WhyDense, short};
+use proxyattn_runtime::{Plan, Problem, WhyDense, dense_below};
 use std::sync::Arc;
 
 impl ShapeArgs {
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
     let spec = attribute::parse(&args.attribute)?;
     let arch = family(&spec, args.arch)?;
     let problem = args.shape.problem(&spec);
-    let below = args.dense_below.unwrap_or(short::dense_below(&spec, Some(arch)));
+    let below = args.dense_below.unwrap_or(dense_below::tokens(&spec, Some(arch)));
     let plan = Plan::new(&spec, &problem)?.dense_below(below);
     let module = emit(&spec, arch);
     let typical = arch.facts().multiprocessors;

@@ -75,7 +75,7 @@ use proc_macro::TokenStream;
 ///
 /// - the struct as you wrote it, with a table of the resolved configuration in its documentation;
 /// - `impl AttentionKernel for LlamaPrefill`: the configuration as constants, and the element type;
-/// - `pub fn load(device: &Device) -> Result<Attention<Self>>`, with the struct's own visibility;
+/// - `pub fn load(device: &Device) -> Result<Attention<bf16>>` (or `f16`), with the struct's own visibility;
 /// - a compile-time assertion that the configuration satisfies every rule.
 ///
 /// # Errors

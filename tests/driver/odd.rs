@@ -2,7 +2,7 @@
 
 use crate::child::Sparse;
 use crate::{nvrtc, path, scratch, told, whole};
-use proxyattn::{Attention, Device};
+use proxyattn::Device;
 use std::path::{Path, PathBuf};
 
 /// The child's part: the device that programs get, and a kernel on it.
@@ -16,7 +16,7 @@ pub(crate) fn run() {
     }
     let device = Device::auto();
     println!("auto: {device}");
-    match Attention::<Sparse>::load(&device) {
+    match Sparse::load(&device) {
         Ok(attention) => println!("loaded: {:?}", attention.arch().map(|arch| arch.as_str())),
         Err(error) => println!("loaded: error: {}", error.to_string().replace('\n', " ")),
     }

@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use input::Qkv;
 use proxyattn_codegen::{Budget, Dtype, Spec};
 use proxyattn_runtime::{
-    AnyAttention, Device, DeviceName, Element, Plan, Problem, Result, Selection, StageTimes,
+    Attention, Device, DeviceName, Element, Plan, Problem, Result, Selection, StageTimes,
 };
 use report::Measured;
 
@@ -37,13 +37,13 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
 fn measure<T: Element>(plan: &Plan, device: &Device, runs: usize) -> Result<Measured> {
     let (spec, problem) = (plan.spec(), plan.problem());
     // Measure the stages even where `prefill` would run dense.
-    let kernel = AnyAttention::<T>::load(spec, device)?;
+    let kernel = Attention::<T>::load(spec, device)?;
     let dense_below = kernel.dense_below();
     let kernel = kernel.with_dense_below(0);
     // A configuration that keeps every block is its own baseline.
     let dense_kernel = match plan.is_dense() {
         true => None,
-        false => Some(AnyAttention::<T>::load(&Spec { budget: Budget::All, ..*spec }, device)?),
+        false => Some(Attention::<T>::load(&Spec { budget: Budget::All, ..*spec }, device)?),
     };
     let progress = Progress::new("generating inputs", 1);
     let inputs = input::generate::<T>(spec, problem)?.to(device)?;
@@ -67,7 +67,7 @@ fn measure<T: Element>(plan: &Plan, device: &Device, runs: usize) -> Result<Meas
 
 /// One warm-up run, then the median of `runs`.
 fn median<T: Element>(
-    kernel: &AnyAttention<T>,
+    kernel: &Attention<T>,
     Qkv { q, k, v }: &Qkv<T>,
     runs: usize,
     progress: &Progress,

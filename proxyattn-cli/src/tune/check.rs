@@ -7,14 +7,14 @@ use crate::style::{ERROR, FAINT, GOOD, painted};
 use crate::text::Table;
 use proxyattn_codegen::Spec;
 use proxyattn_runtime::tune::{Choice, Remeasured, Source};
-use proxyattn_runtime::{AnyAttention, Device, Element, Problem};
+use proxyattn_runtime::{Attention, Device, Element, Problem};
 use serde_json::json;
 
 /// The fraction by which recorded tiles may be slower.
 const SLOWER: f64 = 0.02;
 
 pub(super) fn run<T: Element>(
-    kernel: &AnyAttention<T>,
+    kernel: &Attention<T>,
     spec: &Spec,
     problems: &[Problem],
     device: &Device,

@@ -14,7 +14,7 @@ use half::{bf16, f16};
 use proxyattn_codegen::{Dtype, Spec};
 use proxyattn_runtime::jit::Env;
 use proxyattn_runtime::tune::{self, Bucket, Record, Source};
-use proxyattn_runtime::{AnyAttention, Device, DeviceName, Element, Plan, Problem, Tune};
+use proxyattn_runtime::{Attention, Device, DeviceName, Element, Plan, Problem, Tune};
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ fn problems(args: &TuneArgs, spec: &Spec, below: usize) -> Outcome<Vec<Problem>>
 
 fn on<T: Element>(args: &TuneArgs, spec: &Spec, device: &Device) -> Outcome {
     // This command uses records even if PROXYATTN_TUNE=off.
-    let kernel = AnyAttention::<T>::load_tuned(spec, device, Tune::Cached, &[])?;
+    let kernel = Attention::<T>::load_tuned(spec, device, Tune::Cached, &[])?;
     let below = args.dense_below.unwrap_or(kernel.dense_below());
     let kernel = kernel.with_dense_below(below);
     let problems = problems(args, spec, below)?;

@@ -1,7 +1,7 @@
 //! `bench`: figures, as a table and as JSON.
 
 use crate::machine::{Machine, Run, snapshot};
-use proxyattn_runtime::short;
+use proxyattn_runtime::dense_below;
 use serde_json::Value;
 
 const SMALL: [&str; 8] = ["--tokens", "1536", "--heads", "4", "--kv-heads", "2", "--runs", "1"];
@@ -63,13 +63,13 @@ fn what_prefill_would_spare_is_told() {
         let shape = ["--tokens", &tokens, "--heads", "2", "--kv-heads", "1", "--runs", "1"];
         machine.run(&[&["bench", attribute, "--device", "cpu"], &shape[..], more].concat()).stdout
     };
-    let why = format!("`prefill` runs dense: the context is shorter than {} tokens", short::CPU);
-    for (tokens, dense) in [(short::CPU - 1, true), (short::CPU, false)] {
+    let why = format!("`prefill` runs dense: the context is shorter than {} tokens", dense_below::CPU);
+    for (tokens, dense) in [(dense_below::CPU - 1, true), (dense_below::CPU, false)] {
         let told = run(tokens, &[]);
         assert_eq!(told.contains(&why), dense, "{told}");
         let report: Value = serde_json::from_str(&run(tokens, &["--json"])).unwrap();
         assert_eq!((&report["prefill_dense"], &report["dense_plan"]), (&dense.into(), &false.into()));
-        assert_eq!(report["dense_below"], short::CPU, "{report}");
+        assert_eq!(report["dense_below"], dense_below::CPU, "{report}");
         assert!(report["density"].as_f64().unwrap() < 0.8, "the stages ran: {report}");
         assert!(report["stages_ms"]["select"].as_f64().unwrap() > 0.0, "{report}");
     }

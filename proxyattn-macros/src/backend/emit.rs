@@ -7,7 +7,6 @@ use super::docs;
 use super::item::Item;
 use proc_macro2::{Ident, Literal, TokenStream};
 use proxyattn_attribute::Model;
-use proxyattn_codegen::cuda::{Table, tables};
 use proxyattn_codegen::{Budget, Dtype, Spec};
 use quote::{format_ident, quote};
 
@@ -18,8 +17,7 @@ pub(crate) fn kernel(item: &Item, model: &Model) -> TokenStream {
     let shared = item.shared_attrs();
     let docs = docs::of_struct(item, &model.spec);
     let spec = spec(&model.spec, &private);
-    let candidates = candidates_of(&model.spec, &private);
-    let implementations = implementations(item, model, &spec, &candidates);
+    let implementations = implementations(item, model, &spec);
     let refused = format!(
         "the configuration of `{}` breaks a rule: proxyattn and proxyattn-macros have different versions",
         item.plain_name()
@@ -40,10 +38,10 @@ pub(crate) fn stand_in(item: &Item, model: &Model) -> TokenStream {
     let private = private(model);
     let dtype = dtype(model.spec.dtype, &private);
     let spec = quote!(#private::Spec { dtype: #dtype, ..#private::Spec::DEFAULT });
-    implementations(item, model, &spec, &TokenStream::new())
+    implementations(item, model, &spec)
 }
 
-fn implementations(item: &Item, model: &Model, spec: &TokenStream, candidates: &TokenStream) -> TokenStream {
+fn implementations(item: &Item, model: &Model, spec: &TokenStream) -> TokenStream {
     let Item { vis, name, .. } = item;
     let private = private(model);
     let shared = item.shared_attrs();
@@ -58,14 +56,13 @@ fn implementations(item: &Item, model: &Model, spec: &TokenStream, candidates: &
             const NAME: &'static ::core::primitive::str = #plain_name;
             const SPEC: #private::Spec = #spec;
             type Elem = #private::#elem;
-            #candidates
         }
         #shared
         #[automatically_derived]
         impl #name {
             #(#[doc = #docs])*
-            #vis fn load(device: &#private::Device) -> #private::Result<#private::Attention<Self>> {
-                #private::Attention::load(device)
+            #vis fn load(device: &#private::Device) -> #private::Result<#private::Attention<#private::#elem>> {
+                <Self as #private::AttentionKernel>::load(device)
             }
         }
     }
@@ -74,22 +71,6 @@ fn implementations(item: &Item, model: &Model, spec: &TokenStream, candidates: &
 fn private(model: &Model) -> TokenStream {
     let facade = &model.facade;
     quote!(#facade::__private)
-}
-
-/// The table of tiles that a tuner may choose between, as a constant: what a build may run is in its expansion.
-fn candidates_of(spec: &Spec, private: &TokenStream) -> TokenStream {
-    let tables = tables(spec).into_iter().map(|Table { arch, unit, choices }| {
-        let choices = choices.into_iter().map(|constants| {
-            let (names, values): (Vec<_>, Vec<_>) =
-                constants.into_iter().map(|(name, value)| (name, Literal::u32_unsuffixed(value))).unzip();
-            quote!(&[#((#names, #values)),*])
-        });
-        let (arch, unit) = (variant(&arch), variant(&unit));
-        quote! {
-            #private::Candidates { arch: #private::Arch::#arch, unit: #private::UnitId::#unit, choices: &[#(#choices),*] }
-        }
-    });
-    quote!(const CANDIDATES: &'static [#private::Candidates] = &[#(#tables),*];)
 }
 
 /// `spec` as a struct literal, every field spelled out.

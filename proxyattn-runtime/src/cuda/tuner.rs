@@ -121,7 +121,7 @@ impl Kernels {
         let (bucket, problem) = (Bucket::of(&bench.plan), *bench.plan.problem());
         let choices = self.choices(unit.id);
         progress(&Progress::Unit { unit: unit.id, bucket, candidates: choices.len() + 1 });
-        let all: Vec<&Constants> = [&[][..]].into_iter().chain(choices.iter().copied()).collect();
+        let all: Vec<&Constants> = [&[][..]].into_iter().chain(choices.iter().map(Vec::as_slice)).collect();
         let candidates = side_by_side(&all, |choice| self.candidate(unit, choice, &problem), &mut |done| {
             progress(&Progress::Compiled { done })
         });

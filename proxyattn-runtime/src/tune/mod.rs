@@ -18,7 +18,6 @@
 //!   record uses the nearest one's tiles.
 
 mod bucket;
-mod interned;
 mod record;
 mod report;
 mod rounds;
@@ -27,7 +26,6 @@ mod store;
 mod unit;
 
 pub use bucket::Bucket;
-pub use interned::candidates_of;
 pub use record::{Constant, Machine, Measurement, Outcome, Record, Scope};
 pub use report::{Choice, Progress, Remeasured, Source, TuneReport, Tuned};
 pub use shipped::shipped;

@@ -6,7 +6,7 @@
 
 use super::Bucket;
 use crate::Problem;
-use proxyattn_codegen::cuda::{Candidates, Module, UnitId};
+use proxyattn_codegen::cuda::{Module, UnitId, candidates, tunable};
 use proxyattn_codegen::{Arch, Spec};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -38,16 +38,15 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The scope of a configuration's kernels for one family. `module` is their text with the default tiles; only the
-    /// `candidates` for `arch` are used.
-    pub fn of(machine: Machine, spec: &Spec, arch: Arch, module: &Module, candidates: &[Candidates]) -> Self {
+    /// The scope of a configuration's kernels for one family; `module` is their text, with the default tiles.
+    pub fn of(machine: Machine, spec: &Spec, arch: Arch, module: &Module) -> Self {
         let mut text = format!("{spec:?}\n{arch}\n");
         for unit in &module.units {
             text.push_str(&unit.source());
         }
         let mut choices = String::new();
-        for table in candidates.iter().filter(|table| table.arch == arch) {
-            let _ = writeln!(choices, "{} {:?}", table.unit, table.choices);
+        for unit in tunable(spec, arch) {
+            let _ = writeln!(choices, "{unit} {:?}", candidates(spec, arch, unit));
         }
         let hash = |text: &str| blake3::hash(text.as_bytes()).to_hex().to_string();
         Self { machine, spec: hash(&text), candidates: hash(&choices) }

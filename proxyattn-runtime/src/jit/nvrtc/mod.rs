@@ -19,7 +19,7 @@ mod table;
 
 use super::library::reason;
 use super::{Compiler, Cubin, Env, Invocation, Program, Target};
-use crate::linker::file_of;
+use crate::library_path::file_of;
 use crate::{Error, Result};
 use core::ffi::c_char;
 use core::ptr;

@@ -1,8 +1,8 @@
 //! Contexts so short that selecting blocks costs more than it saves.
 //!
-//! [`Attention`](crate::Attention) compares a problem with a threshold in key tokens, by default [`dense_below`], and runs
-//! dense below it. [`Plan::new`](crate::Plan::new) ignores the threshold and plans as configured, for programs that bring
-//! their own lists or measure stages.
+//! [`Attention`](crate::Attention) compares a problem with a threshold in key tokens, by default [`tokens`], and runs dense
+//! below it. [`Plan::new`](crate::Plan::new) ignores the threshold and plans as configured, for programs that bring their own
+//! lists or measure stages.
 //!
 //! The cost of dense attention, and so the possible saving, is proportional to the number of query-key pairs. Therefore a
 //! chunk of queries counts as the whole context with as many pairs: 512 causal queries at the end of 16,384 keys count as
@@ -31,7 +31,7 @@ const FLOORS: usize = 2;
 
 /// The threshold in tokens for a configuration on a family of kernels, or on the CPU: the device's threshold, or twice the
 /// minimum that the budget keeps of every row, if that is more.
-pub fn dense_below(spec: &Spec, arch: Option<Arch>) -> usize {
+pub fn tokens(spec: &Spec, arch: Option<Arch>) -> usize {
     let device = arch.map_or(CPU, |arch| arch.facts().dense_below);
     let floor = usize::try_from(spec.budget.floor_tokens(spec.block)).unwrap_or(usize::MAX);
     device.max(floor.saturating_mul(FLOORS))
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_floor_counts_where_it_is_high() {
-        let of = |spec: &Spec, arch| dense_below(spec, arch);
+        let of = |spec: &Spec, arch| tokens(spec, arch);
         let ratio = Spec { budget: Budget::Ratio { share: 0.1 }, ..Spec::DEFAULT };
         let top = |blocks| Spec { budget: Budget::TopK { blocks }, ..Spec::DEFAULT };
         assert_eq!([of(&ratio, None), of(&top(2), None)], [CPU; 2]);
