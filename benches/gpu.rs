@@ -7,7 +7,7 @@
 //! in a row, as a program makes them. TFLOP/s count 4·D for every visited pair of whole tiles (dense: half of the square).
 
 use half::bf16;
-use proxyattn::{Attention, AttentionKernel, Device, Problem, Result, Stage, Tensor, proxy_attention};
+use proxyattn::{AttentionKernel, Device, Problem, Result, Stage, Tensor, proxy_attention};
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -71,12 +71,12 @@ fn main() -> Result<()> {
 
 fn run<K: AttentionKernel<Elem = bf16>>(device: &Device, [q, k, v]: &[Tensor<bf16>; 3]) -> Result<()> {
     let begun = Instant::now();
-    let attention = Attention::<K>::load(device)?.with_dense_below(0);
+    let attention = K::load(device)?.with_dense_below(0);
     let load = begun.elapsed();
     let mut hits = Vec::new(); // once more, while it is held
     for _ in 0..101 {
         let begun = Instant::now();
-        let again = Attention::<K>::load(device)?;
+        let again = K::load(device)?;
         hits.push(begun.elapsed());
         drop(again);
     }

@@ -9,7 +9,7 @@
 //! medians and the medians of the ratios within a round. All stages are counted.
 
 use half::bf16;
-use proxyattn::{Attention, AttentionKernel, Device, Stage, StageTimes, Tensor, proxy_attention};
+use proxyattn::{AttentionKernel, Device, Stage, StageTimes, Tensor, proxy_attention};
 use safetensors::SafeTensors;
 use std::{
     error::Error,
@@ -122,7 +122,7 @@ struct Contender {
 
 impl Contender {
     fn new<K: AttentionKernel<Elem = bf16>>(name: &'static str, device: &Device) -> Result<Self> {
-        let attention = Attention::<K>::load(device)?.with_dense_below(0);
+        let attention = K::load(device)?.with_dense_below(0);
         let run = move |[q, k, v]: &Qkv| {
             let trace = attention.prefill_traced(q, k, v, &())?;
             Ok((trace.selection.density(), trace.times))
@@ -141,7 +141,7 @@ impl Contender {
     }
 }
 
-/// PyTorch in a process of its own, idle but when asked.
+/// PyTorch in a separate process, idle between requests.
 struct Torch {
     process: Child,
     ask: ChildStdin,

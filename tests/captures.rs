@@ -13,7 +13,7 @@ use compare::Agreement;
 use half::bf16;
 use oracle::Oracle;
 use proxyattn::codegen::{Budget, Spec};
-use proxyattn::{AsView, Attention, AttentionKernel, Device, Tensor};
+use proxyattn::{AsView, AttentionKernel, Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use std::path::{Path, PathBuf};
 
@@ -71,7 +71,7 @@ kernels! {
 /// Runs one kernel, prints how it did, and adds it to `total`.
 fn check<K: AttentionKernel<Elem = bf16>>(capture: &Capture, total: &mut Agreement) {
     let Capture { name, q, k, v } = capture;
-    let attention = Attention::<K>::load(&Device::cpu()).expect("a valid kernel").with_dense_below(0);
+    let attention = K::load(&Device::cpu()).expect("a valid kernel").with_dense_below(0);
     let trace = attention.prefill_traced(q, k, v, &()).unwrap_or_else(|e| panic!("{name}: {e}"));
     let oracle = Oracle::new(&K::SPEC, &q.as_view(), &k.as_view(), &v.as_view());
     let dim = K::SPEC.head_dim as usize;

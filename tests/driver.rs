@@ -224,7 +224,7 @@ fn each_stage_launches_its_kernels() {
 /// tiles are measured. Stages that somebody asks for are not replaced.
 #[test]
 fn short_contexts_launch_dense() {
-    let below = [proxyattn::short::SM_80, proxyattn::short::SM_90A];
+    let below = [proxyattn::dense_below::SM_80, proxyattn::dense_below::SM_90A];
     for (gpu, tokens) in GPUS.into_iter().zip(below) {
         let cache = scratch(&format!("short-{gpu}"));
         let variables = [("STUB_CAPABILITY", gpu), ("PROXYATTN_CACHE_DIR", path(&cache))];
@@ -437,7 +437,6 @@ fn records_of_a_value_are_those_of_the_attribute() {
         assert_eq!(value.contains("\nagain attend 1.0 0.5\n"), gpu == "8.0", "{value}");
         let after = told("find", whole(), &variables);
         assert!(after.contains("\nfound 3\n"), "{after}");
-        assert!(after.contains("\nfewer 0\n"), "other candidates are another contest: {after}");
     }
 }
 

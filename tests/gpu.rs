@@ -32,7 +32,7 @@ use inputs::{Case, Inputs};
 use kernels::*;
 use oracle::Oracle;
 use proxyattn::codegen::{Arch, ArchSet, Spec};
-use proxyattn::{Attention, AttentionKernel, Device, Element, Tensor};
+use proxyattn::{AttentionKernel, Device, Element, Tensor};
 
 /// Relative L2 distance of an output to the reference: probabilities are rounded to 16 bits, the output too.
 const OUTPUT: f64 = 4e-3;
@@ -58,7 +58,7 @@ fn on<T: Element>(device: &Device, data: &[T], shape: [usize; 4]) -> Tensor<T> {
 /// One kernel on some shapes: lists are well formed, blocks are the reference's but for close calls, and the output is
 /// attention over them; traced and untraced runs agree to the bit.
 fn check<K: AttentionKernel>(device: &Device, cases: &[Case]) {
-    let attention = Attention::<K>::load(device).expect("the kernel loads").with_dense_below(0);
+    let attention = K::load(device).expect("the kernel loads").with_dense_below(0);
     let (mut total, mut worst) = (Agreement::default(), (0.0f64, 0.0f64));
     for case in cases {
         let context = format!("{} {case:?} {:?}", K::NAME, K::SPEC);

@@ -11,7 +11,7 @@ mod kernels;
 use inputs::{Case, Inputs};
 use kernels::{Dense64, OneGroup, TopFour, TwoGroups};
 use proxyattn::prelude::bf16;
-use proxyattn::{Attention, AttentionKernel, Device, Error, Result, View, ViewMut};
+use proxyattn::{AttentionKernel, Device, Error, Result, View, ViewMut};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeSet;
 use std::ptr::null_mut;
@@ -78,7 +78,7 @@ fn refusals<R>(context: &str, mut run: impl FnMut() -> Result<R>) -> (R, BTreeSe
 fn check<K: AttentionKernel<Elem = bf16>>(case: Case) -> BTreeSet<&'static str> {
     let inputs = Inputs::<bf16>::generate(&case, K::SPEC.head_dim);
     let (q, k, v): (View<'_, _>, _, _) = (inputs.q(), inputs.k(), inputs.v());
-    let attention = Attention::<K>::load(&Device::cpu()).expect("a valid kernel").with_dense_below(0);
+    let attention = K::load(&Device::cpu()).expect("a valid kernel").with_dense_below(0);
     let expected = attention.prefill(&q, &k, &v).expect("there is memory");
 
     let (output, mut named) = refusals(K::NAME, || attention.prefill(&q, &k, &v));

@@ -29,7 +29,7 @@ use proxyattn::codegen::cuda::{
 };
 use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};
 use proxyattn::prelude::{bf16, f16};
-use proxyattn::{Attention, AttentionKernel, Device, Element, Geometry, Problem};
+use proxyattn::{AttentionKernel, Device, Element, Geometry, Problem};
 use reference::Reference;
 
 /// A generator that is its own source: the numbers must not change with a dependency.
@@ -155,7 +155,7 @@ fn geometry<K: AttentionKernel>(shape: &Shape) -> Geometry {
         q_len: shape.q_len as usize,
         kv_len: shape.kv_len as usize,
     };
-    let attention = Attention::<K>::load(&Device::Cpu).expect("the spec keeps the rules");
+    let attention = K::load(&Device::Cpu).expect("the spec keeps the rules");
     attention.plan(&problem).expect("the shape fits the spec").geometry()
 }
 

@@ -3,11 +3,7 @@
 
 use clap::ValueEnum;
 use half::{bf16, f16};
-use kit::input::Qkv;
-use proxyattn::codegen::Spec;
-use proxyattn::{
-    Attention, AttentionKernel, Device, Element, Observer, Plan, Problem, Result, Trace, proxy_attention,
-};
+use proxyattn::{Attention, Device, Element, Result, proxy_attention};
 
 /// The budgets that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -46,15 +42,14 @@ macro_rules! kernels {
         })+
 
         $(impl Choose<$dim> for $dtype {
-            fn choose(budget: Budget, device: &Device) -> Result<Box<dyn Kernel<$dtype>>> {
-                // Short contexts too are there to show what is selected.
-                Ok(match budget {
-                    Budget::Default => Box::new($module::Default::load(device)?.with_dense_below(0)),
-                    Budget::Paper => Box::new($module::Paper::load(device)?.with_dense_below(0)),
-                    Budget::Ratio => Box::new($module::Ratio::load(device)?.with_dense_below(0)),
-                    Budget::TopK => Box::new($module::TopK::load(device)?.with_dense_below(0)),
-                    Budget::All => Box::new($module::All::load(device)?.with_dense_below(0)),
-                })
+            fn choose(budget: Budget, device: &Device) -> Result<Attention<$dtype>> {
+                match budget {
+                    Budget::Default => $module::Default::load(device),
+                    Budget::Paper => $module::Paper::load(device),
+                    Budget::Ratio => $module::Ratio::load(device),
+                    Budget::TopK => $module::TopK::load(device),
+                    Budget::All => $module::All::load(device),
+                }
             }
         })+
     };
@@ -73,45 +68,24 @@ kernels! {
 
 /// An element type that has kernels for one head width.
 trait Choose<const HEAD_DIM: usize>: Element {
-    fn choose(budget: Budget, device: &Device) -> Result<Box<dyn Kernel<Self>>>;
+    fn choose(budget: Budget, device: &Device) -> Result<Attention<Self>>;
 }
 
 /// An element type that has kernels.
 #[allow(private_bounds)] // `Choose` says the same, once per head width
 pub(super) trait Kernels: Choose<64> + Choose<96> + Choose<128> + Choose<256> {
     /// The kernel for one of [`HEAD_DIMS`](kit::input::HEAD_DIMS) and a budget.
-    fn load(head_dim: usize, budget: Budget, device: &Device) -> Result<Box<dyn Kernel<Self>>> {
-        match head_dim {
+    fn load(head_dim: usize, budget: Budget, device: &Device) -> Result<Attention<Self>> {
+        let attention = match head_dim {
             64 => <Self as Choose<64>>::choose(budget, device),
             96 => <Self as Choose<96>>::choose(budget, device),
             128 => <Self as Choose<128>>::choose(budget, device),
             _ => <Self as Choose<256>>::choose(budget, device),
-        }
+        }?;
+        // Short contexts too are there to show what is selected.
+        Ok(attention.with_dense_below(0))
     }
 }
 
 impl Kernels for bf16 {}
 impl Kernels for f16 {}
-
-/// A loaded kernel, whatever its configuration.
-pub(super) trait Kernel<T: Element> {
-    fn spec(&self) -> &'static Spec;
-
-    fn plan(&self, problem: &Problem) -> Result<Plan>;
-
-    fn run(&self, input: &Qkv<T>, observer: &dyn Observer) -> Result<Trace<T>>;
-}
-
-impl<K: AttentionKernel> Kernel<K::Elem> for Attention<K> {
-    fn spec(&self) -> &'static Spec {
-        &K::SPEC
-    }
-
-    fn plan(&self, problem: &Problem) -> Result<Plan> {
-        Attention::plan(self, problem)
-    }
-
-    fn run(&self, input: &Qkv<K::Elem>, observer: &dyn Observer) -> Result<Trace<K::Elem>> {
-        self.prefill_traced(&input.q, &input.k, &input.v, observer)
-    }
-}

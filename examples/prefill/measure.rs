@@ -2,7 +2,7 @@
 
 use super::{
     compare::{self, HeadReport},
-    kernels::{Budget, Kernel, Kernels},
+    kernels::{Budget, Kernels},
     synthetic::Needle,
 };
 use kit::{
@@ -11,7 +11,9 @@ use kit::{
     progress::Progress,
 };
 use proxyattn::codegen::Spec;
-use proxyattn::{AsView, Device, Element, Problem, Result, Selection, StageTimes, Trace};
+use proxyattn::{
+    AsView, Attention, Device, Element, Observer, Problem, Result, Selection, StageTimes, Trace,
+};
 use std::time::Duration;
 
 /// Repetitions go on for about this long, and up to [`MAX_RUNS`] times.
@@ -81,8 +83,8 @@ pub(super) fn measure<T: Kernels + Into<f32>>(
     let progress = progress_for(&problem, head_dim);
 
     let placed = input.to(device)?;
-    let (ours, sparse_timing) = time(&*sparse, &placed, "sparse", &progress)?;
-    let (exact, dense_timing) = time(&*dense, &placed, "dense", &progress)?;
+    let (ours, sparse_timing) = time(&sparse, &placed, "sparse", &progress)?;
+    let (exact, dense_timing) = time(&dense, &placed, "dense", &progress)?;
     let outputs = [ours.output.to(&Device::Cpu)?, exact.output.to(&Device::Cpu)?];
     let geometry = plan.geometry();
     let rows = match problem.q_len <= EXACT_TOKENS {
@@ -122,12 +124,13 @@ fn progress_for(problem: &Problem, head_dim: usize) -> Progress {
 /// One run to warm up, whose results are kept and whose progress is shown; then the run of median time among
 /// several that nobody watches.
 fn time<T: Element>(
-    kernel: &dyn Kernel<T>,
+    kernel: &Attention<T>,
     input: &Qkv<T>,
     name: &str,
     progress: &Progress,
 ) -> Result<(Trace<T>, Timing)> {
-    let first = kernel.run(input, progress)?;
+    let run = |observer: &dyn Observer| kernel.prefill_traced(&input.q, &input.k, &input.v, observer);
+    let first = run(progress)?;
     let once = first.times.total();
     if once >= LONG {
         let timing = Timing { times: first.times, runs: 1 };
@@ -138,7 +141,7 @@ fn time<T: Element>(
     progress.begin(format!("timing {name}"), runs);
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs {
-        times.push(kernel.run(input, &())?.times);
+        times.push(run(&())?.times);
         progress.advance(1);
     }
     times.sort_by_key(StageTimes::total);

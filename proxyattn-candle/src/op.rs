@@ -1,29 +1,29 @@
 //! The op.
 
-use crate::{Options, cpu, tensors, told};
+use crate::{Options, cpu, into_candle, tensors};
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DeviceLocation, Layout, Result, Shape, Tensor};
-use proxyattn::{Attention, AttentionKernel, Device, Error};
+use proxyattn::{Attention, Device, Element, Error};
 
-/// What candle calls the op in its messages.
+/// The op's name in candle's messages.
 const NAME: &str = "proxyattn";
 
-/// A kernel of proxyattn's as an op of candle's on q, k and v. Cheap to clone, safe to share.
+/// A proxyattn kernel as a candle op on q, k and v. Cheap to clone, safe to share.
 ///
-/// [`attention`](crate::attention) makes one for each call. Whoever tunes or warms up a kernel holds its [`Attention`],
-/// from [`load`](crate::load), and may hold this.
-pub struct ProxyAttention<K: AttentionKernel> {
-    attention: Attention<K>,
+/// [`attention`](crate::attention) creates one per call. Programs that tune or warm up a kernel have its [`Attention`] from
+/// [`load`](crate::load), and can create the op once.
+pub struct ProxyAttention<T> {
+    attention: Attention<T>,
     options: Options,
 }
 
-impl<K: AttentionKernel> ProxyAttention<K> {
+impl<T: Element> ProxyAttention<T> {
     /// The op of a loaded kernel.
-    pub fn new(attention: Attention<K>, options: Options) -> Self {
+    pub fn new(attention: Attention<T>, options: Options) -> Self {
         Self { attention, options }
     }
 
     /// The kernel.
-    pub fn attention(&self) -> &Attention<K> {
+    pub fn attention(&self) -> &Attention<T> {
         &self.attention
     }
 
@@ -31,16 +31,16 @@ impl<K: AttentionKernel> ProxyAttention<K> {
         &self.options
     }
 
-    /// Applies the op; as [`attention`](crate::attention), on the device that the kernel was loaded for.
+    /// Applies the op, like [`attention`](crate::attention), on the device that the kernel was loaded for.
     ///
     /// # Errors
-    /// As [`attention`](crate::attention), and for tensors on another device than the kernel's.
+    /// Those of [`attention`](crate::attention), and tensors on a device other than the kernel's.
     pub fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         tensors::same_place(q, k, v)?;
         q.apply_op3(k, v, self.clone())
     }
 
-    /// Refuses tensors that are not where the kernel is.
+    /// Rejects tensors that are not on the kernel's device.
     fn check_place(&self, place: DeviceLocation) -> Result<()> {
         let kernel = match self.attention.device() {
             Device::Cuda(device) => DeviceLocation::Cuda { gpu_id: device.stream().context().ordinal() },
@@ -51,11 +51,11 @@ impl<K: AttentionKernel> ProxyAttention<K> {
         }
         let expected = format!("a tensor on {}, for which the kernel was loaded", tensors::name(kernel));
         let got = format!("one on {}; load the kernel for the tensors' device", tensors::name(place));
-        Err(told(Error::Layout { arg: "q", expected, got }))
+        Err(into_candle(Error::Layout { arg: "q", expected, got }))
     }
 }
 
-impl<K: AttentionKernel> CustomOp3 for ProxyAttention<K> {
+impl<T: Element> CustomOp3 for ProxyAttention<T> {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -102,13 +102,13 @@ impl<K: AttentionKernel> CustomOp3 for ProxyAttention<K> {
     }
 }
 
-impl<K: AttentionKernel> Clone for ProxyAttention<K> {
+impl<T> Clone for ProxyAttention<T> {
     fn clone(&self) -> Self {
         Self { attention: self.attention.clone(), options: self.options.clone() }
     }
 }
 
-impl<K: AttentionKernel> core::fmt::Debug for ProxyAttention<K> {
+impl<T> core::fmt::Debug for ProxyAttention<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ProxyAttention")
             .field("attention", &self.attention)

@@ -16,7 +16,7 @@ use half::bf16;
 use inputs::{Case, Inputs};
 use kernels::*;
 use lay::Elem;
-use proxyattn::{Attention, AttentionKernel, Element, View, ViewMut};
+use proxyattn::{AttentionKernel, Element, View, ViewMut};
 use proxyattn_candle::{Options, ProxyAttention, attention, load};
 use std::sync::{Arc, Mutex};
 
@@ -63,7 +63,7 @@ fn with_view<T: Elem + CudaDType, R>(tensor: &Tensor, look: impl FnOnce(View<'_,
 
 fn check<K: AttentionKernel<Elem: Elem + CudaDType>>(device: &Device, case: Case) {
     let stream = device.as_cuda_device().expect("a GPU").cuda_stream();
-    let raw = Attention::<K>::load(&proxyattn::Device::from_stream(stream.clone()).expect("a GPU"));
+    let raw = K::load(&proxyattn::Device::from_stream(stream.clone()).expect("a GPU"));
     // Short contexts are there to be selected from.
     let raw = raw.expect("the kernel loads").with_dense_below(0);
     let inputs = Inputs::<K::Elem>::generate(&case, K::SPEC.head_dim);
@@ -72,7 +72,7 @@ fn check<K: AttentionKernel<Elem: Elem + CudaDType>>(device: &Device, case: Case
         let context = format!("{} {case:?}, layouts from {first}", K::NAME);
         let [q, k, v] = &tensors(device, &inputs, first);
         let op =
-            ProxyAttention::<K>::new(load(device).expect("loaded").with_dense_below(0), Options::default());
+            ProxyAttention::new(load::<K>(device).expect("loaded").with_dense_below(0), Options::default());
         let out = op.forward(q, k, v).unwrap_or_else(|e| panic!("{e}: {context}"));
         assert_eq!(out.dims(), q.dims(), "{context}");
 

@@ -12,30 +12,6 @@ use crate::{Arch, Spec};
 /// Values of some of a text's open constants, by name; those that are not named keep their defaults.
 pub type Constants = [(&'static str, u32)];
 
-/// What a tuner may choose between for one unit on one family of GPUs, beside the default tiles.
-///
-/// `#[proxy_attention]` writes these into the expansion, as [`candidates`] gives them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Candidates {
-    /// The family.
-    pub arch: Arch,
-    /// The [`Unit`](crate::cuda::Unit).
-    pub unit: UnitId,
-    /// The choices; the default tiles are not among them.
-    pub choices: &'static [&'static Constants],
-}
-
-/// The same, owned, for a configuration that is known only when a program runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
-    /// The family.
-    pub arch: Arch,
-    /// The [`Unit`](crate::cuda::Unit).
-    pub unit: UnitId,
-    /// The choices.
-    pub choices: Vec<Vec<(&'static str, u32)>>,
-}
-
 /// Registers that a thread may have.
 const THREAD_REGISTERS: u32 = 255;
 /// Registers of a multiprocessor.
@@ -52,14 +28,6 @@ const PORTABLE_BYTES: u32 = Arch::Sm80.facts().shared_bytes;
 const RESIDENT_BYTES: u32 = 100 * 1024;
 /// Warps that hide one another's latencies on the four schedulers of a multiprocessor.
 const RESIDENT_WARPS: u32 = 4;
-
-/// What there is to choose for a configuration: every family that it is declared for, and every unit that has candidates
-/// there. This is what `#[proxy_attention]` writes into the expansion, in this order.
-pub fn tables(spec: &Spec) -> Vec<Table> {
-    let units =
-        spec.arch.iter().flat_map(|arch| tunable(spec, arch).into_iter().map(move |unit| (arch, unit)));
-    units.map(|(arch, unit)| Table { arch, unit, choices: candidates(spec, arch, unit) }).collect()
-}
 
 /// The units of a configuration that have candidates on a family, in the order in which they run.
 pub fn tunable(spec: &Spec, arch: Arch) -> Vec<UnitId> {

@@ -12,7 +12,7 @@ pub use crate::abi::{
     Size, Tensor, UnitId,
 };
 pub use crate::arch::{HopperTiles, Tiles};
-pub use crate::candidates::{Candidates, Constants, Table, candidates, retiled, tables, tunable};
+pub use crate::candidates::{Constants, candidates, retiled, tunable};
 pub use crate::geometry::Shape;
 pub use crate::scorer::CODES_PER_LOG2;
 pub use crate::select::MAX_GROUP_HEADS;

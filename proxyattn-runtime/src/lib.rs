@@ -8,43 +8,46 @@
 //! ```
 //!
 //! * [`Problem`] is a shape, [`Plan`] what the kernel will do with it; both are plain values. Where selecting does not
-//!   pay, a plan is dense ([`short`]).
+//!   pay, a plan is dense ([`dense_below`]).
 //! * [`View`] and [`Tensor`] are what goes in and comes out: any strides, as long as a head's row is contiguous.
 //! * [`Attention`] is a loaded kernel. Bad input is refused with a typed [`Error`] before anything is written.
 
 #![deny(missing_docs)]
 
-mod any;
 mod attention;
 mod cpu;
 mod cuda;
+pub mod dense_below;
 mod device;
 mod element;
 mod error;
 mod geometry;
+mod inputs;
 pub mod jit;
-mod linker;
+mod kernel;
+mod library_path;
 mod memory;
 mod observe;
 mod once;
 mod plan;
+mod problem;
 mod selection;
-pub mod short;
 mod tensor;
 pub mod tune;
 
-pub use any::AnyAttention;
-pub use attention::{Attention, AttentionKernel};
+pub use attention::Attention;
 pub use cuda::{CudaDevice, DriverInfo, GpuInfo, RawArgs, RawTensor};
 pub use cudarc;
+pub use dense_below::WhyDense;
 pub use device::{Device, DeviceName, UnknownDevice};
 pub use element::Element;
 pub use error::{Error, Result};
 pub use geometry::Geometry;
+pub use kernel::AttentionKernel;
 pub use observe::{Observer, Stage, StageTimes, Trace};
-pub use plan::{Plan, Problem};
+pub use plan::Plan;
+pub use problem::Problem;
 pub use proxyattn_codegen::cuda::Scratch;
 pub use selection::Selection;
-pub use short::WhyDense;
 pub use tensor::{AsView, Tensor, View, ViewMut};
 pub use tune::Tune;

@@ -1,152 +1,10 @@
-//! From shapes to what will be done: no data, no allocation.
+//! Plans a call from its shapes, without data and without allocation.
 
-use crate::short::{WhyDense, is_short};
-use crate::{AttentionKernel, Error, Geometry, Result};
-use proxyattn_codegen::{Spec, cuda::Shape};
-use serde::{Deserialize, Serialize};
+use crate::dense_below::{WhyDense, is_short};
+use crate::{Error, Geometry, Problem, Result};
+use proxyattn_codegen::Spec;
 
-/// The shape of one prefill: `q [batch, heads, q_len, D]`, `k` and `v` `[batch, kv_heads, kv_len, D]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Problem {
-    /// Sequences.
-    pub batch: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// Key/value heads; divides `heads`.
-    pub kv_heads: usize,
-    /// Query tokens. With `q_len < kv_len` they are the last ones of the context (chunked prefill); more than `kv_len`
-    /// only without a causal mask (cross-attention).
-    pub q_len: usize,
-    /// Key tokens.
-    pub kv_len: usize,
-}
-
-/// The largest token count a problem may have: block indices and key positions stay inside 32 bits.
-pub(crate) const MAX_TOKENS: usize = 1 << 30;
-
-/// The same in the numbers of codegen.
-impl From<&Problem> for Shape {
-    fn from(problem: &Problem) -> Self {
-        Self {
-            batch: problem.batch as u64,
-            heads: problem.heads as u64,
-            kv_heads: problem.kv_heads as u64,
-            q_len: problem.q_len as u64,
-            kv_len: problem.kv_len as u64,
-        }
-    }
-}
-
-impl Problem {
-    /// A problem whose heads are checked against `K` when the program is compiled.
-    ///
-    /// ```compile_fail
-    /// # use proxyattn_runtime::*; use proxyattn_codegen::Spec;
-    /// struct EightKvHeads;
-    /// impl AttentionKernel for EightKvHeads {
-    ///     const NAME: &'static str = "EightKvHeads";
-    ///     const SPEC: Spec = Spec { kv_heads: Some(8), ..Spec::DEFAULT };
-    ///     type Elem = half::bf16;
-    /// }
-    /// let problem = Problem::of::<EightKvHeads, 32, 4>(1, 4096, 4096); // 4 KV heads, declared 8
-    /// ```
-    pub const fn of<K: AttentionKernel, const HEADS: u32, const KV_HEADS: u32>(
-        batch: usize,
-        q_len: usize,
-        kv_len: usize,
-    ) -> Self {
-        const {
-            assert!(
-                K::SPEC.accepts_heads(HEADS, KV_HEADS),
-                "the head counts do not fit the kernel's `heads`, `kv_heads` or `groups`"
-            );
-        }
-        Self { batch, heads: HEADS as usize, kv_heads: KV_HEADS as usize, q_len, kv_len }
-    }
-
-    /// Refuses what `spec` cannot run.
-    pub(crate) fn check(&self, spec: &Spec) -> Result<()> {
-        let positive = [
-            ("batch", self.batch),
-            ("heads", self.heads),
-            ("kv_heads", self.kv_heads),
-            ("q_len", self.q_len),
-            ("kv_len", self.kv_len),
-        ];
-        for (arg, value) in positive {
-            if value == 0 {
-                return Err(Error::Shape { arg, expected: "at least 1".into(), got: "0".into() });
-            }
-        }
-        if spec.causal && self.kv_len < self.q_len {
-            return Err(Error::Shape {
-                arg: "kv_len",
-                expected: format!(
-                    "at least q_len = {}, because causal queries are the end of the context (for cross-attention, declare \
-                     `causal = false`)",
-                    self.q_len
-                ),
-                got: format!("{}", self.kv_len),
-            });
-        }
-        for (arg, tokens) in [("kv_len", self.kv_len), ("q_len", self.q_len)] {
-            if tokens > MAX_TOKENS {
-                return Err(Error::Overflow {
-                    arg,
-                    what: "the number of tokens",
-                    limit: MAX_TOKENS as u64,
-                    got: format!("{tokens}"),
-                });
-            }
-        }
-        self.check_heads(spec)?;
-        let tokens = self.q_len.max(self.kv_len);
-        let elements = [self.batch, self.heads, tokens, spec.head_dim as usize];
-        elements.into_iter().try_fold(4usize, usize::checked_mul).map(drop).ok_or_else(|| Error::Overflow {
-            arg: "q",
-            what: "the number of bytes",
-            limit: usize::MAX as u64,
-            got: format!("{} batches × {} heads × {} tokens", self.batch, self.heads, tokens),
-        })
-    }
-
-    fn check_heads(&self, spec: &Spec) -> Result<()> {
-        let pinned = [("heads", spec.heads, self.heads), ("kv_heads", spec.kv_heads, self.kv_heads)];
-        for (arg, declared, given) in pinned {
-            if let Some(declared) = declared
-                && declared as usize != given
-            {
-                let expected = format!("{declared} as the kernel declares");
-                return Err(Error::Shape { arg, expected, got: format!("{given}") });
-            }
-        }
-        if !self.heads.is_multiple_of(self.kv_heads) {
-            return Err(Error::Shape {
-                arg: "kv_heads",
-                expected: format!("a divisor of heads = {}", self.heads),
-                got: format!("{}", self.kv_heads),
-            });
-        }
-        if let Some(groups) = spec.groups
-            && !self.kv_heads.is_multiple_of(groups as usize)
-        {
-            return Err(Error::Shape {
-                arg: "kv_heads",
-                expected: format!("a multiple of the kernel's groups = {groups}"),
-                got: format!("{}", self.kv_heads),
-            });
-        }
-        Ok(())
-    }
-
-    /// Query heads that share one KV head.
-    pub fn heads_per_kv(&self) -> usize {
-        self.heads / self.kv_heads
-    }
-}
-
-/// What a kernel will do for one [`Problem`].
+/// How a kernel runs one [`Problem`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
     spec: Spec,
@@ -156,7 +14,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What a kernel of `spec` will do, whether or not it pays: dense only where the configuration keeps every block.
+    /// The plan of a kernel of `spec`, dense only if the configuration keeps every block; whether selection pays off is not
+    /// considered.
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Overflow`] for a shape that the kernel cannot run, [`Error::Spec`] for a
@@ -175,8 +34,8 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The same plan, but dense where its problem is [shorter](crate::short) than a context of so many tokens; 0 changes
-    /// nothing. [`Attention::plan`](crate::Attention::plan) gives such plans.
+    /// The same plan, but dense if its problem is [shorter](crate::dense_below) than a context of `tokens` tokens; 0 disables
+    /// this. [`Attention::plan`](crate::Attention::plan) returns such plans.
     pub fn dense_below(mut self, tokens: usize) -> Self {
         if self.dense.is_none() && is_short(&self.spec, &self.problem, tokens) {
             self.dense = Some(WhyDense::Short { below: tokens });
@@ -184,10 +43,10 @@ impl Plan {
         self
     }
 
-    /// Whether the budget's floor covers every row, so that nothing can be dropped whatever the scores say.
+    /// Whether the budget's minimum covers every row, so that no block can be dropped whatever the scores are.
     fn keeps_every_block(&self) -> bool {
         let geometry = self.geometry();
-        // The last row drops blocks first: for a long context this ends where it begins.
+        // The last row drops blocks first, so for a long context the first check ends the loop.
         (0..geometry.rows())
             .rev()
             .all(|row| geometry.count(&self.spec.budget, 0, row) == geometry.visible(row))
@@ -203,17 +62,17 @@ impl Plan {
         &self.problem
     }
 
-    /// Where the blocks lie.
+    /// The block geometry.
     pub fn geometry(&self) -> Geometry {
         Geometry::new(&self.spec, &self.problem)
     }
 
-    /// Proxy heads.
+    /// Number of proxy heads.
     pub fn groups(&self) -> usize {
         self.groups
     }
 
-    /// Whether every block is visited. Then nothing is pooled, scored or selected.
+    /// Whether every block is visited, and nothing is pooled, scored or selected.
     pub fn is_dense(&self) -> bool {
         self.dense.is_some()
     }

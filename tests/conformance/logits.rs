@@ -7,7 +7,7 @@ use crate::inputs::{Case, Inputs};
 use crate::oracle::Oracle;
 use half::{bf16, f16};
 use proxyattn::codegen::{Block, Budget, Spec, Stride};
-use proxyattn::{Attention, AttentionKernel, Device, Element};
+use proxyattn::{AttentionKernel, Device, Element};
 
 /// Sizes of logits, in nats.
 pub(crate) const SIZES: [f64; 7] = [1.0, 126.0, 2520.0, 10_080.0, 20_160.0, 50_400.0, 1e6];
@@ -151,7 +151,7 @@ fn pair<K: AttentionKernel>(size: f64) -> (K::Elem, K::Elem) {
 
 /// Every list of a device's against the reference.
 pub(crate) fn rankings_keep_their_order<K: AttentionKernel>(device: &Device) {
-    let attention = Attention::<K>::load(device).expect("the kernel loads").with_dense_below(0);
+    let attention = K::load(device).expect("the kernel loads").with_dense_below(0);
     let faults: Vec<String> = samples::<K>(&SIZES)
         .iter()
         .filter_map(|sample| {

@@ -5,16 +5,14 @@ use crate::kernels::{Dense64, Small};
 use crate::numerics::same_bits;
 use crate::verify;
 use half::bf16;
-use proxyattn::{AnyAttention, Attention, AttentionKernel, Device, Plan, Trace, WhyDense};
+use proxyattn::{Attention, AttentionKernel, Device, Plan, Trace, WhyDense};
 
-type Kernel = Attention<Small>;
-
-fn trace(attention: &Kernel, inputs: &Inputs<bf16>) -> Trace<bf16> {
+fn trace(attention: &Attention<bf16>, inputs: &Inputs<bf16>) -> Trace<bf16> {
     attention.prefill_traced(&inputs.q(), &inputs.k(), &inputs.v(), &()).expect("good inputs")
 }
 
 /// One call on each side of an edge.
-fn on_both_sides(attention: &Kernel, device: &Device, [below, above]: [&Case; 2]) {
+fn on_both_sides(attention: &Attention<bf16>, device: &Device, [below, above]: [&Case; 2]) {
     let tokens = attention.dense_below();
     let inputs = Inputs::<bf16>::generate(below, 64);
     let short = trace(attention, &inputs);
@@ -36,7 +34,7 @@ fn on_both_sides(attention: &Kernel, device: &Device, [below, above]: [&Case; 2]
 
 /// At the device's own number, and at one of the caller's.
 pub(crate) fn the_edge_is_exact(device: &Device) {
-    let attention = Kernel::load(device).expect("the suite's kernels are valid");
+    let attention = Small::load(device).expect("the suite's kernels are valid");
     let whole = |tokens| Case::new([4, 2], tokens, tokens);
     for attention in [attention.clone(), attention.clone().with_dense_below(300)] {
         let edge = attention.dense_below();
@@ -47,7 +45,7 @@ pub(crate) fn the_edge_is_exact(device: &Device) {
 
 /// A chunk counts by its pairs: 96 queries at the end of 600 keys are 53,040, a context of 325 has 52,975.
 pub(crate) fn chunks_count_by_their_pairs(device: &Device) {
-    let load = || Kernel::load(device).expect("the suite's kernels are valid");
+    let load = || Small::load(device).expect("the suite's kernels are valid");
     let chunk = Case::new([4, 2], 96, 600);
     let plan = |below| load().with_dense_below(below).plan(&chunk.problem).expect("a good problem");
     assert_eq!(plan(325).why_dense(), None);
@@ -60,15 +58,15 @@ pub(crate) fn chunks_count_by_their_pairs(device: &Device) {
 pub(crate) fn plans_say_why(device: &Device) {
     let why = |plan: Plan| plan.why_dense();
     let of = |tokens| Case::new([4, 2], tokens, tokens).problem;
-    let small = Kernel::load(device).expect("the suite's kernels are valid").with_dense_below(1000);
+    let small = Small::load(device).expect("the suite's kernels are valid").with_dense_below(1000);
     assert_eq!(small.plan(&of(40)).map(why).expect("good"), Some(WhyDense::Kept));
     assert_eq!(small.plan(&of(400)).map(why).expect("good"), Some(WhyDense::Short { below: 1000 }));
     assert_eq!(Plan::new(&Small::SPEC, &of(400)).map(why).expect("good"), None);
-    let dense = Attention::<Dense64>::load(device).expect("the suite's kernels are valid");
+    let dense = Dense64::load(device).expect("the suite's kernels are valid");
     assert_eq!(dense.plan(&of(400)).map(why).expect("good"), Some(WhyDense::Declared));
 
-    let any = AnyAttention::<bf16>::load(&Small::SPEC, device).expect("a valid configuration");
-    let own = Kernel::load(device).expect("the suite's kernels are valid").dense_below();
+    let any = Attention::<bf16>::load(&Small::SPEC, device).expect("a valid configuration");
+    let own = Small::load(device).expect("the suite's kernels are valid").dense_below();
     assert_eq!(any.dense_below(), own, "the device's");
     let any = any.with_dense_below(1000);
     assert_eq!(any.plan(&of(400)).map(why).expect("good"), Some(WhyDense::Short { below: 1000 }));

@@ -6,8 +6,8 @@ use crate::oracle::Oracle;
 use proxyattn::{Attention, AttentionKernel, Device, Trace};
 
 /// A kernel that selects however short a context is.
-pub(crate) fn load<K: AttentionKernel>(device: &Device) -> Attention<K> {
-    Attention::load(device).expect("the suite's kernels are valid").with_dense_below(0)
+pub(crate) fn load<K: AttentionKernel>(device: &Device) -> Attention<K::Elem> {
+    K::load(device).expect("the suite's kernels are valid").with_dense_below(0)
 }
 
 pub(crate) fn trace<K: AttentionKernel>(device: &Device, inputs: &Inputs<K::Elem>) -> Trace<K::Elem> {

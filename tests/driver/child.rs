@@ -1,12 +1,12 @@
 //! What runs under the stub driver, in a process of its own: everything that an owner of a GPU does, step by step.
 
 use crate::memory::Memory;
-use proxyattn::codegen::cuda::Candidates;
+use proxyattn::codegen::cuda::candidates;
 use proxyattn::codegen::{Arch, Budget, Rows, Spec};
 use proxyattn::tune::{Outcome, Progress};
 use proxyattn::{
-    AnyAttention, Attention, AttentionKernel, Device, Error, Problem, RawArgs, RawTensor, Result, Stage,
-    Tensor, Tune, proxy_attention, short,
+    Attention, AttentionKernel, Device, Error, Problem, RawArgs, RawTensor, Result, Stage, Tensor, Tune,
+    dense_below, proxy_attention,
 };
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub(crate) fn problem(tokens: usize) -> Problem {
 
 /// A sparse problem, long enough for that on every GPU, and a dense one.
 fn problems() -> [Problem; 2] {
-    [short::SM_80.max(short::SM_90A), TOKENS / 4].map(problem)
+    [dense_below::SM_80.max(dense_below::SM_90A), TOKENS / 4].map(problem)
 }
 
 /// The configuration of `Sparse` with this share of the mass, as a value: tuned, and put to the test again.
@@ -55,7 +55,7 @@ pub(crate) fn tune_value(gamma: f64) {
     let device = Device::cuda(0).expect("the stub's device");
     let budget = Budget::Dynamic { gamma, min_tokens: 512, rows: Rows::Ratio };
     let spec = Spec { head_dim: 64, budget, ..Spec::DEFAULT };
-    let attention = AnyAttention::<half::bf16>::load(&spec, &device).expect("it loads");
+    let attention = Attention::<half::bf16>::load(&spec, &device).expect("it loads");
     println!("found {}", attention.tuned().choices.len());
     let nothing = attention.remeasure(&problems(), &mut |_| ()).expect("it measures");
     assert!(nothing.is_empty() || !attention.tuned().choices.is_empty(), "{nothing:?}");
@@ -70,33 +70,18 @@ pub(crate) fn tune_value(gamma: f64) {
     println!("done");
 }
 
-/// The configuration of `Sparse` with one table of candidates less for each family.
-struct Fewer;
-
-impl AttentionKernel for Fewer {
-    const NAME: &'static str = "Fewer";
-    const SPEC: Spec = Sparse::SPEC;
-    type Elem = half::bf16;
-    const CANDIDATES: &'static [Candidates] = {
-        let all = Sparse::CANDIDATES.split_last().expect("those of the newer family come last").1;
-        all.split_first().expect("those of the older one first").1
-    };
-}
-
-/// How many records of a value are found by the attribute, and by it with other candidates.
+/// How many records of a value are found by the attribute.
 pub(crate) fn find() {
     let device = Device::cuda(0).expect("the stub's device");
-    let sparse = Attention::<Sparse>::load(&device).expect("it loads");
+    let sparse = Sparse::load(&device).expect("it loads");
     println!("found {}", sparse.tuned().choices.len());
-    let fewer = Attention::<Fewer>::load(&device).expect("it loads");
-    println!("fewer {}", fewer.tuned().choices.len());
     println!("done");
 }
 
 /// The problems tuned, if no record of them is found.
 pub(crate) fn tune() {
     let device = Device::cuda(0).expect("the stub's device");
-    let attention = Attention::<Sparse>::load_tuned(&device, Tune::Cached, &[]).expect("it loads");
+    let attention = Sparse::load_tuned(&device, Tune::Cached, &[]).expect("it loads");
     let problems = problems();
     let found = attention.tuned();
     println!("found {}", found.choices.len());
@@ -119,9 +104,9 @@ pub(crate) fn tune() {
         assert!(report.skipped.is_empty() && report.refused.is_empty() && rounds >= 9, "{report:?}");
         assert!(report.stored_in.is_some(), "{:?}", report.store_trouble);
         for record in &report.tuned {
-            let table =
-                Sparse::CANDIDATES.iter().find(|t| t.arch.as_str() == record.arch && t.unit == record.unit);
-            assert_eq!(record.measurements.len(), table.expect("its candidates").choices.len() + 1);
+            let arch = attention.arch().expect("a GPU");
+            assert_eq!(record.arch, arch.as_str());
+            assert_eq!(record.measurements.len(), candidates(&Sparse::SPEC, arch, record.unit).len() + 1);
             // Where all take a millisecond nothing beats the default; a CTA of four heads does not fit two.
             let won = record.measurements.iter().find(|measurement| measurement.outcome == Outcome::Won);
             assert_eq!(won.expect("a winner").constants, record.winner);
@@ -139,11 +124,11 @@ pub(crate) fn tune() {
         let late = attention.tune(&problems, Duration::ZERO, &mut |_| ()).expect("no time is no error");
         assert_eq!((late.tuned.len(), late.skipped.len()), (0, 3));
     }
-    let off = Attention::<Sparse>::load_tuned(&device, Tune::Off, &[]).expect("it loads").with_dense_below(0);
+    let off = Sparse::load_tuned(&device, Tune::Off, &[]).expect("it loads").with_dense_below(0);
     assert!(off.tuned().choices.is_empty());
     // What has a record is not measured again.
     let now = Tune::Now(Duration::from_secs(60));
-    let now = Attention::<Sparse>::load_tuned(&device, now, &problems).expect("it measures");
+    let now = Sparse::load_tuned(&device, now, &problems).expect("it measures");
     println!("now {}", now.tuned().choices.len());
     let now = now.with_dense_below(0);
     let tensor = |heads| Tensor::zeros([1, heads, TOKENS, DIM]).and_then(|t| t.to(&device)).expect("room");
@@ -185,8 +170,8 @@ pub(crate) fn run(then: Then) {
 
 fn steps(then: Then) -> Result<()> {
     let device = step("open", then, || Device::cuda(0))?;
-    let attention = step("load", then, || Attention::<Sparse>::load(&device))?.with_dense_below(0);
-    let dense = step("load", then, || Attention::<Dense>::load(&device))?;
+    let attention = step("load", then, || Sparse::load(&device))?.with_dense_below(0);
+    let dense = step("load", then, || Dense::load(&device))?;
 
     let shape = |heads: usize| [1, heads, TOKENS, DIM];
     let host = |heads: usize| {

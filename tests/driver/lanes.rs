@@ -2,6 +2,7 @@
 
 use crate::child::{Sparse, TOKENS, Then, problem, step};
 use crate::memory::Memory;
+use half::bf16;
 use proxyattn::cudarc::driver::sys::{CUstream, CUstreamCaptureMode};
 use proxyattn::cudarc::driver::{CudaStream, result};
 use proxyattn::{Attention, AttentionKernel, Device, Plan, Result, Stage, proxy_attention};
@@ -15,15 +16,15 @@ const STREAMS: usize = 24;
 const THREADS: usize = 4;
 
 /// A kernel and a problem for it.
-struct Loaded<K: AttentionKernel> {
-    attention: Attention<K>,
+struct Loaded {
+    attention: Attention<bf16>,
     plan: Plan,
     memory: Memory,
 }
 
-impl<K: AttentionKernel> Loaded<K> {
-    fn new(device: &Device) -> Result<Self> {
-        let attention = Attention::<K>::load(device)?.with_dense_below(0);
+impl Loaded {
+    fn new<K: AttentionKernel<Elem = bf16>>(device: &Device) -> Result<Self> {
+        let attention = K::load(device)?.with_dense_below(0);
         let plan = attention.plan(&problem(TOKENS))?;
         let memory = Memory::new(&attention, &plan);
         Ok(Self { attention, plan, memory })
@@ -43,7 +44,7 @@ pub(crate) fn run() {
 fn steps() -> Result<()> {
     let device = Device::cuda(0)?;
     let Device::Cuda(cuda) = &device else { unreachable!("it was opened as one") };
-    let (sparse, flat) = (Loaded::<Sparse>::new(&device)?, Loaded::<Flat>::new(&device)?);
+    let (sparse, flat) = (Loaded::new::<Sparse>(&device)?, Loaded::new::<Flat>(&device)?);
     let streams: Vec<_> =
         (0..STREAMS).map(|_| cuda.stream().context().new_stream().expect("a stream")).collect();
     let of = |stream: &Arc<CudaStream>| stream.cu_stream();

@@ -1,7 +1,8 @@
 //! Memory for launches by address: the stub's device memory is host memory.
 
 use crate::child::DIM;
-use proxyattn::{Attention, AttentionKernel, Plan, Problem, RawArgs, RawTensor};
+use half::bf16;
+use proxyattn::{Attention, Plan, Problem, RawArgs, RawTensor};
 
 /// Room for a plan's largest tensor and for its workspace. Kernels of the stub do nothing, so that all may be the same memory.
 pub(crate) struct Memory {
@@ -11,7 +12,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn new<K: AttentionKernel>(attention: &Attention<K>, plan: &Plan) -> Self {
+    pub(crate) fn new(attention: &Attention<bf16>, plan: &Plan) -> Self {
         let (problem, workspace_bytes) = (*plan.problem(), attention.workspace_bytes(plan));
         let bytes = (2 * problem.heads * problem.kv_len * DIM).max(workspace_bytes as usize);
         Self { words: vec![0; bytes / 8 + 64], problem, workspace_bytes }

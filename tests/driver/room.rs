@@ -3,7 +3,7 @@
 use crate::child::{DIM, Sparse};
 use crate::{GPUS, lines, told, whole};
 use half::bf16;
-use proxyattn::{Attention, Device, Error, Tensor, View, ViewMut};
+use proxyattn::{Device, Error, Tensor, View, ViewMut};
 
 /// The stub refuses larger requests than this: more than the inputs have, and less than what the calls below want.
 const BYTES: u64 = 1 << 20;
@@ -12,7 +12,7 @@ const BYTES: u64 = 1 << 20;
 pub(crate) fn run() {
     let device = Device::cuda(0).expect("the stub's device");
     let Device::Cuda(cuda) = &device else { panic!("the stub's device") };
-    let attention = Attention::<Sparse>::load(&device).expect("it loads").with_dense_below(0);
+    let attention = Sparse::load(&device).expect("it loads").with_dense_below(0);
     let one = cuda.stream().clone_htod(&vec![bf16::ONE; 704 * DIM]).expect("a head of 88 KiB");
     // The one head as many, and its first token as a long context.
     let heads = |heads| View::cuda(&one, 0, [1, heads, 704, DIM], [0, 0, DIM, 1]).expect("within the head");

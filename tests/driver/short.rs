@@ -16,7 +16,7 @@ pub(crate) fn run() {
 
 fn steps() -> Result<()> {
     let device = Device::cuda(0)?;
-    let attention = Attention::<Sparse>::load(&device)?;
+    let attention = Sparse::load(&device)?;
     let below = attention.dense_below();
     println!("below {below}");
     let moved = attention.clone().with_dense_below(MOVED);
@@ -24,7 +24,7 @@ fn steps() -> Result<()> {
 
     let tensor = |heads, tokens| Tensor::<bf16>::zeros([1, heads, tokens, DIM])?.to(&device);
     let qkv = |tokens| Ok([tensor(HEADS, tokens)?, tensor(KV_HEADS, tokens)?, tensor(KV_HEADS, tokens)?]);
-    let call = |name: &str, attention: &Attention<Sparse>, tokens| {
+    let call = |name: &str, attention: &Attention<bf16>, tokens| {
         let [q, k, v] = qkv(tokens)?;
         step(name, Then::Stop, || attention.prefill(&q, &k, &v).map(drop))
     };
@@ -60,7 +60,7 @@ fn steps() -> Result<()> {
 }
 
 /// Launches by address, of the short plan and of the one that selects.
-fn launches(device: &Device, attention: &Attention<Sparse>, short: &Plan, planned: &Plan) -> Result<()> {
+fn launches(device: &Device, attention: &Attention<bf16>, short: &Plan, planned: &Plan) -> Result<()> {
     let Device::Cuda(cuda) = device else { unreachable!("it was opened as one") };
     let stream = cuda.stream().cu_stream();
     let memory = Memory::new(attention, planned);

@@ -46,7 +46,7 @@ fn offsets_beyond_31_bits_are_followed() {
 fn follow<K: AttentionKernel<Elem = bf16>>(device: &Device, axis: usize) {
     let Device::Cuda(cuda) = device else { unreachable!("it was opened as one") };
     let stream = cuda.stream();
-    let attention = Attention::<K>::load(device).expect("the kernel loads").with_dense_below(0);
+    let attention = K::load(device).expect("the kernel loads").with_dense_below(0);
     let inputs = Inputs::<bf16>::generate(&Case::new([4, 2], 700, 700).batch(2), K::SPEC.head_dim);
     let (q_shape, kv_shape) = (inputs.q_shape, inputs.kv_shape);
     let expected = {
@@ -123,7 +123,7 @@ fn repeat<K: AttentionKernel<Elem = bf16>>(device: &Device, inputs: &Inputs<bf16
     const BATCH: usize = 130;
     let Device::Cuda(cuda) = device else { unreachable!("it was opened as one") };
     let stream = cuda.stream();
-    let attention = Attention::<K>::load(device).expect("the kernel loads").with_dense_below(0);
+    let attention = K::load(device).expect("the kernel loads").with_dense_below(0);
     let (few_q, few_kv) = (inputs.q_shape, inputs.kv_shape);
     let few = {
         let q = on(device, &inputs.q, few_q);

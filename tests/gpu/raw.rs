@@ -9,7 +9,7 @@ use std::sync::Arc;
 fn a_captured_graph_replays() {
     let Some(device) = gpu() else { return };
     let Device::Cuda(cuda) = &device else { unreachable!("it was opened as one") };
-    let attention = Attention::<Default64>::load(&device).expect("the kernel loads").with_dense_below(0);
+    let attention = Default64::load(&device).expect("the kernel loads").with_dense_below(0);
     let problem = Problem { batch: 1, heads: 6, kv_heads: 2, q_len: 1500, kv_len: 1500 };
     let case = Case { problem, seed: 7 };
     let inputs = Inputs::<bf16>::generate(&case, 64);
@@ -105,7 +105,7 @@ fn a_selection_of_ones_own_is_followed() {
 fn own_selection<K: AttentionKernel<Elem = bf16>>(device: &Device) {
     let Device::Cuda(cuda) = device else { unreachable!("it was opened as one") };
     let (stream, heads) = (cuda.stream(), 4);
-    let attention = Attention::<K>::load(device).expect("the kernel loads").with_dense_below(0);
+    let attention = K::load(device).expect("the kernel loads").with_dense_below(0);
     let case = Case::new([8, 2], 1000, 1300);
     let plan = attention.plan(&case.problem).expect("a good problem");
     let (rows, blocks) = (plan.geometry().rows(), plan.geometry().blocks());

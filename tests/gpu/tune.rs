@@ -2,7 +2,7 @@
 
 use super::*;
 use proxyattn::tune::{Outcome, Progress, Remeasured, Source, TuneReport};
-use proxyattn::{Problem, Tune, proxy_attention};
+use proxyattn::{Attention, Problem, Tune, proxy_attention};
 use std::time::{Duration, Instant};
 
 #[proxy_attention(head_dim = 64, budget = ratio(0.1))]
@@ -52,7 +52,7 @@ fn a_tuned_kernel_is_the_same_and_no_slower() {
     let Some(device) = gpu() else { return };
     let problems = LENGTHS.map(problem);
     let report = {
-        let attention = Attention::<Tenth>::load(&device).expect("the kernel loads").with_dense_below(0);
+        let attention = Tenth::load(&device).expect("the kernel loads").with_dense_below(0);
         attention.warmup(&problems).expect("room for the workspace");
         let mut done = 0;
         let mut count =
@@ -63,12 +63,8 @@ fn a_tuned_kernel_is_the_same_and_no_slower() {
     };
     check_report(&report);
 
-    let default = Attention::<Tenth>::load_tuned(&device, Tune::Off, &[])
-        .expect("the kernel loads")
-        .with_dense_below(0);
-    let tuned = Attention::<Tenth>::load_tuned(&device, Tune::Cached, &[])
-        .expect("the kernel loads")
-        .with_dense_below(0);
+    let default = Tenth::load_tuned(&device, Tune::Off, &[]).expect("the kernel loads").with_dense_below(0);
+    let tuned = Tenth::load_tuned(&device, Tune::Cached, &[]).expect("the kernel loads").with_dense_below(0);
     assert!(default.tuned().choices.is_empty());
     let found = tuned.tuned();
     assert!(found.refused.is_empty(), "{found:?}");
@@ -88,7 +84,7 @@ fn a_tuned_kernel_is_the_same_and_no_slower() {
         let q = on(&device, &inputs.q, inputs.q_shape);
         let k = on(&device, &inputs.k, inputs.kv_shape);
         let v = on(&device, &inputs.v, inputs.kv_shape);
-        let run = |attention: &Attention<Tenth>| attention.prefill(&q, &k, &v).expect("good inputs");
+        let run = |attention: &Attention<bf16>| attention.prefill(&q, &k, &v).expect("good inputs");
         let [expected, got] = [&default, &tuned].map(|a| run(a).into_vec().expect("the output comes back"));
         let expected: Vec<f64> = expected.iter().map(|x| f64::from(x.to_f32())).collect();
         let (all, _) = compare::distance(&got, &expected, 64);

@@ -1,10 +1,11 @@
 //! What may be chosen: every candidate fits, and is the default's text but for the values of open constants.
 
+use crate::records;
 use proxyattn::codegen::cuda::{
-    Candidates, Kernel, Module, Tiles, Unit, UnitId, candidates, emit, emit_tiled, retiled, tunable,
+    Kernel, Module, Tiles, Unit, UnitId, candidates, emit, emit_tiled, retiled, tunable,
 };
 use proxyattn::codegen::{Arch, Block, Budget, Spec, Stride};
-use proxyattn::tune::{Scope, candidates_of};
+use proxyattn::tune::Scope;
 use proxyattn::{AttentionKernel, proxy_attention};
 
 /// Every head dimension, block and way in which a block's samples lie in a tile, causal and not, with and without known
@@ -127,40 +128,39 @@ fn every_open_constant_can_be_given_by_name() {
     assert_eq!(tiles.with(&[("TILE_COLUMNS", 1)]), None);
 }
 
-#[proxy_attention(head_dim = 64, arch(sm_90a))]
-struct OneFamily;
-
-#[test]
-fn an_expansion_holds_the_candidates_of_its_families() {
-    let spec = OneFamily::SPEC;
-    let listed: Vec<_> = OneFamily::CANDIDATES.iter().map(|table| table.unit).collect();
-    assert_eq!(listed, tunable(&spec, Arch::Sm90a));
-    for table in OneFamily::CANDIDATES {
-        assert_eq!(table.arch, Arch::Sm90a);
-        let choices: Vec<_> = table.choices.iter().map(|choice| choice.to_vec()).collect();
-        assert_eq!(choices, candidates(&spec, table.arch, table.unit));
-    }
-}
-
 /// A record counts for a configuration and its candidates, whoever made it: a program through the attribute, or a tool that
 /// was given the configuration as a value.
 #[test]
 fn a_value_and_an_attribute_have_one_scope() {
+    #[proxy_attention(head_dim = 64, arch(sm_90a))]
+    struct OneFamily;
+
     let value = Spec { head_dim: 64, arch: OneFamily::SPEC.arch, ..Spec::DEFAULT };
-    assert_eq!(candidates_of(&value), OneFamily::CANDIDATES);
-    let scope = |spec: &Spec, candidates: &[Candidates]| {
-        let machine = crate::records::scope().machine;
-        Scope::of(machine, spec, Arch::Sm90a, &emit(spec, Arch::Sm90a), candidates)
-    };
-    let ours = scope(&OneFamily::SPEC, OneFamily::CANDIDATES);
-    assert_eq!(scope(&value, candidates_of(&value)), ours);
+    let scope = |spec: &Spec, arch| Scope::of(records::scope().machine, spec, arch, &emit(spec, arch));
+    let ours = scope(&OneFamily::SPEC, Arch::Sm90a);
+    assert_eq!(scope(&value, Arch::Sm90a), ours);
     let others = [
-        scope(&Spec { budget: Budget::Ratio { share: 0.1 }, ..value }, OneFamily::CANDIDATES),
-        scope(&Spec { scale: Some(0.5), ..value }, OneFamily::CANDIDATES),
-        scope(&value, &OneFamily::CANDIDATES[1..]),
-        scope(&value, &[]),
+        scope(&Spec { budget: Budget::Ratio { share: 0.1 }, ..value }, Arch::Sm90a),
+        scope(&Spec { scale: Some(0.5), ..value }, Arch::Sm90a),
+        scope(&value, Arch::Sm80),
     ];
     for other in others {
         assert_ne!(other, ours);
     }
+}
+
+/// Tiles that were chosen among other candidates are measured again.
+#[test]
+fn a_scope_tells_candidates_apart() {
+    let of =
+        |spec: &Spec, arch| Scope::of(records::scope().machine, spec, arch, &emit(spec, arch)).candidates;
+    let default = of(&Spec::DEFAULT, Arch::Sm90a);
+    assert_ne!(of(&Spec::DEFAULT, Arch::Sm80), default);
+    assert_ne!(of(&Spec { head_dim: 64, ..Spec::DEFAULT }, Arch::Sm90a), default);
+    // What tiles do not depend on leaves the candidates as they are.
+    assert_eq!(of(&Spec { scale: Some(0.5), ..Spec::DEFAULT }, Arch::Sm90a), default);
+
+    let mine = records::scope();
+    let other = Scope { candidates: "others".into(), ..mine.clone() };
+    assert!(mine.differs(&other, true).is_some_and(|why| why.starts_with("made for candidates")));
 }

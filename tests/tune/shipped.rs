@@ -3,7 +3,7 @@
 use crate::records;
 use proxyattn::codegen::cuda::emit;
 use proxyattn::codegen::{Arch, Budget, Spec};
-use proxyattn::tune::{Record, Scope, candidates_of, shipped};
+use proxyattn::tune::{Record, Scope, shipped};
 use proxyattn_attribute::{Errors, read};
 
 #[test]
@@ -20,8 +20,7 @@ fn out_of_date(record: &Record) -> Option<String> {
         return Some(format!("`{}` is no configuration", record.attribute));
     }
     let arch = Arch::ALL.iter().copied().find(|arch| arch.as_str() == record.arch).expect("a family");
-    let scope =
-        Scope::of(record.scope.machine.clone(), &spec, arch, &emit(&spec, arch), candidates_of(&spec));
+    let scope = Scope::of(record.scope.machine.clone(), &spec, arch, &emit(&spec, arch));
     record.scope.differs(&scope, true)
 }
 
@@ -45,18 +44,16 @@ fn every_shipped_record_counts_for_this_version() {
 fn a_record_that_is_out_of_date_is_noticed() {
     let spec = Spec { head_dim: 64, budget: Budget::Ratio { share: 0.1 }, ..Spec::DEFAULT };
     let machine = records::scope().machine;
-    let scope =
-        |spec: &Spec, arch| Scope::of(machine.clone(), spec, arch, &emit(spec, arch), candidates_of(spec));
+    let scope = |spec: &Spec, arch| Scope::of(machine.clone(), spec, arch, &emit(spec, arch));
     let scope_of_now = scope(&spec, Arch::Sm90a);
     let now = Record { scope: scope_of_now.clone(), attribute: spec.attribute(), ..records::record(4096) };
     assert_eq!(out_of_date(&now), None);
 
     let mut other_text = emit(&spec, Arch::Sm90a);
     other_text.units[0].kernels.push_str("// changed\n");
-    let candidates = candidates_of(&spec);
     let changed = [
-        Scope::of(machine.clone(), &spec, Arch::Sm90a, &other_text, candidates),
-        Scope::of(machine.clone(), &spec, Arch::Sm90a, &emit(&spec, Arch::Sm90a), &candidates[..1]),
+        Scope::of(machine.clone(), &spec, Arch::Sm90a, &other_text),
+        Scope { candidates: "others".into(), ..scope_of_now },
         scope(&Spec { head_dim: 128, ..spec }, Arch::Sm90a),
         scope(&spec, Arch::Sm80),
     ];

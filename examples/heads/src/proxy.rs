@@ -60,7 +60,7 @@ mod tests {
     use crate::Options;
     use half::bf16;
     use proxyattn::codegen::Spec;
-    use proxyattn::{AnyAttention, AsView, Device, Tensor};
+    use proxyattn::{AsView, Attention, Device, Tensor};
 
     /// Numbers from −2 to 2 that repeat for a seed.
     fn random(shape: [usize; 4], mut seed: u32) -> Tensor<bf16> {
@@ -80,7 +80,7 @@ mod tests {
             let options = Options { keep: 0.3, ..Options::default() };
             let input = Input::new("", q.as_view(), k.as_view(), &options).unwrap();
             let spec = Spec { groups: Some(groups as u32), ..input.spec };
-            let kernel = AnyAttention::load(&spec, &Device::cpu()).unwrap();
+            let kernel = Attention::load(&spec, &Device::cpu()).unwrap();
             let selection = kernel.prefill_traced(&q, &k, &k, &()).unwrap().selection;
             let (heads, kv_heads) = (8 / groups, 4 / groups);
             for group in 0..groups {

@@ -5,12 +5,12 @@ use crate::kernels::{Absolute, Both, CrossTop, Default64, DenseBoth, OneGroup, S
 use crate::lay::{Elem, bhsd, contiguous, layouts};
 use crate::{bits, with_view};
 use candle_core::Tensor;
-use proxyattn::{Attention, AttentionKernel, Element, ViewMut};
+use proxyattn::{AttentionKernel, Element, ViewMut};
 use proxyattn_candle::{Options, ProxyAttention, attention};
 
 fn check<K: AttentionKernel<Elem: Elem>>(case: Case) {
     // Short contexts are there to be selected from.
-    let raw = Attention::<K>::load(&proxyattn::Device::Cpu).expect("the kernel loads").with_dense_below(0);
+    let raw = K::load(&proxyattn::Device::Cpu).expect("the kernel loads").with_dense_below(0);
     let inputs = Inputs::<K::Elem>::generate(&case, K::SPEC.head_dim);
     let [batch, heads, q_len, dim] = inputs.q_shape;
     let dense = raw.prefill(&inputs.q(), &inputs.k(), &inputs.v()).and_then(|t| t.into_vec());

@@ -48,7 +48,7 @@ fn a_listener_hears_what_the_raw_api_tells() {
 fn an_op_is_held_or_made_for_each_call() {
     let [q, k, v] = inputs::<Declared>(&Case::new([4, 2], 250, 250));
     let op =
-        ProxyAttention::<Declared>::new(load(&Device::Cpu).expect("the kernel loads"), Options::default());
+        ProxyAttention::new(load::<Declared>(&Device::Cpu).expect("the kernel loads"), Options::default());
     let expected = bits::<bf16>(&attention::<Declared>(&q, &k, &v, Options::default()).expect("good input"));
     assert_eq!(bits::<bf16>(&op.forward(&q, &k, &v).expect("good input")), expected);
     assert_eq!(bits::<bf16>(&q.apply_op3(&k, &v, op.clone()).expect("good input")), expected);
@@ -59,7 +59,7 @@ fn an_op_is_held_or_made_for_each_call() {
 fn threads_share_an_op() {
     fn travels<T: Send + Sync + Clone + 'static>(_: &T) {}
     let op =
-        ProxyAttention::<Absolute>::new(load(&Device::Cpu).expect("the kernel loads"), Options::default());
+        ProxyAttention::new(load::<Absolute>(&Device::Cpu).expect("the kernel loads"), Options::default());
     travels(&op);
     let [q, k, v] = &inputs::<Absolute>(&Case::new([4, 2], 300, 300));
     let expected = &bits::<bf16>(&op.forward(q, k, v).expect("good input"));

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Error, Result, Storage, Tensor};
 use half::bf16;
 use proxyattn::cudarc::driver::DevicePtr;
-use proxyattn::{Attention, AttentionKernel, View, ViewMut, proxy_attention};
+use proxyattn::{AttentionKernel, View, ViewMut, proxy_attention};
 use proxyattn_candle::{Options, ProxyAttention, attention, load};
 
 #[proxy_attention(head_dim = 64)]
@@ -91,7 +91,7 @@ fn selecting(q: &Tensor, k: &Tensor, v: &Tensor, options: Options) -> Result<Ten
 fn raw<K: AttentionKernel<Elem = bf16>>(device: &Device, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<()> {
     let stream = device.as_cuda_device()?.cuda_stream();
     let device = proxyattn::Device::from_stream(stream.clone()).map_err(Error::wrap)?;
-    let attention = Attention::<K>::load(&device).map_err(Error::wrap)?.with_dense_below(0);
+    let attention = K::load(&device).map_err(Error::wrap)?.with_dense_below(0);
     let mut out = stream.clone_htod(&vec![bf16::ZERO; BATCH * CHUNK * HEADS * DIM]).map_err(Error::wrap)?;
     let (shape, strides) = ([BATCH, HEADS, CHUNK, DIM], [CHUNK * HEADS * DIM, DIM, HEADS * DIM, 1]);
     let out = ViewMut::cuda(&mut out, 0, shape, strides).map_err(Error::wrap)?;

@@ -1,7 +1,7 @@
 //! `bench`: figures, as a table and as JSON.
 
 use crate::machine::{Machine, Run, snapshot};
-use proxyattn_runtime::short;
+use proxyattn_runtime::dense_below;
 use serde_json::Value;
 
 const SMALL: [&str; 8] = ["--tokens", "1536", "--heads", "4", "--kv-heads", "2", "--runs", "1"];
@@ -63,13 +63,13 @@ fn what_prefill_would_spare_is_told() {
         let shape = ["--tokens", &tokens, "--heads", "2", "--kv-heads", "1", "--runs", "1"];
         machine.run(&[&["bench", attribute, "--device", "cpu"], &shape[..], more].concat()).stdout
     };
-    let why = format!("`prefill` runs dense: the context is shorter than {} tokens", short::CPU);
-    for (tokens, dense) in [(short::CPU - 1, true), (short::CPU, false)] {
+    let why = format!("`prefill` runs dense: the context is shorter than {} tokens", dense_below::CPU);
+    for (tokens, dense) in [(dense_below::CPU - 1, true), (dense_below::CPU, false)] {
         let told = run(tokens, &[]);
         assert_eq!(told.contains(&why), dense, "{told}");
         let report: Value = serde_json::from_str(&run(tokens, &["--json"])).unwrap();
         assert_eq!((&report["prefill_dense"], &report["dense_plan"]), (&dense.into(), &false.into()));
-        assert_eq!(report["dense_below"], short::CPU, "{report}");
+        assert_eq!(report["dense_below"], dense_below::CPU, "{report}");
         assert!(report["density"].as_f64().unwrap() < 0.8, "the stages ran: {report}");
         assert!(report["stages_ms"]["select"].as_f64().unwrap() > 0.0, "{report}");
     }
@@ -87,7 +87,7 @@ fn memory_that_nobody_has_is_told() {
     let huge = ["--tokens", "1073741824", "--batch", "65536", "--heads", "32", "--kv-heads", "8"];
     let run = machine.run(&[&["bench", "", "--device", "cpu"][..], &huge].concat());
     let expected =
-        "error: `inputs`: expected 576460752303423488 bytes of host memory, got none; pass fewer tokens";
+        "error: `inputs`: cannot allocate 576460752303423488 bytes of host memory; pass fewer tokens";
     assert!(run.code == 3 && run.stdout.is_empty() && run.stderr.starts_with(expected), "{}", run.stderr);
 }
 
@@ -102,7 +102,7 @@ fn more_queries_than_keys_are_measured_without_a_mask() {
     };
     let measured = run("head_dim = 64, causal = false, budget = ratio(0.2)");
     assert_eq!((measured.code, measured.stderr.as_str()), (0, ""));
-    assert!(measured.stdout.contains("1 × 1500 tokens over 640 others"), "{}", measured.stdout);
+    assert!(measured.stdout.contains("1 × 1500 query tokens over 640 key tokens"), "{}", measured.stdout);
     let refused = run("head_dim = 64, budget = ratio(0.2)");
     assert!(refused.code == 2 && refused.stderr.contains("declare `causal = false`"), "{}", refused.stderr);
 }

@@ -1,13 +1,12 @@
-//! The tokens that the attribute leaves behind.
+//! The tokens that the attribute generates.
 //!
-//! Every path is absolute and goes through the facade's `__private`, so that nothing in the user's scope
-//! can get in the way. The inherent items have the struct's own visibility: what is private stays so.
+//! Every path is absolute and goes through the facade's `__private`, so that nothing in the user's scope can shadow it. The
+//! inherent items have the struct's own visibility.
 
 use super::docs;
 use super::item::Item;
 use proc_macro2::{Ident, Literal, TokenStream};
 use proxyattn_attribute::Model;
-use proxyattn_codegen::cuda::{Table, tables};
 use proxyattn_codegen::{Budget, Dtype, Spec};
 use quote::{format_ident, quote};
 
@@ -18,10 +17,9 @@ pub(crate) fn kernel(item: &Item, model: &Model) -> TokenStream {
     let shared = item.shared_attrs();
     let docs = docs::of_struct(item, &model.spec);
     let spec = spec(&model.spec, &private);
-    let candidates = candidates_of(&model.spec, &private);
-    let implementations = implementations(item, model, &spec, &candidates);
+    let implementations = implementations(item, model, &spec);
     let refused = format!(
-        "the specification of `{}` breaks a rule: proxyattn and proxyattn-macros are not of one version",
+        "the configuration of `{}` breaks a rule: proxyattn and proxyattn-macros have different versions",
         item.plain_name()
     );
     quote! {
@@ -34,16 +32,16 @@ pub(crate) fn kernel(item: &Item, model: &Model) -> TokenStream {
     }
 }
 
-/// Implementations that let the rest of the crate type-check after an error: the defaults, with the
-/// element type that was asked for.
+/// Implementations that let the rest of the crate type-check after an error: the defaults, with the requested element
+/// type.
 pub(crate) fn stand_in(item: &Item, model: &Model) -> TokenStream {
     let private = private(model);
     let dtype = dtype(model.spec.dtype, &private);
     let spec = quote!(#private::Spec { dtype: #dtype, ..#private::Spec::DEFAULT });
-    implementations(item, model, &spec, &TokenStream::new())
+    implementations(item, model, &spec)
 }
 
-fn implementations(item: &Item, model: &Model, spec: &TokenStream, candidates: &TokenStream) -> TokenStream {
+fn implementations(item: &Item, model: &Model, spec: &TokenStream) -> TokenStream {
     let Item { vis, name, .. } = item;
     let private = private(model);
     let shared = item.shared_attrs();
@@ -58,14 +56,13 @@ fn implementations(item: &Item, model: &Model, spec: &TokenStream, candidates: &
             const NAME: &'static ::core::primitive::str = #plain_name;
             const SPEC: #private::Spec = #spec;
             type Elem = #private::#elem;
-            #candidates
         }
         #shared
         #[automatically_derived]
         impl #name {
             #(#[doc = #docs])*
-            #vis fn load(device: &#private::Device) -> #private::Result<#private::Attention<Self>> {
-                #private::Attention::load(device)
+            #vis fn load(device: &#private::Device) -> #private::Result<#private::Attention<#private::#elem>> {
+                <Self as #private::AttentionKernel>::load(device)
             }
         }
     }
@@ -74,22 +71,6 @@ fn implementations(item: &Item, model: &Model, spec: &TokenStream, candidates: &
 fn private(model: &Model) -> TokenStream {
     let facade = &model.facade;
     quote!(#facade::__private)
-}
-
-/// The table of tiles that a tuner may choose between, as a constant: what a build may run is in its expansion.
-fn candidates_of(spec: &Spec, private: &TokenStream) -> TokenStream {
-    let tables = tables(spec).into_iter().map(|Table { arch, unit, choices }| {
-        let choices = choices.into_iter().map(|constants| {
-            let (names, values): (Vec<_>, Vec<_>) =
-                constants.into_iter().map(|(name, value)| (name, Literal::u32_unsuffixed(value))).unzip();
-            quote!(&[#((#names, #values)),*])
-        });
-        let (arch, unit) = (variant(&arch), variant(&unit));
-        quote! {
-            #private::Candidates { arch: #private::Arch::#arch, unit: #private::UnitId::#unit, choices: &[#(#choices),*] }
-        }
-    });
-    quote!(const CANDIDATES: &'static [#private::Candidates] = &[#(#tables),*];)
 }
 
 /// `spec` as a struct literal, every field spelled out.

@@ -5,7 +5,7 @@ use super::simd::{Kernel, PANEL, Row, Simd, dispatch};
 use super::tile::{self, Running};
 use crate::memory::{filled, product, room};
 use crate::tensor::Rows;
-use crate::{Element, Observer, Plan, Result, Selection, Stage, attention::Inputs};
+use crate::{Element, Observer, Plan, Result, Selection, Stage, inputs::Inputs};
 use core::cmp::Reverse;
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};

@@ -1,6 +1,6 @@
 //! What the inputs must be before anything is computed: finite, and small enough for f32.
 
-use crate::{Element, Error, Plan, Result, View, attention::Inputs, tensor::Data};
+use crate::{Element, Error, Plan, Result, View, inputs::Inputs, tensor::Data};
 use core::f64::consts::LOG2_E;
 use rayon::prelude::*;
 

@@ -23,7 +23,7 @@ mod tile;
 
 pub(crate) use simd::isa;
 
-use crate::attention::Inputs;
+use crate::inputs::Inputs;
 use crate::{Element, Observer, Plan, Result, Selection, Stage, StageTimes, ViewMut};
 use inputs::Scale;
 use std::time::Instant;

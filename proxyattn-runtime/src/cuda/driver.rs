@@ -4,7 +4,7 @@
 //! is touched, the library is opened here and everything that this crate will call is looked up.
 
 use crate::jit::library::reason;
-use crate::linker::file_of;
+use crate::library_path::file_of;
 use crate::{Error, Result};
 use core::ffi::{c_int, c_uint, c_void};
 use core::fmt;

@@ -6,14 +6,17 @@ use super::lanes::Lanes;
 use super::pipelines::{Picked, Pipelines};
 use super::workspace::{BUFFERS, Layout, Workspace};
 use crate::jit::{Jit, Program};
-use crate::plan::MAX_TOKENS;
+use crate::problem::MAX_TOKENS;
 use crate::tune::{Choice, Tune, Tuned};
 use crate::{Error, Plan, Result, once};
-use proxyattn_codegen::cuda::{Candidates, MAX_GROUP_HEADS, Module, Shape, Unit, emit};
+use proxyattn_codegen::cuda::{MAX_GROUP_HEADS, Module, Shape, Unit, UnitId, candidates, emit, tunable};
 use proxyattn_codegen::{Arch, Spec};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak, mpsc};
 use std::thread::ScopedJoinHandle;
+
+/// What a tuner may choose between for a unit: values of some of its open constants.
+type Choices = Vec<Vec<(&'static str, u32)>>;
 
 /// The kernels of one configuration on one device.
 pub(crate) struct Kernels {
@@ -23,8 +26,8 @@ pub(crate) struct Kernels {
     pub(super) arch: Arch,
     /// The texts, and the buffers between kernels.
     pub(super) module: Module,
-    /// What a tuner may choose between.
-    pub(super) candidates: &'static [Candidates],
+    /// What a tuner may choose between, for each unit that has candidates.
+    pub(super) candidates: Vec<(UnitId, Choices)>,
     /// Whether records are used.
     tuned: bool,
     /// Every kernel with its default tiles, in the order in which they run.
@@ -45,23 +48,19 @@ impl Kernels {
     pub(crate) fn shared(
         name: &'static str,
         spec: &Spec,
-        candidates: &'static [Candidates],
         device: &CudaDevice,
         tune: Tune,
     ) -> Result<Arc<Self>> {
         let tuned = tune != Tune::Off;
         let held = |loaded: &[Weak<Self>]| {
             let mut alive = loaded.iter().filter_map(Weak::upgrade);
-            alive.find(|kernels| {
-                let known = kernels.device == *device && kernels.spec == *spec;
-                known && kernels.candidates == candidates && kernels.tuned == tuned
-            })
+            alive.find(|kernels| kernels.device == *device && kernels.spec == *spec && kernels.tuned == tuned)
         };
         let lock = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kernels) = held(&lock()) {
             return Ok(kernels);
         }
-        let kernels = Arc::new(Self::load(name, spec, candidates, device, tuned)?); // unlocked: a compilation takes seconds
+        let kernels = Arc::new(Self::load(name, spec, device, tuned)?); // unlocked: a compilation takes seconds
         let mut loaded = lock();
         loaded.retain(|other| other.strong_count() > 0);
         loaded.push(Arc::downgrade(&kernels));
@@ -70,13 +69,7 @@ impl Kernels {
 
     /// From the cache, or compiled now. On Hopper these are the portable kernels where the compiler is older than Hopper's
     /// own, and the configuration is declared for them.
-    fn load(
-        name: &'static str,
-        spec: &Spec,
-        candidates: &'static [Candidates],
-        device: &CudaDevice,
-        tuned: bool,
-    ) -> Result<Self> {
+    fn load(name: &'static str, spec: &Spec, device: &CudaDevice, tuned: bool) -> Result<Self> {
         // A configuration that leaves Hopper out has portable kernels for it.
         let arch = if spec.arch.contains(device.arch()) { device.arch() } else { Arch::Sm80 };
         if !spec.arch.contains(arch) {
@@ -89,7 +82,7 @@ impl Kernels {
                 help: format!("add {arch} to `arch`, or use Device::cpu()"),
             });
         }
-        let load = |arch| Self::of_family(arch, name, spec, candidates, device, tuned);
+        let load = |arch| Self::of_family(arch, name, spec, device, tuned);
         let first = match load(arch) {
             Err(error) if arch != Arch::Sm80 && spec.arch.contains(Arch::Sm80) => error,
             loaded => return loaded,
@@ -112,7 +105,6 @@ impl Kernels {
         arch: Arch,
         name: &'static str,
         spec: &Spec,
-        candidates: &'static [Candidates],
         device: &CudaDevice,
         tuned: bool,
     ) -> Result<Self> {
@@ -123,7 +115,10 @@ impl Kernels {
             name,
             arch,
             module,
-            candidates,
+            candidates: tunable(spec, arch)
+                .into_iter()
+                .map(|unit| (unit, candidates(spec, arch, unit)))
+                .collect(),
             tuned,
             default: Vec::new(),
             pipelines: RwLock::default(),

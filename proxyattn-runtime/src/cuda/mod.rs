@@ -38,7 +38,7 @@ pub use args::{RawArgs, RawTensor};
 pub use device::CudaDevice;
 pub use info::{DriverInfo, GpuInfo};
 pub(crate) use kernels::Kernels;
-pub(crate) use prefill::{check, prefill, prefill_traced};
+pub(crate) use prefill::{Checked, check, prefill, prefill_traced};
 
 use crate::Error;
 use cudarc::driver::{DriverError, sys::CUresult};

@@ -1,58 +1,67 @@
 //! Prefill on tensors in device memory.
 
 use super::calls::Call;
+use super::pipelines::Picked;
 use super::workspace::Layout;
 use super::{Kernels, RawArgs, RawTensor, failed};
-use crate::attention::Inputs;
+use crate::inputs::Inputs;
 use crate::memory::{filled, product, room};
 use crate::tensor::{Data, DataMut};
 use crate::{Element, Error, Observer, Plan, Result, Selection, Stage, StageTimes, View, ViewMut};
 use core::ops::Range;
-use cudarc::driver::{CudaSlice, DevicePtr, DevicePtrMut};
+use cudarc::driver::{CudaSlice, DevicePtr, DevicePtrMut, SyncOnDrop};
 use proxyattn_codegen::cuda::Scratch;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-/// Refuses what a plan's kernels cannot take of its problem, and inputs that they cannot read: before memory is asked for.
-pub(crate) fn check<T: Element>(kernels: &Kernels, plan: &Plan, inputs: &Inputs<'_, T>) -> Result<()> {
-    kernels.check(plan, &kernels.pick(plan))?;
-    kernels.device.bind()?;
-    let maps = kernels.maps(plan);
-    for (arg, view) in [("q", &inputs.q), ("k", &inputs.k), ("v", &inputs.v)] {
-        let (tensor, guard) = resolve(arg, view, kernels)?;
-        drop(guard);
-        tensor.check(arg, maps)?;
-    }
-    Ok(())
+/// A plan, its kernels and inputs that they can read.
+pub(crate) struct Checked<'a> {
+    kernels: &'a Kernels,
+    plan: &'a Plan,
+    calls: Picked<'a>,
+    inputs: [RawTensor; 3],
+    /// Another stream may have written to an input, and may write to it next: while these live, cudarc orders both.
+    guards: [SyncOnDrop<'a>; 3],
 }
 
-/// Runs a plan on the device's stream; returns before it is done.
-pub(crate) fn prefill<T: Element>(
-    kernels: &Kernels,
-    plan: &Plan,
-    inputs: &Inputs<'_, T>,
-    out: &mut ViewMut<'_, T>,
-) -> Result<()> {
+/// Refuses a problem that the plan's kernels cannot run, and inputs that they cannot read, before memory is allocated.
+pub(crate) fn check<'a, T: Element>(
+    kernels: &'a Kernels,
+    plan: &'a Plan,
+    inputs: &'a Inputs<'a, T>,
+) -> Result<Checked<'a>> {
     let calls = kernels.pick(plan);
-    with_args(kernels, &calls, plan, inputs, out, |args, layout, _| {
+    kernels.check(plan, &calls)?;
+    kernels.device.bind()?;
+    let resolve = |arg, view| {
+        let (tensor, guard) = resolve(arg, view, kernels)?;
+        tensor.check(arg, kernels.maps(plan))?;
+        Ok((tensor, guard))
+    };
+    let [(q, q_guard), (k, k_guard), (v, v_guard)] =
+        [resolve("q", &inputs.q)?, resolve("k", &inputs.k)?, resolve("v", &inputs.v)?];
+    Ok(Checked { kernels, plan, calls, inputs: [q, k, v], guards: [q_guard, k_guard, v_guard] })
+}
+
+/// Enqueues a plan's kernels in the device's stream; returns before they have run.
+pub(crate) fn prefill<T: Element>(checked: Checked<'_>, out: &mut ViewMut<'_, T>) -> Result<()> {
+    let stream = checked.kernels.device.stream().cu_stream();
+    with_args(checked, out, |Launch { kernels, calls, plan, layout, args, .. }| {
         // SAFETY: `with_args` holds every tensor and the workspace, sized for the plan, until the launches are in the
         // stream, and cudarc orders whatever touches them next behind it.
-        unsafe { kernels.launch(&calls, plan, layout, args, kernels.device.stream().cu_stream(), Stage::ALL) }
+        unsafe { kernels.launch(calls, plan, layout, args, stream, Stage::ALL) }
     })
 }
 
 /// Runs a plan stage by stage, waiting for each.
 pub(crate) fn prefill_traced<T: Element>(
-    kernels: &Kernels,
-    plan: &Plan,
-    inputs: &Inputs<'_, T>,
+    checked: Checked<'_>,
     out: &mut ViewMut<'_, T>,
     observer: &dyn Observer,
 ) -> Result<(Selection, StageTimes)> {
-    let stream = kernels.device.stream();
+    let stream = checked.kernels.device.stream();
     let mut times = StageTimes::default();
-    let calls = kernels.pick(plan);
-    let selection = with_args(kernels, &calls, plan, inputs, out, |args, layout, workspace| {
+    let selection = with_args(checked, out, |Launch { kernels, calls, plan, layout, args, workspace }| {
         stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
         for &stage in Stage::ALL {
             let planned = !plan.is_dense() || stage == Stage::Attend;
@@ -61,7 +70,7 @@ pub(crate) fn prefill_traced<T: Element>(
             }
             let begun = Instant::now();
             // SAFETY: as in `prefill`.
-            unsafe { kernels.launch(&calls, plan, layout, args, stream.cu_stream(), &[stage]) }?;
+            unsafe { kernels.launch(calls, plan, layout, args, stream.cu_stream(), &[stage]) }?;
             stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
             if planned {
                 times.set(stage, begun.elapsed());
@@ -76,26 +85,25 @@ pub(crate) fn prefill_traced<T: Element>(
     Ok((selection, times))
 }
 
+struct Launch<'a> {
+    kernels: &'a Kernels,
+    calls: &'a [Arc<Call>],
+    plan: &'a Plan,
+    layout: &'a Layout,
+    args: &'a RawArgs,
+    workspace: Option<&'a CudaSlice<u8>>,
+}
+
 /// Gives `run` the addresses of the tensors and of a workspace that is large enough.
 fn with_args<T: Element, R>(
-    kernels: &Kernels,
-    calls: &[Arc<Call>],
-    plan: &Plan,
-    inputs: &Inputs<'_, T>,
+    checked: Checked<'_>,
     out: &mut ViewMut<'_, T>,
-    run: impl FnOnce(&RawArgs, &Layout, Option<&CudaSlice<u8>>) -> Result<R>,
+    run: impl FnOnce(Launch<'_>) -> Result<R>,
 ) -> Result<R> {
-    kernels.check(plan, calls)?;
+    let Checked { kernels, plan, calls, inputs: [q, k, v], guards } = checked;
     let layout = kernels.layout(plan);
-    kernels.device.bind()?;
     let stream = kernels.device.stream();
     let context = stream.context();
-
-    // Another stream may have written to a tensor, and may write to it next: its events order both. cudarc keeps their
-    // errors to itself, so it is asked before anything is launched, and once more when the guards are gone.
-    let (q, q_guard) = resolve("q", &inputs.q, kernels)?;
-    let (k, k_guard) = resolve("k", &inputs.k, kernels)?;
-    let (v, v_guard) = resolve("v", &inputs.v, kernels)?;
     let strides = outer(out.strides());
     let (address, out_guard) = match out.data_mut() {
         DataMut::Cuda(slice, offset) => {
@@ -106,17 +114,16 @@ fn with_args<T: Element, R>(
         DataMut::Host(_) => return Err(not_here("out", kernels)),
     };
     let out = RawTensor { address, strides };
-    for (arg, tensor) in [("q", &q), ("k", &k), ("v", &v), ("out", &out)] {
-        tensor.check(arg, kernels.maps(plan))?;
-    }
-    // Memory is asked for when everything else is in order.
+    out.check("out", kernels.maps(plan))?;
+    // Memory is allocated when everything else is in order.
     let mut held = kernels.workspace.lock().unwrap_or_else(PoisonError::into_inner);
     let workspace = held.reserve(stream, layout.bytes())?;
+    // The guards report no errors: cudarc is asked for them before anything is launched, and again when they are gone.
     context.check_err().map_err(failed("cuStreamWaitEvent"))?;
     let args = RawArgs { q, k, v, out, workspace, workspace_bytes: layout.bytes() };
-    let result = run(&args, &layout, held.slice());
-
-    drop((q_guard, k_guard, v_guard, out_guard));
+    let result =
+        run(Launch { kernels, calls: &calls, plan, layout: &layout, args: &args, workspace: held.slice() });
+    drop((guards, out_guard));
     let recorded = context.check_err().map_err(failed("cuEventRecord"));
     let recorded = recorded.and(held.used(stream));
     if recorded.is_err() {
@@ -131,7 +138,7 @@ fn resolve<'a, T: Element>(
     arg: &'static str,
     view: &View<'a, T>,
     kernels: &'a Kernels,
-) -> Result<(RawTensor, impl Drop + use<'a, T>)> {
+) -> Result<(RawTensor, SyncOnDrop<'a>)> {
     let Data::Cuda(slice, offset) = view.data() else { return Err(not_here(arg, kernels)) };
     check_context(arg, slice, kernels)?;
     let (base, guard) = slice.device_ptr(kernels.device.stream());

@@ -15,10 +15,9 @@ pub(super) struct Recorded {
 }
 
 impl Kernels {
-    /// The choices for a unit of this family, without the default tiles.
-    pub(super) fn choices(&self, unit: UnitId) -> &'static [&'static Constants] {
-        let table = self.candidates.iter().find(|table| table.arch == self.arch && table.unit == unit);
-        table.map_or(&[], |table| table.choices)
+    /// The candidates for a unit, without the default tiles.
+    pub(super) fn choices(&self, unit: UnitId) -> &[Vec<(&'static str, u32)>] {
+        self.candidates.iter().find(|(of, _)| *of == unit).map_or(&[], |(_, choices)| choices)
     }
 
     /// What records have to be made for to count here.
@@ -31,14 +30,13 @@ impl Kernels {
             driver: self.device.driver().to_owned(),
             nvrtc: Jit::global()?.compiler(&program, target)?,
         };
-        Ok(Scope::of(machine, &self.spec, self.arch, &self.module, self.candidates))
+        Ok(Scope::of(machine, &self.spec, self.arch, &self.module))
     }
 
     /// The records that count here: this machine's and, for buckets that it lacks, shipped ones. `newer` wins over both.
     /// None without a compiler, which other tiles would need.
     pub(super) fn recorded(&self, newer: &[Record]) -> Result<Recorded> {
-        let tunable = self.candidates.iter().any(|table| table.arch == self.arch);
-        let Some(scope) = tunable.then(|| self.scope().ok()).flatten() else {
+        let Some(scope) = (!self.candidates.is_empty()).then(|| self.scope().ok()).flatten() else {
             return Ok(Recorded { records: Vec::new(), refused: Vec::new() });
         };
         let mut own = match Jit::global()?.cache_dir() {

@@ -1,17 +1,19 @@
 // The mean over heads, at strided tokens, of eight elements of a row.
 __device__ __forceinline__ u32x4 pool_chunk(const Elem* base, i64 head_stride, u32 heads) {
-    float mean[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
-    const float share = 1.0f / (float)heads; // taken of each head: a mean is within f32 where the sum may not be
+    // A mean is within f32 where the sum may not be: heads, of which there are at most 256, add up scaled down by that.
+    float sum[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
     for (u32 head = 0; head < heads; ++head) {
         const u32x4 chunk = ld_global_nc_v4(base + head * head_stride);
         const u32 pairs[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) {
-            mean[2 * i] = fmaf(unpack_lo(pairs[i]), share, mean[2 * i]);
-            mean[2 * i + 1] = fmaf(unpack_hi(pairs[i]), share, mean[2 * i + 1]);
+            sum[2 * i] = fmaf(unpack_lo(pairs[i]), 0x1p-8f, sum[2 * i]);
+            sum[2 * i + 1] = fmaf(unpack_hi(pairs[i]), 0x1p-8f, sum[2 * i + 1]);
         }
     }
-    return u32x4{pack2(mean[0], mean[1]), pack2(mean[2], mean[3]), pack2(mean[4], mean[5]), pack2(mean[6], mean[7])};
+    const float share = 0x1p8f / (float)heads;
+    return u32x4{pack2(sum[0] * share, sum[1] * share), pack2(sum[2] * share, sum[3] * share),
+                 pack2(sum[4] * share, sum[5] * share), pack2(sum[6] * share, sum[7] * share)};
 }
 
 // pool_queries: a group's mean query at the first token of each window of STRIDE_Q.

@@ -4,10 +4,8 @@
 
 use core::ffi::{CStr, c_char};
 use core::fmt::Display;
-use proxyattn::{
-    Attention, AttentionKernel, Device, Plan, Problem, RawArgs, RawTensor, Result, Scratch, Stage,
-    proxy_attention,
-};
+use proxyattn::prelude::bf16;
+use proxyattn::{Attention, Device, Problem, RawArgs, RawTensor, Result, Scratch, Stage, proxy_attention};
 use std::cell::RefCell;
 use std::ffi::CString;
 
@@ -48,41 +46,13 @@ struct BudgetOneProxyAllKeys;
 #[proxy_attention(budget = dynamic(gamma = 0.9))]
 struct BudgetDefault;
 
-/// A loaded kernel, whatever its configuration.
-trait Loaded {
-    fn plan(&self, problem: &Problem) -> Result<Plan>;
-    fn workspace(&self, plan: &Plan) -> u64;
-    fn buffer(&self, plan: &Plan, name: &str) -> Option<u64>;
-    /// # Safety
-    /// As [`Attention::launch_stages_raw`].
-    unsafe fn launch(&self, plan: &Plan, args: &RawArgs, stream: usize, stages: &[Stage]) -> Result<()>;
-}
-
-impl<K: AttentionKernel> Loaded for Attention<K> {
-    fn plan(&self, problem: &Problem) -> Result<Plan> {
-        Attention::plan(self, problem)
-    }
-    fn workspace(&self, plan: &Plan) -> u64 {
-        self.workspace_bytes(plan)
-    }
-    fn buffer(&self, plan: &Plan, name: &str) -> Option<u64> {
-        let buffer = Scratch::named(name)?;
-        let layout = self.workspace_layout(plan);
-        layout.into_iter().find(|(known, _)| *known == buffer).map(|(_, range)| range.start)
-    }
-    unsafe fn launch(&self, plan: &Plan, args: &RawArgs, stream: usize, stages: &[Stage]) -> Result<()> {
-        // SAFETY: the caller's promise.
-        unsafe { self.launch_stages_raw(plan, args, stream as *mut _, stages) }
-    }
-}
-
 /// Opens a configuration by its name.
-fn open(name: &str) -> Result<Option<Box<dyn Loaded>>> {
+fn open(name: &str) -> Result<Option<Attention<bf16>>> {
     let device = Device::cuda(0)?;
     macro_rules! table {
         ($($kernel:ident),+) => {
             match name {
-                $(stringify!($kernel) => Some(Box::new(Attention::<$kernel>::load(&device)?.with_dense_below(0)) as Box<dyn Loaded>),)+
+                $(stringify!($kernel) => Some($kernel::load(&device)?.with_dense_below(0)),)+
                 _ => None,
             }
         };
@@ -110,7 +80,7 @@ fn open(name: &str) -> Result<Option<Box<dyn Loaded>>> {
 }
 
 /// A kernel that Python holds.
-pub struct Handle(Box<dyn Loaded>);
+pub struct Handle(Attention<bf16>);
 
 /// A call: batch, heads, KV heads, query and key tokens, then for q, k, v and out the address and the strides of batch, heads
 /// and tokens in elements, then the workspace's address and bytes, the stream, and a bit for each stage.
@@ -177,7 +147,7 @@ pub unsafe extern "C" fn peers_workspace(handle: *const Handle, call: *const Cal
     // SAFETY: the caller's promise.
     let (handle, call) = unsafe { (&*handle, &*call) };
     match handle.0.plan(&call.problem()) {
-        Ok(plan) => handle.0.workspace(&plan),
+        Ok(plan) => handle.0.workspace_bytes(&plan),
         Err(error) => {
             answer(Err(error));
             u64::MAX
@@ -194,7 +164,11 @@ pub unsafe extern "C" fn peers_buffer(handle: *const Handle, call: *const Call, 
     // SAFETY: the caller's promise.
     let (handle, call, name) = unsafe { (&*handle, &*call, CStr::from_ptr(name)) };
     let plan = handle.0.plan(&call.problem());
-    plan.ok().and_then(|plan| handle.0.buffer(&plan, &name.to_string_lossy())).unwrap_or(u64::MAX)
+    let Some((plan, buffer)) = plan.ok().zip(Scratch::named(&name.to_string_lossy())) else {
+        return u64::MAX;
+    };
+    let layout = handle.0.workspace_layout(&plan);
+    layout.into_iter().find(|(known, _)| *known == buffer).map_or(u64::MAX, |(_, range)| range.start)
 }
 
 /// Puts the stages of a call into its stream.
@@ -220,6 +194,6 @@ pub unsafe extern "C" fn peers_launch(handle: *const Handle, call: *const Call) 
         .collect();
     answer(handle.0.plan(&call.problem()).and_then(|plan| {
         // SAFETY: the caller's promise.
-        unsafe { handle.0.launch(&plan, &args, call.stream, &stages) }
+        unsafe { handle.0.launch_stages_raw(&plan, &args, call.stream as *mut _, &stages) }
     }))
 }

@@ -17,7 +17,7 @@ use core::time::Duration;
 use half::bf16;
 use linear::{Output, apply};
 use pointwise::{Rotations, argmax, rms_norm, round, silu_times};
-use proxyattn::{AnyAttention, AsView, Device, Selection, Tensor, Trace, View};
+use proxyattn::{AsView, Attention, Device, Selection, Tensor, Trace, View};
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::time::Instant;
@@ -215,7 +215,7 @@ impl Runner for Cpu {
         check_step(self, tokens, method, &asked)?;
         let (mut times, mut begun) = (Times::default(), Instant::now());
         // The method is what runs, however short a question is.
-        let kernel = AnyAttention::load(&method.spec, &Device::Cpu)?.with_dense_below(0);
+        let kernel = Attention::load(&method.spec, &Device::Cpu)?.with_dense_below(0);
         let weights = Arc::clone(&self.weights);
         let c = &weights.config;
         let mut x: Vec<f32> =

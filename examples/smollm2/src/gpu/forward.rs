@@ -8,7 +8,7 @@ use super::{Gpu, failed};
 use crate::{Detail, Error, Observer, Result};
 use core::ops::Range;
 use half::bf16;
-use proxyattn::{AnyAttention, Problem, ViewMut};
+use proxyattn::{Attention, Problem, ViewMut};
 
 /// `rows` in pieces of at most `most`.
 fn pieces(rows: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
@@ -59,7 +59,7 @@ impl Gpu {
         &mut self,
         layer: usize,
         tokens: usize,
-        attention: &AnyAttention<bf16>,
+        attention: &Attention<bf16>,
         clock: &mut Clock,
         observer: &mut dyn Observer,
     ) -> Result<()> {

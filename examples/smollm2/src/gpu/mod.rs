@@ -26,7 +26,7 @@ use kernels::Kernels;
 pub use kernels::program;
 use memory::{Buffers, Cache, Weights};
 use proxyattn::cudarc::driver::{CudaStream, DriverError};
-use proxyattn::{AnyAttention, CudaDevice, Device};
+use proxyattn::{Attention, CudaDevice, Device};
 use std::sync::Arc;
 
 /// Tokens that go through the linear layers at once: enough to fill a large GPU, and few enough that what lies between two
@@ -44,7 +44,7 @@ pub struct Gpu {
     kernels: Kernels,
     cublas: Cublas,
     /// The attention of every method that was asked for.
-    attention: Vec<(Method, Arc<AnyAttention<bf16>>)>,
+    attention: Vec<(Method, Arc<Attention<bf16>>)>,
     weights: Weights,
     buffers: Buffers,
     caches: Vec<Cache>,
@@ -109,13 +109,13 @@ impl Gpu {
     }
 
     /// The attention of a method, loaded when it is first asked for.
-    fn attention(&mut self, method: &Method) -> Result<Arc<AnyAttention<bf16>>> {
+    fn attention(&mut self, method: &Method) -> Result<Arc<Attention<bf16>>> {
         if let Some((_, attention)) = self.attention.iter().find(|(known, _)| known == method) {
             return Ok(attention.clone());
         }
         let device = Device::Cuda(self.device.clone());
         // The method is what runs, however short a question is.
-        let attention = Arc::new(AnyAttention::load(&method.spec, &device)?.with_dense_below(0));
+        let attention = Arc::new(Attention::load(&method.spec, &device)?.with_dense_below(0));
         self.attention.push((*method, attention.clone()));
         Ok(attention)
     }
@@ -135,7 +135,7 @@ impl Runner for Gpu {
     }
 
     fn device(&self) -> String {
-        format!("{}, {}", Device::Cuda(self.device.clone()), self.cublas.told())
+        format!("{}, {}", Device::Cuda(self.device.clone()), self.cublas.description())
     }
 
     fn capacity(&self) -> usize {
@@ -189,7 +189,7 @@ impl Runner for Gpu {
     }
 }
 
-/// The device with the default stream. Beside no other stream of the context, cudarc need not order buffers by events.
+/// The device with the default stream. As the context's only stream, it needs no events from cudarc to order buffers.
 fn on_the_default_stream(ordinal: usize) -> proxyattn::Result<CudaDevice> {
     // Looks for a driver before cudarc does, which panics without one.
     match Device::cuda(ordinal)? {

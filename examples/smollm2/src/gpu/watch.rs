@@ -5,7 +5,7 @@ use super::failed;
 use crate::{Detail, Inputs, Observer, Result, Visits};
 use half::bf16;
 use proxyattn::cudarc::driver::CudaSlice;
-use proxyattn::{AnyAttention, Problem, Selection, View};
+use proxyattn::{Attention, Problem, Selection, View};
 
 /// A tensor `[batch, heads, tokens, dim]` in device memory.
 #[derive(Clone, Copy)]
@@ -30,10 +30,10 @@ impl<'a> Tensor<'a> {
     }
 }
 
-/// Tells `observer`, who wants to know something of the layer, of the attention that has just run on `inputs`: q, k, v.
+/// Reports the attention that has just run on `inputs` (q, k, v) to an `observer` that asked for this layer.
 pub(super) fn layer(
     layer: usize,
-    attention: &AnyAttention<bf16>,
+    attention: &Attention<bf16>,
     problem: &Problem,
     inputs: [Tensor<'_>; 3],
     observer: &mut dyn Observer,

@@ -18,7 +18,7 @@ mod kernels {
     }
 }
 
-use proxyattn::{Attention, AttentionKernel, Device};
+use proxyattn::{Attention, AttentionKernel, Device, Element};
 
 /// Loaded as a type parameter: `load` of the struct itself is never called.
 mod by_type {
@@ -26,8 +26,12 @@ mod by_type {
     pub(super) struct Kernel;
 }
 
-fn name<K: AttentionKernel>(_: Attention<K>) -> &'static str {
-    K::NAME
+fn name<T: Element>(attention: Attention<T>) -> &'static str {
+    attention.name()
+}
+
+fn load<K: AttentionKernel>(device: &Device) -> Attention<K::Elem> {
+    K::load(device).unwrap()
 }
 
 fn main() {
@@ -35,5 +39,5 @@ fn main() {
     assert_eq!(kernels::private_name(), "Private");
     assert_eq!(name(kernels::ForTheParent::load(&device).unwrap()), "ForTheParent");
     assert_eq!(name(kernels::ForTheCrate::load(&device).unwrap()), "ForTheCrate");
-    assert_eq!(name(Attention::<by_type::Kernel>::load(&device).unwrap()), "Kernel");
+    assert_eq!(name(load::<by_type::Kernel>(&device)), "Kernel");
 }

@@ -8,7 +8,7 @@ use crate::cpu::pack::{Keys, pack_queries};
 use crate::cpu::simd::{Kernel, PANEL, Row, Simd, dispatch};
 use crate::cpu::tile::{self, MASKED};
 use crate::memory::{filled, product};
-use crate::{Element, Observer, Plan, Result, Stage, attention::Inputs};
+use crate::{Element, Observer, Plan, Result, Stage, inputs::Inputs};
 use proxyattn_codegen::Share;
 use rayon::prelude::*;
 

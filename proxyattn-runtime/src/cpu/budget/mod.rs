@@ -5,8 +5,9 @@ mod dynamic;
 use super::inputs::Scale;
 use super::pack::Keys;
 use super::scorer::Scores;
+use crate::inputs::Inputs;
 use crate::memory::{product, room};
-use crate::{Element, Observer, Plan, Result, attention::Inputs};
+use crate::{Element, Observer, Plan, Result};
 use proxyattn_codegen::{Budget, Share};
 
 /// What a budget may look at.

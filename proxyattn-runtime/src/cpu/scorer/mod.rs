@@ -4,7 +4,8 @@ mod proxy;
 
 use super::inputs::Scale;
 use super::pack::Keys;
-use crate::{Element, Observer, Plan, Result, attention::Inputs};
+use crate::inputs::Inputs;
+use crate::{Element, Observer, Plan, Result};
 use proxyattn_codegen::Scorer;
 
 /// A scorer that has looked at the inputs.

@@ -4,7 +4,7 @@ use crate::cpu::inputs::Scale;
 use crate::cpu::pack::{Keys, par_fill, put};
 use crate::cpu::simd::{Block, CHUNK, Col, Kernel, PANEL, Row, Simd, dispatch};
 use crate::memory::product;
-use crate::{Element, Plan, Result, View, attention::Inputs};
+use crate::{Element, Plan, Result, View, inputs::Inputs};
 use core::ops::Range;
 
 /// The proxy heads of a prefill.
