@@ -1,4 +1,4 @@
-//! Where kernels run.
+//! The devices that kernels run on.
 
 use crate::cuda::CudaDevice;
 use crate::jit::Env;
@@ -7,43 +7,44 @@ use core::str::FromStr;
 use cudarc::driver::CudaStream;
 use std::sync::Arc;
 
-/// A place to run kernels.
+/// A device to run kernels on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Device {
-    /// The host's processors, with the widest vector instructions that they have.
+    /// The host's CPU, with its widest vector instructions.
     Cpu,
-    /// A GPU, and the stream that its work is ordered by.
+    /// A GPU, and the stream that orders its work.
     Cuda(CudaDevice),
 }
 
 impl Device {
-    /// The device that `PROXYATTN_DEVICE` names, or, where that is unset, the best there is: the first GPU where it can be
-    /// used. It is the CPU elsewhere, and [`Device::why_not_cuda`] tells why; where the variable names a GPU that cannot be
-    /// used, a warning (`tracing`) does, and [`Device::from_env`] is an error. A value of the variable that means nothing
-    /// is an error of every [`load`](crate::Attention::load).
+    /// The device that `PROXYATTN_DEVICE` names. If the variable is unset: the first GPU if it is usable, otherwise the CPU;
+    /// [`Device::why_not_cuda`] says why.
+    ///
+    /// If the variable names a GPU that cannot be used, this logs a `tracing` warning and returns the CPU, whereas
+    /// [`Device::from_env`] returns an error. With an invalid value every [`load`](crate::Attention::load) is an error.
     pub fn auto() -> Self {
         Self::from_env().unwrap_or_else(|error| {
             once::warn(
                 format!("device {error}"),
-                &format_args!("the CPU is used instead of PROXYATTN_DEVICE's: {error}"),
+                &format_args!("using the CPU instead of the device in PROXYATTN_DEVICE: {error}"),
             );
             Self::Cpu
         })
     }
 
-    /// The device that `PROXYATTN_DEVICE` names, or, where that is unset, [`Device::auto`].
+    /// Like [`Device::auto`], but an error if `PROXYATTN_DEVICE` names a GPU that cannot be used.
     ///
     /// # Errors
-    /// [`Error::Environment`] for a value that means nothing, and what [`Device::cuda`] says of a GPU that it names.
+    /// [`Error::Environment`] for an invalid value, and the errors of [`Device::cuda`] for the named GPU.
     pub fn from_env() -> Result<Self> {
         Self::named(Env::process().device()?)
     }
 
-    /// The device of that name.
+    /// The device with this name.
     ///
     /// # Errors
-    /// As [`Device::cuda`], of a name that is a GPU's.
+    /// Those of [`Device::cuda`], if the name is a GPU's.
     pub fn named(name: DeviceName) -> Result<Self> {
         match name {
             DeviceName::Auto => Ok(Self::cuda(0).unwrap_or(Self::Cpu)),
@@ -57,24 +58,24 @@ impl Device {
         Self::Cpu
     }
 
-    /// The CUDA device of that ordinal, with a stream of its own.
+    /// The CUDA device with this ordinal, with a new stream.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] without a usable driver or with a GPU older than compute capability 8.0,
-    /// [`Error::Cuda`] if the driver refuses the device.
+    /// [`Error::Unavailable`] if there is no usable driver or the GPU has a compute capability below 8.0, [`Error::Cuda`] if
+    /// the driver rejects the device.
     pub fn cuda(ordinal: usize) -> Result<Self> {
         CudaDevice::new(ordinal).map(Self::Cuda)
     }
 
-    /// The CUDA device of a stream of the caller's; everything runs on that stream.
+    /// The CUDA device of the caller's stream; all work runs on that stream.
     ///
     /// # Errors
-    /// As [`Device::cuda`].
+    /// Those of [`Device::cuda`].
     pub fn from_stream(stream: Arc<CudaStream>) -> Result<Self> {
         CudaDevice::from_stream(stream).map(Self::Cuda)
     }
 
-    /// Why [`Device::auto`] is not a GPU; `None` where it is one.
+    /// Why [`Device::auto`] is not a GPU; `None` if it is.
     pub fn why_not_cuda() -> Option<Error> {
         Self::cuda_allowed().err()
     }
@@ -92,25 +93,25 @@ impl Device {
     }
 }
 
-/// What a device is called: by `PROXYATTN_DEVICE`, and on command lines.
+/// The name of a device, in `PROXYATTN_DEVICE` and on command lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceName {
-    /// `auto`: the first GPU where it can be used, the CPU elsewhere.
+    /// `auto`: the first GPU if it is usable, otherwise the CPU.
     #[default]
     Auto,
     /// `cpu`.
     Cpu,
-    /// `cuda:1`, the GPU of that number; `cuda` is `cuda:0`.
+    /// `cuda:1`, the GPU with ordinal 1; `cuda` is `cuda:0`.
     Cuda(usize),
 }
 
 impl DeviceName {
-    /// The names, for messages.
-    pub const EXPECTED: &'static str = "`auto`, `cpu`, `cuda` or `cuda:N` (the GPU of number N, from 0 on)";
+    /// The valid names, for messages.
+    pub const EXPECTED: &'static str = "`auto`, `cpu`, `cuda` or `cuda:N` (GPU number N, counted from 0)";
 }
 
-/// In any case, with or without space around it.
+/// Ignores case and surrounding white space.
 impl FromStr for DeviceName {
     type Err = UnknownDevice;
 
@@ -129,7 +130,7 @@ impl FromStr for DeviceName {
     }
 }
 
-/// A text that names no device.
+/// A text that is not the name of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {}", DeviceName::EXPECTED)]
 pub struct UnknownDevice;

@@ -7,8 +7,8 @@ use super::variants::of_unit;
 use super::{Kernels, failed};
 use crate::jit::Jit;
 use crate::tune::{
-    Bucket, Constant, Lane, Measurement, Outcome, Progress, Record, Remeasured, Scope, Store, TuneReport,
-    constants, contest, duel,
+    Bucket, Constant, Measurement, Outcome, Progress, Record, Remeasured, Scope, Store, Trial, TuneReport,
+    compare, constants, search,
 };
 use crate::{Error, Plan, Problem, Result, WhyDense};
 use proxyattn_codegen::cuda::{Constants, Unit};
@@ -101,15 +101,15 @@ impl Kernels {
             bench.prepare()?;
             for choice in choices {
                 progress(&Progress::Again { unit: choice.unit, bucket: Bucket::of(plan) });
-                let lanes = [&self.default, &*picked].map(|calls| of_unit(calls, choice.unit));
-                let [default_ms, tuned_ms] = duel(|lane| bench.time(&lanes[lane]))?;
+                let trials = [&self.default, &*picked].map(|calls| of_unit(calls, choice.unit));
+                let [default_ms, tuned_ms] = compare(|trial| bench.time(&trials[trial]))?;
                 measured.push(Remeasured { choice, problem: *plan.problem(), default_ms, tuned_ms });
             }
         }
         Ok(measured)
     }
 
-    /// One unit's contest; `None` if there was no time for a round.
+    /// Tunes one unit; `None` if there was no time for a round.
     fn measure(
         &self,
         bench: &mut Bench<'_>,
@@ -139,19 +139,19 @@ impl Kernels {
         };
         bench.prepare()?;
         let expected = bench.output(&self.default)?;
-        let mut lanes = Vec::new();
+        let mut trials = Vec::new();
         for candidate in &candidates {
-            let mut lane = Lane::default();
+            let mut trial = Trial::default();
             match &candidate.calls {
-                Err(error) => lane.outcome = Some(Outcome::Failed { why: reason(error) }),
+                Err(error) => trial.outcome = Some(Outcome::Failed { why: reason(error) }),
                 Ok(_) if candidate.constants.is_empty() => {}
                 Ok(_) if late() => return Ok(None),
                 Ok(calls) => match bench.output(&own(calls)) {
-                    Ok(got) => lane.outcome = self.judge(bench, unit, &expected, &got),
-                    Err(error) => lane.outcome = Some(Outcome::Failed { why: reason(&error) }),
+                    Ok(got) => trial.outcome = self.judge(bench, unit, &expected, &got),
+                    Err(error) => trial.outcome = Some(Outcome::Failed { why: reason(&error) }),
                 },
             }
-            let failed = match &lane.outcome {
+            let failed = match &trial.outcome {
                 Some(Outcome::Failed { why } | Outcome::Wrong { why }) => Some(why.as_str()),
                 _ => None,
             };
@@ -160,29 +160,29 @@ impl Kernels {
                 seconds: candidate.seconds,
                 failed,
             });
-            lanes.push(lane);
+            trials.push(trial);
         }
         bench.prepare()?;
         let calls: Vec<&[Arc<Call>]> =
             candidates.iter().map(|c| c.calls.as_ref().map_or(&[][..], Vec::as_slice)).collect();
-        let won = contest(
-            &mut lanes,
-            |lane| bench.time(calls[lane]),
+        let won = search(
+            &mut trials,
+            |trial| bench.time(calls[trial]),
             late,
-            |standing| {
+            |round| {
                 progress(&Progress::Round {
-                    round: standing.round,
-                    left: standing.left,
-                    best_ms: standing.best_ms,
-                    default_ms: standing.default_ms,
+                    round: round.round,
+                    left: round.left,
+                    best_ms: round.best_ms,
+                    default_ms: round.default_ms,
                 });
             },
         )?;
         let Some((winner, default_ms, winner_ms)) = won else { return Ok(None) };
-        let measurement = |(lane, candidate): (Lane, &Candidate)| Measurement {
+        let measurement = |(trial, candidate): (Trial, &Candidate)| Measurement {
             constants: candidate.constants.clone(),
-            rounds: lane.rounds,
-            outcome: lane.outcome.unwrap_or(Outcome::Lost),
+            rounds: trial.rounds,
+            outcome: trial.outcome.unwrap_or(Outcome::Lost),
         };
         Ok(Some(Record {
             scope: scope.clone(),
@@ -194,7 +194,7 @@ impl Kernels {
             default_ms,
             winner_ms,
             winner: candidates[winner].constants.clone(),
-            measurements: lanes.into_iter().zip(&candidates).map(measurement).collect(),
+            measurements: trials.into_iter().zip(&candidates).map(measurement).collect(),
         }))
     }
 

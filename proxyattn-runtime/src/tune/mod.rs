@@ -1,4 +1,4 @@
-//! Which tiles a GPU runs a configuration with.
+//! The tuner: chooses the tiles that a configuration runs with on a GPU.
 //!
 //! ```text
 //! load ─▶ store.rs: this machine's records ─┐
@@ -7,15 +7,15 @@
 //! tune ─▶ candidates ─▶ compile, check against the default's output ─▶ rounds.rs ─▶ record.rs ─▶ store.rs
 //! ```
 //!
-//! * The configuration is never changed: a record holds values of constants that the kernels' text leaves open.
-//! * Measuring is asked for ([`Attention::tune`](crate::Attention::tune), [`Tune::Now`]) and never part of a request.
-//! * A record counts for exactly the [`Scope`] that it was made for: GPU, driver, NVRTC, configuration, candidates. A
-//!   shipped record, which somebody has reviewed, may come from another driver and another NVRTC.
-//! * Records are lines of JSON in `tune/` of the cache directory, each with a checksum. What is torn or edited is
-//!   refused, told, and measured again.
-//! * Other tiles are other kernels: where neither NVRTC nor leave to compile is, the default ones run.
-//! * Launches are chosen by [`Bucket`]: the length of the context, and how much of it is visited. A bucket without a
-//!   record takes the nearest one's tiles.
+//! * The configuration never changes: a record holds values of constants that the kernels' text leaves open.
+//! * Measuring is explicit ([`Attention::tune`](crate::Attention::tune), [`Tune::Now`]) and never part of a request.
+//! * A record is valid only for the [`Scope`] that it was made for: GPU, driver, NVRTC, configuration, candidates. A shipped
+//!   record, which has been reviewed, may come from another driver and another NVRTC.
+//! * Records are lines of JSON in `tune/` of the cache directory, each with a checksum. Torn or edited lines are rejected,
+//!   reported, and measured again.
+//! * Other tiles are other kernels: without NVRTC, or if compiling is not allowed, the default tiles run.
+//! * Launches are chosen by [`Bucket`]: the length of the context, and the share of it that is visited. A bucket without a
+//!   record uses the nearest one's tiles.
 
 mod bucket;
 mod record;
@@ -32,7 +32,7 @@ pub use shipped::shipped;
 pub use store::{Found, Store};
 
 pub(crate) use record::constants;
-pub(crate) use rounds::{Lane, contest, duel};
+pub(crate) use rounds::{Trial, compare, search};
 
 use crate::Result;
 use crate::jit::Env;
@@ -41,20 +41,20 @@ use std::time::Duration;
 /// Where the tiles of a kernel come from when it is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tune {
-    /// The default tiles, whatever was measured.
+    /// Always the default tiles.
     Off,
     /// This machine's record, else the shipped one, else the default tiles. Nothing is measured.
     #[default]
     Cached,
-    /// As [`Cached`](Self::Cached); what the given problems have no record for is measured first, for at most this long.
+    /// Like [`Cached`](Self::Cached), but the given problems that have no record are measured first, for at most this long.
     Now(Duration),
 }
 
 impl Tune {
-    /// What `PROXYATTN_TUNE` says: `off`, or `cached`, which is also what it means when it is unset.
+    /// The value of `PROXYATTN_TUNE`: `off` or `cached`, which is the default.
     ///
     /// # Errors
-    /// [`Error::Environment`](crate::Error::Environment) if it says something else.
+    /// [`Error::Environment`](crate::Error::Environment) for another value.
     pub fn from_env() -> Result<Self> {
         Env::process().tune()
     }
