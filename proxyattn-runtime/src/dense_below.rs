@@ -1,36 +1,37 @@
 //! Contexts so short that selecting blocks costs more than it saves.
 //!
 //! [`Attention`](crate::Attention) compares a problem with a number of key tokens, [`tokens`] unless the program sets
-//! another, and runs dense below. [`Plan::new`](crate::Plan::new) knows nothing of it: it plans what the configuration
-//! says, and so serves whoever brings lists of their own or measures stages.
+//! another, and runs dense below. [`Plan::new`](crate::Plan::new) does not apply this rule: it plans what the configuration
+//! says, for programs that bring their own lists or measure stages.
 //!
-//! What dense attention costs, and so what lists can save, goes with the pairs of a query and a key. A chunk of queries
-//! therefore counts as the whole context that has as many pairs: 512 causal queries at the end of 16,384 keys as one of
-//! 4064 tokens. A floor is a small share of a long context, so that some short chunks run dense which would gain; the
-//! dynamic budget, which looks at all keys however few queries there are, makes the others lose. Heads and sequences do not
+//! The cost of dense attention, and so the gain of lists, is proportional to the pairs of a query and a key. A chunk of
+//! queries therefore counts as the whole context that has as many pairs: 512 causal queries at the end of 16,384 keys as one
+//! of 4064 tokens. The budget's floor is a small share of a long context, so some short chunks that would gain run dense;
+//! with a dynamic budget, which reads all keys however few queries there are, such chunks lose. Heads and sequences do not
 //! count: they multiply both sides.
 
 use crate::Problem;
 use core::fmt;
 use proxyattn_codegen::{Arch, Spec};
 
-/// Tokens below which Hopper's own kernels had better run dense. Why so many stands beside the number.
+/// Tokens below which dense attention is faster with Hopper's own kernels; the measurements stand with
+/// [`ArchFacts::dense_below`](proxyattn_codegen::ArchFacts::dense_below).
 pub const SM_90A: usize = Arch::Sm90a.facts().dense_below;
 
 /// The same for the portable kernels.
 pub const SM_80: usize = Arch::Sm80.facts().dense_below;
 
-/// The same for the CPU: there a tenth of the blocks is .90× dense's speed at 192 tokens, 1.07× at 256, 1.39× at 384
+/// The same for the CPU: there a tenth of the blocks is 0.90× dense's speed at 192 tokens, 1.07× at 256, 1.39× at 384
 /// (`docs/performance.md`).
 pub const CPU: usize = 256;
 
-/// A context has to be so many times as long as what its budget keeps in any case. Of a causal context of twice its length
-/// a floor holds three quarters of the tiles. Measured on the CPU with the default floor of 512 tokens: .94× dense at 768,
+/// A context has to be so many times as long as the tokens that its budget keeps in any case. In a causal context of twice
+/// its length a floor holds three quarters of the tiles. Measured on the CPU with the default floor of 512 tokens: 0.94× dense at 768,
 /// 1.01× at 896, 1.11× at 1024; the paper's 2048: 1.04× at 3072, 1.13× at 4096.
 const FLOORS: usize = 2;
 
-/// The tokens for a configuration on a family of kernels, or on the CPU: the device's number, or twice what the budget
-/// keeps of every row whatever the scores are, if that is more.
+/// The tokens for a configuration on a family of kernels, or on the CPU: the device's number, or twice the tokens that the
+/// budget keeps in every row whatever the scores are, if that is more.
 pub fn tokens(spec: &Spec, arch: Option<Arch>) -> usize {
     let device = arch.map_or(CPU, |arch| arch.facts().dense_below);
     let floor = usize::try_from(spec.budget.floor_tokens(spec.block)).unwrap_or(usize::MAX);

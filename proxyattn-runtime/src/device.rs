@@ -1,9 +1,8 @@
 //! Where kernels run.
 
-use crate::cuda::CudaDevice;
-use crate::jit::Env;
-use crate::{Error, Result, once};
-use core::str::FromStr;
+use crate::cuda::device::CudaDevice;
+use crate::env::Env;
+use crate::{DeviceName, Error, Result, once};
 use cudarc::driver::CudaStream;
 use std::sync::Arc;
 
@@ -18,10 +17,10 @@ pub enum Device {
 }
 
 impl Device {
-    /// The device that `PROXYATTN_DEVICE` names, or, where that is unset, the best there is: the first GPU where it can be
-    /// used. It is the CPU elsewhere, and [`Device::why_not_cuda`] tells why; where the variable names a GPU that cannot be
-    /// used, a warning (`tracing`) does, and [`Device::from_env`] is an error. A value of the variable that means nothing
-    /// is an error of every [`load`](crate::Attention::load).
+    /// The device that `PROXYATTN_DEVICE` names. Where that is unset, the first GPU if it can be used, and otherwise the
+    /// CPU; [`Device::why_not_cuda`] gives the reason. Where the variable names a GPU that cannot be used, this is the CPU
+    /// with a warning (`tracing`), and [`Device::from_env`] is an error. An invalid value of the variable is an error of
+    /// every [`load`](crate::Attention::load).
     pub fn auto() -> Self {
         Self::from_env().unwrap_or_else(|error| {
             once::warn(
@@ -35,7 +34,7 @@ impl Device {
     /// The device that `PROXYATTN_DEVICE` names, or, where that is unset, [`Device::auto`].
     ///
     /// # Errors
-    /// [`Error::Environment`] for a value that means nothing, and what [`Device::cuda`] says of a GPU that it names.
+    /// [`Error::Environment`] for an invalid value, and the errors of [`Device::cuda`] for a GPU that it names.
     pub fn from_env() -> Result<Self> {
         Self::named(Env::process().device()?)
     }
@@ -43,7 +42,7 @@ impl Device {
     /// The device of that name.
     ///
     /// # Errors
-    /// As [`Device::cuda`], of a name that is a GPU's.
+    /// As [`Device::cuda`], for the name of a GPU.
     pub fn named(name: DeviceName) -> Result<Self> {
         match name {
             DeviceName::Auto => Ok(Self::cuda(0).unwrap_or(Self::Cpu)),
@@ -88,58 +87,6 @@ impl Device {
                 why: "PROXYATTN_DEVICE is cpu".into(),
                 help: "unset it to use a GPU".into(),
             }),
-        }
-    }
-}
-
-/// What a device is called: by `PROXYATTN_DEVICE`, and on command lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DeviceName {
-    /// `auto`: the first GPU where it can be used, the CPU elsewhere.
-    #[default]
-    Auto,
-    /// `cpu`.
-    Cpu,
-    /// `cuda:1`, the GPU of that number; `cuda` is `cuda:0`.
-    Cuda(usize),
-}
-
-impl DeviceName {
-    /// The names, for messages.
-    pub const EXPECTED: &'static str = "`auto`, `cpu`, `cuda` or `cuda:N` (the GPU of number N, from 0 on)";
-}
-
-/// In any case, with or without space around it.
-impl FromStr for DeviceName {
-    type Err = UnknownDevice;
-
-    fn from_str(text: &str) -> Result<Self, UnknownDevice> {
-        let text = text.trim().to_ascii_lowercase();
-        match text.as_str() {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            other => {
-                let number =
-                    other.strip_prefix("cuda:").filter(|n| n.bytes().all(|byte| byte.is_ascii_digit()));
-                number.and_then(|number| number.parse().ok()).map(Self::Cuda).ok_or(UnknownDevice)
-            }
-        }
-    }
-}
-
-/// A text that names no device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {}", DeviceName::EXPECTED)]
-pub struct UnknownDevice;
-
-impl core::fmt::Display for DeviceName {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{Plan, Selection, Tensor};
 use core::time::Duration;
 pub use proxyattn_codegen::Stage;
 
-/// Hears of progress. Methods are called from the threads that do the work, often: keep them short.
+/// Progress callbacks. Methods are called often, from the threads that do the work: keep them short.
 pub trait Observer: Sync {
     /// A stage begins, in `units` pieces of work. Stages that a plan does not need are not announced.
     fn begin(&self, stage: Stage, units: usize);
@@ -13,7 +13,7 @@ pub trait Observer: Sync {
     fn advance(&self, stage: Stage, units: usize);
 }
 
-/// Nobody is watching.
+/// Ignores progress.
 impl Observer for () {
     fn begin(&self, _: Stage, _: usize) {}
 
@@ -42,12 +42,12 @@ impl StageTimes {
     }
 }
 
-/// What a prefill did, beside its output.
+/// The output of a prefill, and how it was computed.
 #[derive(Debug)]
 pub struct Trace<T> {
     /// `[batch, heads, q_len, head_dim]`.
     pub output: Tensor<T>,
-    /// What was planned. [`Plan::why_dense`] tells a short context from one of which the budget keeps everything.
+    /// The plan. [`Plan::why_dense`] distinguishes a short context from one whose budget keeps every block.
     pub plan: Plan,
     /// The lists that attention ran over.
     pub selection: Selection,

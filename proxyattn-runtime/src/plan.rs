@@ -1,4 +1,4 @@
-//! From shapes to what will be done: no data, no allocation.
+//! From shapes to a plan: no data, no allocation.
 
 use crate::dense_below::{WhyDense, is_short};
 use crate::{Error, Geometry, Problem, Result};
@@ -14,7 +14,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What a kernel of `spec` will do, whether or not it pays: dense only where the configuration keeps every block.
+    /// The plan of `spec`, however short the context: dense only where the configuration keeps every block.
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Overflow`] for a shape that the kernel cannot run, [`Error::Spec`] for a

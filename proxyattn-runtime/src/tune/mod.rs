@@ -18,6 +18,7 @@
 //!   record takes the nearest one's tiles.
 
 mod bucket;
+mod mode;
 mod record;
 mod report;
 mod rounds;
@@ -26,6 +27,7 @@ mod store;
 mod unit;
 
 pub use bucket::Bucket;
+pub use mode::Tune;
 pub use record::{Constant, Machine, Measurement, Outcome, Record, Scope};
 pub use report::{Choice, Progress, Remeasured, Source, TuneReport, Tuned};
 pub use shipped::shipped;
@@ -33,29 +35,3 @@ pub use store::{Found, Store};
 
 pub(crate) use record::constants;
 pub(crate) use rounds::{Lane, contest, duel};
-
-use crate::Result;
-use crate::jit::Env;
-use std::time::Duration;
-
-/// Where the tiles of a kernel come from when it is loaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tune {
-    /// The default tiles, whatever was measured.
-    Off,
-    /// This machine's record, else the shipped one, else the default tiles. Nothing is measured.
-    #[default]
-    Cached,
-    /// As [`Cached`](Self::Cached); what the given problems have no record for is measured first, for at most this long.
-    Now(Duration),
-}
-
-impl Tune {
-    /// What `PROXYATTN_TUNE` says: `off`, or `cached`, which is also what it means when it is unset.
-    ///
-    /// # Errors
-    /// [`Error::Environment`](crate::Error::Environment) if it says something else.
-    pub fn from_env() -> Result<Self> {
-        Env::process().tune()
-    }
-}

@@ -3,10 +3,32 @@
 //! Whoever can write an entry can run code on the GPU with this process's data. So the directory belongs to this
 //! user (or to root) and nobody else may write to it; there is no shared directory to fall back to.
 
-use super::store::Access;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// Who may read what is written. Nobody but the owner may write.
+#[derive(Clone, Copy)]
+pub(crate) enum Access {
+    /// The owner: a user's cache.
+    Owner,
+    /// Everybody: what is deployed.
+    Everyone,
+}
+
+#[cfg(unix)]
+impl Access {
+    fn of_directory(self) -> u32 {
+        match self {
+            Access::Owner => 0o700,
+            Access::Everyone => 0o755,
+        }
+    }
+
+    pub(super) fn of_file(self) -> u32 {
+        self.of_directory() & 0o666
+    }
+}
 
 /// How the file is called that is written to see whether one can be.
 const TRIAL: &str = ".proxyattn-trial-";

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `PROXYATTN_DEVICE` | what [`Device::auto`](crate::Device::auto) is: `auto`, `cpu`, `cuda`, or `cuda:1` for the second GPU | `auto` |
 //! | `PROXYATTN_CPU` | caps the CPU's instruction set: `avx512`, `avx2` or `portable` | the processor's widest |
-//! | `PROXYATTN_NVRTC` | the NVRTC library, or the directory that holds it; nothing else is tried | the search of [`Nvrtc::open`](super::Nvrtc::open) |
+//! | `PROXYATTN_NVRTC` | the NVRTC library, or the directory that holds it; nothing else is tried | the search of [`Nvrtc::open`](crate::jit::Nvrtc::open) |
 //! | `PROXYATTN_CACHE_DIR` | the cubin cache's directory | `XDG_CACHE_HOME/proxyattn`, else `HOME/.cache/proxyattn`, else no cache on disk |
 //! | `PROXYATTN_CACHE_MIB` | the cache's size in MiB; the least recently used cubins are deleted above it | `512` |
 //! | `PROXYATTN_JIT` | `allow`, or `deny`: a kernel that is not stored is an error, never a compilation | `allow` |
@@ -16,23 +16,22 @@
 //!
 //! An empty value counts as unset, and words are read in any case. A value that means nothing is an
 //! [`Error::Environment`] that lists those that do, of every [`load`](crate::Attention::load): a setting is never ignored
-//! without a word. [`JitOptions`](super::JitOptions) wins over what it has fields for.
+//! without a word. [`JitOptions`](crate::jit::JitOptions) wins over what it has fields for.
 
-use crate::tune::Tune;
-use crate::{DeviceName, Error, Result};
+use crate::{DeviceName, Error, Result, Tune};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 const DEVICE: &str = "PROXYATTN_DEVICE";
 const CPU: &str = "PROXYATTN_CPU";
-pub(super) const NVRTC: &str = "PROXYATTN_NVRTC";
-pub(super) const CACHE_DIR: &str = "PROXYATTN_CACHE_DIR";
-pub(super) const CACHE_MIB: &str = "PROXYATTN_CACHE_MIB";
-pub(super) const JIT: &str = "PROXYATTN_JIT";
-pub(super) const AOT_DIR: &str = "PROXYATTN_AOT_DIR";
+pub(crate) const NVRTC: &str = "PROXYATTN_NVRTC";
+pub(crate) const CACHE_DIR: &str = "PROXYATTN_CACHE_DIR";
+pub(crate) const CACHE_MIB: &str = "PROXYATTN_CACHE_MIB";
+pub(crate) const JIT: &str = "PROXYATTN_JIT";
+pub(crate) const AOT_DIR: &str = "PROXYATTN_AOT_DIR";
 const TUNE: &str = "PROXYATTN_TUNE";
-pub(super) const TOOLKITS: [&str; 2] = ["CUDA_HOME", "CUDA_PATH"];
-pub(super) const PYTHONS: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
+pub(crate) const TOOLKITS: [&str; 2] = ["CUDA_HOME", "CUDA_PATH"];
+pub(crate) const PYTHONS: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
 const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 const HOME: &str = "HOME";
 
@@ -85,7 +84,7 @@ impl Env {
         self
     }
 
-    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
         let (_, value) = self.vars.iter().find(|(known, value)| known == name && !value.is_empty())?;
         Some(PathBuf::from(value))
     }
@@ -193,6 +192,16 @@ impl Env {
             Some((_, meaning)) => Ok(Some(*meaning)),
             None => Err(Error::Environment { variable, expected, got: text }),
         }
+    }
+}
+
+impl Tune {
+    /// What `PROXYATTN_TUNE` says: `off`, or `cached`, which is also what it means when it is unset.
+    ///
+    /// # Errors
+    /// [`Error::Environment`](crate::Error::Environment) if it says something else.
+    pub fn from_env() -> Result<Self> {
+        Env::process().tune()
     }
 }
 
