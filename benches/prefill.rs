@@ -141,7 +141,7 @@ impl Contender {
     }
 }
 
-/// PyTorch in a process of its own, idle but when asked.
+/// PyTorch in a separate process, idle between requests.
 struct Torch {
     process: Child,
     ask: ChildStdin,

@@ -1,4 +1,4 @@
-"""Block-sparse and dense attention of proxyattn beside its peers on one GPU: the same inputs, the same lists, one process.
+"""Compares block-sparse and dense attention of proxyattn with other libraries on one GPU: same inputs, same lists, one process.
 
     cargo build --release --package proxyattn-peers
     pip install torch fa3-fwd

@@ -1,4 +1,4 @@
-"""A picture of what attend.py printed: rates for each visited pair beside FlashAttention-3's dense rate.
+"""Plots the output of attend.py: rates per visited pair, relative to FlashAttention-3's dense rate.
 
     python benches/peers/picture.py OUTPUT_OF_ATTEND.txt PICTURE.svg
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub(super) const BUNDLED: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/smollm2-layer13-4096.safetensors");
 
-/// Runs sparse prefill attention, compares it with dense attention, and draws what it selected.
+/// Runs sparse prefill attention, compares it with dense attention, and draws the selected blocks.
 ///
 /// Without arguments it runs on the bundled attention inputs of a real model (SmolLM2-135M, layer 13, 4096 tokens).
 #[derive(Clone, Debug, Parser)]
@@ -37,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "D", default_value = "128", requires = "synthetic", value_parser = head_dim())]
     pub(super) head_dim: usize,
 
-    /// How alike the heads of the generated input are: 0 (each looks elsewhere) to 1 (all look at the same)
+    /// Similarity of the heads in the generated input: 0 (all attend to different tokens) to 1 (all to the same)
     #[arg(long, value_name = "0..1", default_value_t = 0.9, requires = "synthetic", value_parser = similarity)]
     pub(super) similarity: f64,
 
@@ -49,15 +49,15 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Budget::Default)]
     pub(super) budget: Budget,
 
-    /// Threads to use; all of them by default
+    /// Number of threads [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
 
-    /// Print one JSON object on stdout and nothing else
+    /// Print one JSON object and nothing else
     #[arg(long)]
     pub(super) json: bool,
 
-    /// Where to draw the true attention mass beside the selected blocks
+    /// Output file for the picture of true attention mass next to the selected blocks
     #[arg(
         long,
         value_name = "FILE.png",
@@ -66,7 +66,7 @@ pub(super) struct Args {
     )]
     pub(super) picture: PathBuf,
 
-    /// Draw nothing
+    /// Do not draw a picture
     #[arg(long)]
     pub(super) no_picture: bool,
 }

@@ -1,4 +1,4 @@
-//! Sparse prefill attention on a real or generated input: what it selects, what that is worth, what it costs.
+//! Sparse prefill attention on a real or generated input: the selected blocks, their quality, and the time.
 //!
 //! ```text
 //! cargo run --release --example prefill

@@ -55,7 +55,7 @@ fn parse_entry(mut tokens: Vec<TokenTree>, errors: &mut Errors) -> Vec<Arg> {
 /// Where the next entry begins inside `tokens`, if a comma was forgotten.
 fn missing_comma(tokens: &[TokenTree]) -> Option<usize> {
     let starts_entry = |at: usize| match (&tokens[at - 1], &tokens[at], tokens.get(at + 1)) {
-        // After `=` or `::` an identifier belongs to the value, and so does what stands around `as`.
+        // After `=` or `::` an identifier is part of the value, and so are both sides of `as`.
         (TokenTree::Punct(_), ..) => false,
         (TokenTree::Ident(word), ..) | (_, TokenTree::Ident(word), _) if word == "as" => false,
         (_, TokenTree::Ident(_), Some(TokenTree::Punct(punct))) => punct.as_char() == '=',
@@ -98,7 +98,7 @@ fn parse_one(tokens: Vec<TokenTree>, errors: &mut Errors) -> Option<Arg> {
     Some(Arg { name, form })
 }
 
-/// The entries between commas. A trailing comma and empty entries are of no account.
+/// The entries between commas. Trailing commas and empty entries are ignored.
 pub(crate) fn split_commas(tokens: Vec<TokenTree>) -> Vec<Vec<TokenTree>> {
     let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
     let entries = tokens.split(is_comma).filter(|entry| !entry.is_empty());
@@ -119,10 +119,10 @@ pub(crate) fn stream(tokens: &[TokenTree]) -> TokenStream {
     tokens.iter().cloned().collect()
 }
 
-/// `tokens` as text for a message, cut where it gets long.
+/// `tokens` as text for a message, truncated if long.
 pub(crate) fn shown(tokens: &[TokenTree]) -> String {
     const LONGEST: usize = 48;
-    // Two tokens to the lexer, one number to the reader.
+    // A negative number is two tokens, but reads as one.
     let text = match tokens {
         [TokenTree::Punct(minus), TokenTree::Literal(number)] if minus.as_char() == '-' => {
             format!("-{number}")

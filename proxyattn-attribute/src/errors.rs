@@ -4,7 +4,7 @@ use core::fmt::Display;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// The errors met so far, in the order of the source.
+/// The errors so far, in source order.
 #[derive(Default)]
 pub struct Errors(Vec<syn::Error>);
 
@@ -19,7 +19,7 @@ impl Errors {
         self.push(at, format_args!("{message}\nhelp: {help}"));
     }
 
-    /// Whether nothing is wrong so far.
+    /// Whether there are no errors so far.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -4,8 +4,8 @@
 //! tokens ──args, value──▶ Arg ──parse, budget──▶ Raw ──model──▶ Spec
 //! ```
 //!
-//! A step that meets something wrong tells [`Errors`] and goes on with what is left, so that one look shows every
-//! mistake. Nothing here touches `proc_macro`: the macro and the command line read the same text in the same way.
+//! Each step reports mistakes to [`Errors`] and continues with the rest, so that every mistake is shown at once. Nothing
+//! here uses `proc_macro`: the macro and the command line share this parser.
 
 #![deny(missing_docs)]
 
@@ -23,7 +23,7 @@ pub use model::Model;
 
 use proc_macro2::TokenStream;
 
-/// Reads the arguments. What cannot be read is told to `errors`, and keeps its default in the model.
+/// Reads the arguments. Mistakes are reported to `errors`, and the keys concerned keep their defaults in the model.
 pub fn read(arguments: TokenStream, errors: &mut Errors) -> Model {
     model::resolve(parse::parse(arguments, errors), errors)
 }

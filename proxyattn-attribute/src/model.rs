@@ -1,4 +1,4 @@
-//! From what was written to what is meant: presets, defaults and rules.
+//! Resolves the written keys: presets, defaults and rules.
 
 use crate::budget::RawBudget;
 use crate::errors::Errors;
@@ -7,10 +7,10 @@ use proc_macro2::TokenStream;
 use proxyattn_codegen::{Block, Budget, Keep, Key, Rule, Spec, Stride, Violation};
 use quote::quote;
 
-/// What the attribute says.
+/// The resolved attribute.
 #[derive(Debug)]
 pub struct Model {
-    /// The resolved configuration; it keeps every rule where no error was reported.
+    /// The resolved configuration; it is valid if no error was reported.
     pub spec: Spec,
     /// The path of the facade crate.
     pub facade: TokenStream,
@@ -64,7 +64,7 @@ fn over(base: Budget, written: RawBudget) -> Budget {
 
 /// Reports each broken rule at the value that the user wrote.
 fn check(spec: &Spec, places: &Places, errors: &mut Errors) {
-    // Beside a value that could not be read, a rule about several keys would judge its default.
+    // If a value could not be read, a rule about several keys would be checked against its default.
     let all_read = errors.is_empty();
     let broken: Vec<_> =
         spec.violations().into_iter().filter(|broken| all_read || is_about_one_key(broken.rule)).collect();
@@ -72,15 +72,15 @@ fn check(spec: &Spec, places: &Places, errors: &mut Errors) {
         let keys = [Some(violation.key), violation.key.parent()];
         keys.into_iter().flatten().find(|key| places.contains_key(key))
     };
-    // A default that breaks a rule does so because of a value that somebody wrote: blame only that one.
-    let somebody_wrote = broken.iter().any(|violation| written(violation).is_some());
+    // A default that breaks a rule does so because of a written value: report only that one.
+    let any_written = broken.iter().any(|violation| written(violation).is_some());
     let mut shared: Vec<Key> = Vec::new();
     for violation in broken {
         let key = written(&violation);
         let mut message = violation.message;
         match key {
-            None if somebody_wrote => continue,
-            // `block = 48` breaks the rules of both its sides; one error says it.
+            None if any_written => continue,
+            // `block = 48` breaks the rules of both its sides; report it once.
             Some(key) if shared.contains(&key) => continue,
             Some(key) if key != violation.key => {
                 message = message.replace(&format!("`{}`", violation.key), &format!("`{key}`"));

@@ -1,4 +1,4 @@
-//! Gives the arguments their meaning: keys, their types, and what may be said once only.
+//! Interprets the arguments: keys, value types, duplicates.
 
 use crate::args::{self, Arg, Form, flatten, split_commas, stream};
 use crate::budget::{self, RawBudget};
@@ -11,7 +11,7 @@ use quote::ToTokens;
 use std::collections::BTreeMap;
 use syn::parse::Parser;
 
-/// Where the value of each written key stands.
+/// The position of each written key's value.
 pub(crate) type Places = BTreeMap<Key, TokenStream>;
 
 /// What the user wrote, key by key; `None` is a key that is absent or could not be read.
@@ -82,7 +82,7 @@ pub(crate) fn parse(attr: TokenStream, errors: &mut Errors) -> Raw {
             Key::Arch => raw.arch = arch(&arg, errors),
             Key::Preset => raw.preset = value::word(key, &arg, &[Preset::Paper], errors),
             Key::Crate => raw.facade = path(&arg, errors),
-            // The other keys are parts, which `entries` does not give at the top level.
+            // The other keys are parts, which `entries` does not return at the top level.
             _ => {}
         }
     }
@@ -131,7 +131,7 @@ fn unknown(arg: &Arg, name: &str, owner: Option<&str>, known: &[(&str, Key)], er
     }
 }
 
-/// How to write a name that stands at the top level but belongs inside a key.
+/// How to write a name that was given at the top level but belongs inside a key.
 fn home(name: &str) -> Option<&'static str> {
     Some(match name {
         "dynamic" | "gamma" => "`budget = dynamic(gamma = 0.9)`",
@@ -174,7 +174,7 @@ fn keep(arg: &Arg, raw: &mut Raw, errors: &mut Errors) {
     }
 }
 
-/// The parts in `key(…)`. An empty list says nothing, so it is probably not what was meant.
+/// The parts in `key(…)`. An empty list is probably a mistake, so it is an error.
 fn listed(
     key: Key,
     group: &proc_macro2::Group,
@@ -188,7 +188,7 @@ fn listed(
     entries(group.stream(), Some(key.as_str()), known, errors)
 }
 
-/// `arch(sm_80, sm_90a)`. An empty set is a rule's business.
+/// `arch(sm_80, sm_90a)`. A rule rejects the empty set.
 fn arch(arg: &Arg, errors: &mut Errors) -> Option<ArchSet> {
     let group = value::group(Key::Arch, arg, errors)?;
     let mut set = ArchSet::NONE;
@@ -206,7 +206,7 @@ fn arch(arg: &Arg, errors: &mut Errors) -> Option<ArchSet> {
     complete.then_some(set)
 }
 
-/// `crate = some::path`: where the facade is found.
+/// `crate = some::path`: the path of the facade.
 fn path(arg: &Arg, errors: &mut Errors) -> Option<TokenStream> {
     let tokens = value::single(Key::Crate, arg, errors)?;
     match syn::Path::parse_mod_style.parse2(stream(tokens)) {

@@ -42,13 +42,13 @@ pub(crate) fn integer(key: Key, arg: &Arg, errors: &mut Errors) -> Option<u32> {
     None
 }
 
-/// A number with or without a fraction. Its range is a rule's business, so a sign is let through.
+/// A number with or without a fraction. A rule checks its range, so a sign is accepted here.
 pub(crate) fn number(key: Key, arg: &Arg, errors: &mut Errors) -> Option<f64> {
     let tokens = single(key, arg, errors)?;
     number_in(key, tokens, errors)
 }
 
-/// As [`number`], for tokens that stand in a list on their own: `ratio(0.1)`.
+/// Like [`number`], for the tokens of a list: `ratio(0.1)`.
 pub(crate) fn number_in(key: Key, tokens: &[TokenTree], errors: &mut Errors) -> Option<f64> {
     let (negative, literal) = literal(tokens);
     let value = match literal {
@@ -81,7 +81,7 @@ pub(crate) fn word<T: Copy + Display>(key: Key, arg: &Arg, known: &[T], errors: 
     word_in(key, tokens, known, errors)
 }
 
-/// As [`word`], for tokens that stand in a list on their own: `arch(sm_80)`.
+/// Like [`word`], for an entry of a list: `arch(sm_80)`.
 pub(crate) fn word_in<T: Copy + Display>(
     key: Key,
     tokens: &[TokenTree],
@@ -109,7 +109,7 @@ pub(crate) fn word_in<T: Copy + Display>(
     None
 }
 
-/// Reports a name that is none of `known`, with the one that was probably meant.
+/// Reports a name that is not in `known`, and suggests the closest one.
 pub(crate) fn unknown<T: AsRef<str>>(
     at: &[TokenTree],
     message: String,
@@ -120,14 +120,14 @@ pub(crate) fn unknown<T: AsRef<str>>(
 ) {
     let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
     let help = match suggest::closest(given, &known) {
-        Some(only) if known.len() == 1 => format!("did you mean `{only}`? there is no other"),
+        Some(only) if known.len() == 1 => format!("did you mean `{only}`? it is the only one"),
         Some(meant) => format!("did you mean `{meant}`? {choices}"),
         None => choices,
     };
     errors.push_with_help(stream(at), message, help);
 }
 
-/// The list of a key that takes nothing else: `keep(sink = 1)`.
+/// The list of a key that takes only a list: `keep(sink = 1)`.
 pub(crate) fn group<'a>(key: Key, arg: &'a Arg, errors: &mut Errors) -> Option<&'a Group> {
     if let Form::List(group) = &arg.form {
         return Some(group);
@@ -140,7 +140,7 @@ pub(crate) fn group<'a>(key: Key, arg: &'a Arg, errors: &mut Errors) -> Option<&
     None
 }
 
-/// The tokens after `=`, of a key that takes exactly one value.
+/// The tokens after `=` of a key that takes exactly one value.
 pub(crate) fn single<'a>(key: Key, arg: &'a Arg, errors: &mut Errors) -> Option<&'a [TokenTree]> {
     let message = match &arg.form {
         Form::Value(tokens) if !tokens.is_empty() => return Some(tokens),
@@ -173,7 +173,7 @@ pub(crate) fn mismatch<T>(key: Key, expected: &str, tokens: &[TokenTree], errors
     None
 }
 
-/// The literal that `tokens` are, and whether a minus stands before it.
+/// The literal in `tokens`, and whether it has a minus sign.
 fn literal(tokens: &[TokenTree]) -> (bool, Option<Lit>) {
     let (negative, rest) = match tokens {
         [TokenTree::Punct(minus), rest @ ..] if minus.as_char() == '-' => (true, rest),

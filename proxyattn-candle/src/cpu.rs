@@ -1,8 +1,8 @@
 //! The op on tensors in host memory.
 
+use crate::into_candle;
 use crate::op::ProxyAttention;
 use crate::tensors::{Inputs, NAMES, typed};
-use crate::told;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, Layout, Result, Shape};
 use proxyattn::prelude::{bf16, f16};
@@ -14,23 +14,24 @@ pub(crate) fn forward<T: Element>(
     storages: [&CpuStorage; 3],
     layouts: [&Layout; 3],
 ) -> Result<(CpuStorage, Shape)> {
-    let inputs = Inputs::new(op.attention().spec(), layouts).map_err(told)?;
+    let inputs = Inputs::new(op.attention().spec(), layouts).map_err(into_candle)?;
     let view = |i: usize| {
         let (storage, axes) = (storages[i], inputs.axes[i]);
         let data = typed::<T, Vec<T>>(op.attention(), NAMES[i], elements(storage), storage.dtype())?;
         let data = data.get(axes.offset..).unwrap_or_default();
         View::strided(data, axes.shape, axes.strides)
     };
-    let (q, k, v) = (view(0).map_err(told)?, view(1).map_err(told)?, view(2).map_err(told)?);
-    op.attention().plan(&inputs.problem).map_err(told)?; // before memory is asked for
+    let (q, k, v) =
+        (view(0).map_err(into_candle)?, view(1).map_err(into_candle)?, view(2).map_err(into_candle)?);
+    op.attention().plan(&inputs.problem).map_err(into_candle)?; // before memory is allocated
     let dims = inputs.axes[0].dims();
-    let mut output = zeros::<T>(dims).map_err(told)?;
-    let out = ViewMut::bshd(&mut output, dims).map_err(told)?;
+    let mut output = zeros::<T>(dims).map_err(into_candle)?;
+    let out = ViewMut::bshd(&mut output, dims).map_err(into_candle)?;
     match &op.options().listener {
-        None => op.attention().prefill_into(&q, &k, &v, out).map_err(told)?,
+        None => op.attention().prefill_into(&q, &k, &v, out).map_err(into_candle)?,
         Some(listener) => {
             let (selection, times) =
-                op.attention().prefill_traced_into(&q, &k, &v, out, &()).map_err(told)?;
+                op.attention().prefill_traced_into(&q, &k, &v, out, &()).map_err(into_candle)?;
             listener(&selection, &times);
         }
     }
@@ -55,7 +56,7 @@ fn zeros<T: Element>(dims: [usize; 4]) -> proxyattn::Result<Vec<T>> {
     })
 }
 
-/// A 16-bit tensor's memory, as candle holds it.
+/// A 16-bit tensor's memory, as a candle storage.
 fn storage<T: Element>(data: Vec<T>) -> CpuStorage {
     let data: Box<dyn Any> = Box::new(data);
     match data.downcast::<Vec<bf16>>() {

@@ -1,14 +1,14 @@
 //! The op on tensors on a GPU: candle's context, candle's stream, candle's allocator.
 //!
-//! Why this is sound: kernels read q, k and v and write the output and a workspace, all by address. Each address comes
-//! from a slice that is borrowed until the kernels are in the stream, together with a guard of cudarc's that makes other
-//! streams wait, as they do for candle's own kernels. The output is fresh, so nobody else has it; the workspace is freed
-//! in the order of the stream, behind the kernels. It belongs to one call, because candle's default stream is another one
-//! in each thread, and two calls that shared it could run at the same time.
+//! Why this is sound: kernels read q, k and v and write the output and a workspace, all by address. Each address comes from
+//! a slice that stays borrowed until the kernels are enqueued, with a cudarc guard that makes other streams wait, as for
+//! candle's own kernels. The output is new, so nothing else refers to it. The workspace is freed in stream order, after the
+//! kernels. Each call has its own workspace: candle's default stream is a different one in each thread, so two calls that
+//! shared a workspace could run at the same time.
 
+use crate::into_candle;
 use crate::op::ProxyAttention;
 use crate::tensors::{Axes, Inputs, NAMES, dtype, typed};
-use crate::told;
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::{CudaStorageSlice, WrapErr};
 use candle_core::{CudaDevice, CudaStorage, Layout, Result, Shape};
@@ -19,7 +19,7 @@ use proxyattn::{
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Every kernel that was loaded, for each context: an [`Attention`] of one of the two element types.
+/// Every loaded kernel, for each context: an [`Attention`] of one of the two element types.
 static LOADED: Mutex<Vec<Box<dyn Any + Send>>> = Mutex::new(Vec::new());
 
 pub(crate) fn load<K: AttentionKernel>(device: &CudaDevice) -> Result<Attention<K::Elem>> {
@@ -33,8 +33,8 @@ pub(crate) fn load<K: AttentionKernel>(device: &CudaDevice) -> Result<Attention<
     if let Some(attention) = known(&lock()) {
         return Ok(attention);
     }
-    let device = Device::from_stream(stream.clone()).map_err(told)?;
-    let attention = K::load(&device).map_err(told)?; // without the lock: a compilation takes seconds
+    let device = Device::from_stream(stream.clone()).map_err(into_candle)?;
+    let attention = K::load(&device).map_err(into_candle)?; // without the lock: a compilation takes seconds
     let mut loaded = lock();
     // Another thread may have been faster: all use the same kernel, so that tuning it once tunes it for all.
     Ok(known(&loaded).unwrap_or_else(|| {
@@ -54,45 +54,47 @@ pub(crate) fn forward<T: Element>(
     layouts: [&Layout; 3],
 ) -> Result<(CudaStorage, Shape)> {
     let attention = op.attention();
-    let inputs = Inputs::new(attention.spec(), layouts).map_err(told)?;
+    let inputs = Inputs::new(attention.spec(), layouts).map_err(into_candle)?;
     let slice = |i: usize| {
         let (memory, dtype) = (elements(&storages[i].slice), storages[i].dtype());
         let slice = typed::<T, CudaSlice<T>>(attention, NAMES[i], memory, dtype)?;
         check_context(NAMES[i], slice, attention)?;
         Ok(slice)
     };
-    let slices = [slice(0).map_err(told)?, slice(1).map_err(told)?, slice(2).map_err(told)?];
+    let slices =
+        [slice(0).map_err(into_candle)?, slice(1).map_err(into_candle)?, slice(2).map_err(into_candle)?];
     let view = |i: usize| {
         let axes: &Axes = &inputs.axes[i];
-        View::cuda(slices[i], axes.offset, axes.shape, axes.strides).map_err(told)
+        View::cuda(slices[i], axes.offset, axes.shape, axes.strides).map_err(into_candle)
     };
-    let (q, k, v) = (view(0)?, view(1)?, view(2)?); // which the slices are long enough for
-    let plan = attention.plan(&inputs.problem).map_err(told)?; // before memory is asked for
+    let (q, k, v) = (view(0)?, view(1)?, view(2)?); // checks the slices' lengths
+    let plan = attention.plan(&inputs.problem).map_err(into_candle)?; // before memory is allocated
 
     let device = storages[0].device();
     let shape = inputs.output();
-    // SAFETY: 16-bit floats have no invalid bits, and nobody sees the storage before a kernel that writes every element
+    // SAFETY: 16-bit floats have no invalid bits, and the storage is not accessible before a kernel that writes every element
     // has been launched.
     let mut storage = unsafe { device.alloc_uninit(&shape, dtype::<T>()) }?;
     let out = elements_mut(&mut storage.slice).and_then(|out| out.downcast_mut::<CudaSlice<T>>());
     let out = out.expect("it was allocated with the kernel's dtype");
-    check_context("out", out, attention).map_err(told)?;
+    check_context("out", out, attention).map_err(into_candle)?;
     match &op.options().listener {
         None => launch(attention, &plan, slices, &inputs.axes, out, device)?,
         Some(listener) => {
-            // The kernel has a stream of its own here, and a trace waits for it.
+            // A trace uses the kernel's own stream, and waits for it.
             device.cuda_stream().synchronize().w()?;
             let [_, heads, seq, dim] = q.shape();
             let strides = [seq * heads * dim, dim, heads * dim, 1];
-            let out = ViewMut::cuda(out, 0, q.shape(), strides).map_err(told)?;
-            let (selection, times) = attention.prefill_traced_into(&q, &k, &v, out, &()).map_err(told)?;
+            let out = ViewMut::cuda(out, 0, q.shape(), strides).map_err(into_candle)?;
+            let (selection, times) =
+                attention.prefill_traced_into(&q, &k, &v, out, &()).map_err(into_candle)?;
             listener(&selection, &times);
         }
     }
     Ok((storage, shape))
 }
 
-/// Puts the kernels into candle's stream.
+/// Enqueues the kernels on candle's stream.
 fn launch<T: Element>(
     attention: &Attention<T>,
     plan: &Plan,
@@ -103,12 +105,12 @@ fn launch<T: Element>(
 ) -> Result<()> {
     let stream = &*device.cuda_stream();
     let workspace_bytes = attention.workspace_bytes(plan);
-    let len = usize::try_from(workspace_bytes).unwrap_or(usize::MAX).max(1); // no driver allocates nothing
+    let len = usize::try_from(workspace_bytes).unwrap_or(usize::MAX).max(1); // the driver rejects 0 bytes
     // SAFETY: the kernels write every byte that they read.
     let mut workspace = unsafe { device.alloc::<u8>(len) }?;
 
-    // The guards order what other streams do with the tensors. cudarc keeps their errors to itself, so it is asked before
-    // anything is launched, and once more when the guards are gone.
+    // The guards order other streams' work on the tensors. cudarc stores their errors instead of returning them, so check
+    // before anything is launched, and again after the guards are dropped.
     let (q, q_guard) = address(q, &axes[0], stream);
     let (k, k_guard) = address(k, &axes[1], stream);
     let (v, v_guard) = address(v, &axes[2], stream);
@@ -118,21 +120,21 @@ fn launch<T: Element>(
     let [_, heads, seq, dim] = axes[0].shape.map(|size| size as i64);
     let out = RawTensor { address: out, strides: [seq * heads * dim, dim, heads * dim] };
     let args = RawArgs { q, k, v, out, workspace, workspace_bytes };
-    // SAFETY: `forward` has seen that the slices hold what the axes reach, in the kernel's context; the output and the
-    // workspace were allocated for the plan. All are borrowed here until the kernels are in the stream, and what is done
-    // to them later comes after the kernels, in the stream or by the guards' events.
+    // SAFETY: `forward` has checked that the slices cover the axes' extents, in the kernel's context; the output and the
+    // workspace were allocated for the plan. All are borrowed until the kernels are enqueued, and later uses are ordered
+    // after the kernels, by the stream or by the guards' events.
     let launched = unsafe { attention.launch_raw(plan, &args, stream.cu_stream()) };
     drop((q_guard, k_guard, v_guard, out_guard, workspace_guard));
     let recorded = stream.context().check_err();
     if recorded.is_err() {
-        // Nothing tells other streams when the tensors are free; so they are, before anybody can ask.
+        // Other streams cannot be ordered after the kernels, so wait until the kernels are done.
         let _ = stream.synchronize();
     }
-    launched.map_err(told)?;
+    launched.map_err(into_candle)?;
     recorded.w()
 }
 
-/// Where a tensor begins, and the guard that orders later writes to it behind what is launched while it lives.
+/// The address of a tensor, and the guard that orders later writes after the work launched while the guard lives.
 fn address<'a, T: Element>(
     slice: &'a CudaSlice<T>,
     axes: &Axes,
@@ -144,7 +146,7 @@ fn address<'a, T: Element>(
     (RawTensor { address, strides: [batch, head, token] }, guard)
 }
 
-/// Refuses memory of another context than the kernel's, whose addresses mean nothing there.
+/// Rejects memory of a context other than the kernel's, where its addresses are not valid.
 fn check_context<T: Element>(
     arg: &'static str,
     slice: &CudaSlice<T>,
@@ -169,7 +171,7 @@ fn elements(slice: &CudaStorageSlice) -> Option<&dyn Any> {
     }
 }
 
-/// As [`elements`], to write to.
+/// Like [`elements`], but mutable.
 fn elements_mut(slice: &mut CudaStorageSlice) -> Option<&mut dyn Any> {
     match slice {
         CudaStorageSlice::BF16(data) => Some(data),

@@ -1,16 +1,16 @@
 //! The op.
 
-use crate::{Options, cpu, tensors, told};
+use crate::{Options, cpu, into_candle, tensors};
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, DeviceLocation, Layout, Result, Shape, Tensor};
 use proxyattn::{Attention, Device, Element, Error};
 
-/// What candle calls the op in its messages.
+/// The op's name in candle's messages.
 const NAME: &str = "proxyattn";
 
-/// A kernel of proxyattn's as an op of candle's on q, k and v. Cheap to clone, safe to share.
+/// A proxyattn kernel as a candle op on q, k and v. Cheap to clone, safe to share.
 ///
-/// [`attention`](crate::attention) makes one for each call. A program that tunes or warms up a kernel holds its
-/// [`Attention`], from [`load`](crate::load), and may hold this.
+/// [`attention`](crate::attention) creates one per call. Programs that tune or warm up a kernel have its [`Attention`] from
+/// [`load`](crate::load), and can create the op once.
 pub struct ProxyAttention<T> {
     attention: Attention<T>,
     options: Options,
@@ -31,16 +31,16 @@ impl<T: Element> ProxyAttention<T> {
         &self.options
     }
 
-    /// Applies the op; as [`attention`](crate::attention), on the device that the kernel was loaded for.
+    /// Applies the op, like [`attention`](crate::attention), on the device that the kernel was loaded for.
     ///
     /// # Errors
-    /// As [`attention`](crate::attention), and for tensors on another device than the kernel's.
+    /// Those of [`attention`](crate::attention), and tensors on a device other than the kernel's.
     pub fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         tensors::same_place(q, k, v)?;
         q.apply_op3(k, v, self.clone())
     }
 
-    /// Refuses tensors on another device than the kernel.
+    /// Rejects tensors that are not on the kernel's device.
     fn check_place(&self, place: DeviceLocation) -> Result<()> {
         let kernel = match self.attention.device() {
             Device::Cuda(device) => DeviceLocation::Cuda { gpu_id: device.stream().context().ordinal() },
@@ -51,7 +51,7 @@ impl<T: Element> ProxyAttention<T> {
         }
         let expected = format!("a tensor on {}, for which the kernel was loaded", tensors::name(kernel));
         let got = format!("one on {}; load the kernel for the tensors' device", tensors::name(place));
-        Err(told(Error::Layout { arg: "q", expected, got }))
+        Err(into_candle(Error::Layout { arg: "q", expected, got }))
     }
 }
 

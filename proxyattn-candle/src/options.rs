@@ -1,4 +1,4 @@
-//! What a call may be told besides its tensors.
+//! The options of a call.
 
 use core::fmt;
 use proxyattn::{Selection, StageTimes};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 type Listener = dyn Fn(&Selection, &StageTimes) + Send + Sync;
 
-/// What is not in the kernel's configuration and not in the tensors. Cheap to clone.
+/// Options that are neither in the kernel's configuration nor in the tensors. Cheap to clone.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Options {
@@ -14,8 +14,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Tells `listener` after every call which blocks each head visited, and how long the stages took. A GPU then waits
-    /// for each stage, and copies the lists to the host: for reports, not for serving.
+    /// Calls `listener` after every call with the blocks that each head visited and the time of each stage. On a GPU this
+    /// waits for each stage and copies the lists to the host, so it is for reports and not for serving.
     pub fn on_trace(self, listener: impl Fn(&Selection, &StageTimes) + Send + Sync + 'static) -> Self {
         Self { listener: Some(Arc::new(listener)) }
     }

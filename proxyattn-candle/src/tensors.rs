@@ -1,6 +1,6 @@
-//! What q, k and v have to be, in the words of candle: `(batch, seq, heads, dim)`.
+//! Checks q, k and v, with shapes in candle's order: `(batch, seq, heads, dim)`.
 
-use crate::told;
+use crate::into_candle;
 use candle_core::{DType, DeviceLocation, Layout, Shape, Tensor};
 use proxyattn::codegen::{Dtype, Spec};
 use proxyattn::{Attention, Element, Error, Problem, Result};
@@ -9,7 +9,7 @@ use std::any::Any;
 /// The names of the arguments, in their order.
 pub(crate) const NAMES: [&str; 3] = ["q", "k", "v"];
 
-/// A tensor's layout with its axes as proxyattn counts them: `[batch, heads, seq, dim]`.
+/// A tensor's layout with the axes in proxyattn's order: `[batch, heads, seq, dim]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Axes {
     pub(crate) shape: [usize; 4],
@@ -37,7 +37,7 @@ impl Axes {
                 ),
             });
         }
-        // An axis of one element may have any stride, also one that a GPU would refuse.
+        // An axis of length 1 may have any stride, even one that the GPU path would reject.
         let step = |size: usize, step: usize| if size > 1 { step } else { 0 };
         Ok(Self {
             shape: [batch, heads, seq, dim],
@@ -53,7 +53,7 @@ impl Axes {
     }
 }
 
-/// The layouts of q, k and v, which fit each other and the kernel's `head_dim`.
+/// The layouts of q, k and v, checked against each other and the kernel's `head_dim`.
 pub(crate) struct Inputs {
     pub(crate) axes: [Axes; 3],
     pub(crate) problem: Problem,
@@ -92,14 +92,14 @@ impl Inputs {
     }
 }
 
-/// Refuses tensors that are not all in one place, or where there are no kernels.
+/// Rejects tensors on different devices, or on a device without kernels.
 pub(crate) fn same_place(q: &Tensor, k: &Tensor, v: &Tensor) -> candle_core::Result<()> {
     let place = q.device().location();
     for (arg, tensor) in [("k", k), ("v", v)] {
         let other = tensor.device().location();
         if other != place {
             let (expected, got) = (format!("a tensor on {}, as q is", name(place)), name(other));
-            return Err(told(Error::Layout {
+            return Err(into_candle(Error::Layout {
                 arg,
                 expected,
                 got: format!("one on {got}; move it with to_device"),
@@ -109,7 +109,7 @@ pub(crate) fn same_place(q: &Tensor, k: &Tensor, v: &Tensor) -> candle_core::Res
     Ok(())
 }
 
-/// A place, for messages.
+/// A device, for messages.
 pub(crate) fn name(place: DeviceLocation) -> String {
     match place {
         DeviceLocation::Cpu => "the CPU".into(),
@@ -126,7 +126,7 @@ pub(crate) fn dtype<T: Element>() -> DType {
     }
 }
 
-/// A tensor's memory as that of the kernel's elements: candle names the type by a variant, the kernel by a type.
+/// A tensor's memory as a slice of the kernel's element type; in candle the type is an enum variant.
 pub(crate) fn typed<'a, T: Element, S: 'static>(
     attention: &Attention<T>,
     arg: &'static str,

@@ -1,4 +1,4 @@
-//! The flags.
+//! The command-line arguments.
 
 #![allow(clippy::doc_markdown)] // doc comments are the text of --help
 
@@ -11,11 +11,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a configuration is, for `--help`.
+/// The help text of the configuration argument.
 const ATTRIBUTE: &str =
-    "The arguments of #[proxy_attention(…)], such as 'block = 64, groups = 4'; empty for the default";
+    "The arguments of #[proxy_attention(…)], for example 'block = 64, groups = 4'; empty for the defaults";
 
-/// Block-sparse prefill attention: what this machine can do, what a kernel is, how fast it runs.
+/// Block-sparse prefill attention: check this machine, inspect kernels, measure them
 #[derive(Debug, Parser)]
 #[command(name = "proxyattn", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -25,21 +25,21 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Say what this machine can do: driver, GPUs, NVRTC, cache, and what to do where CUDA is not used
+    /// Check this machine: driver, GPUs, NVRTC and cache; if CUDA is not used, say why and how to fix it
     Doctor,
-    /// Print the CUDA text of a configuration
+    /// Print the CUDA source of a configuration
     Expand(ExpandArgs),
-    /// Print what a configuration does for a shape: kernels and grids, buffers, shared memory, registers
+    /// Show how a configuration runs on a given shape: kernels, grids, buffers, shared memory, registers
     Inspect(InspectArgs),
     /// Compile the kernels of a configuration ahead of time, for machines without NVRTC
     Compile(CompileArgs),
-    /// Measure on the GPU which tiles a configuration runs fastest with, and keep the winners for every program
+    /// Measure the fastest tiles for a configuration on this GPU, and store them for all programs
     Tune(TuneArgs),
-    /// Time the stages of a configuration beside dense attention
+    /// Time each stage of a configuration and compare with dense attention
     Bench(BenchArgs),
-    /// Look after the cubins and the tuning records that are stored
+    /// Manage cached cubins and tuning records
     Cache(CacheArgs),
-    /// Print the completions for a shell
+    /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -50,10 +50,10 @@ pub(crate) enum Command {
 pub(crate) struct ExpandArgs {
     #[arg(help = ATTRIBUTE, default_value = "", hide_default_value = true)]
     pub(crate) attribute: String,
-    /// The family of GPUs [default: the newest that the configuration is declared for]
+    /// GPU family, sm_80 or sm_90a [default: the newest one in the configuration's `arch`]
     #[arg(long, value_parser = arch)]
     pub(crate) arch: Option<Arch>,
-    /// One translation unit: scoring, score, budget, attend or dense [default: all]
+    /// Translation unit: scoring, score, budget, attend or dense [default: all]
     #[arg(long)]
     pub(crate) unit: Option<String>,
 }
@@ -64,43 +64,43 @@ pub(crate) struct InspectArgs {
     pub(crate) attribute: String,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
-    /// The family of GPUs [default: the newest that the configuration is declared for]
+    /// GPU family, sm_80 or sm_90a [default: the newest one in the configuration's `arch`]
     #[arg(long, value_parser = arch)]
     pub(crate) arch: Option<Arch>,
-    /// Multiprocessors of the GPU, which some grids depend on [default: an H100's 132 or an A100's 108]
+    /// Multiprocessors (SMs) of the GPU; some grids depend on it [default: 132 (H100) for sm_90a, 108 (A100) for sm_80]
     #[arg(long)]
     pub(crate) multiprocessors: Option<NonZeroUsize>,
-    /// Tokens below which the plan is dense because selecting does not pay; 0 for never [default: what the family and the budget say]
+    /// Context length in tokens below which the plan is dense, because selection does not pay off; 0 disables [default: depends on GPU family and budget]
     #[arg(long)]
     pub(crate) dense_below: Option<usize>,
-    /// Leave out registers and spills, which NVRTC has to compile the kernels for
+    /// Skip registers and spills, which require compiling the kernels with NVRTC
     #[arg(long)]
     pub(crate) no_compile: bool,
 }
 
-/// A problem.
+/// The shape of a problem.
 #[derive(Debug, Group)]
 pub(crate) struct ShapeArgs {
-    /// Tokens of the context
+    /// Context length in tokens
     #[arg(long, default_value = "8192")]
     pub(crate) tokens: usize,
-    /// Query tokens, the last of the context; with `causal = false` as many as you like [default: all]
+    /// Number of query tokens, which are the last of the context; with `causal = false` any number [default: all]
     #[arg(long)]
     pub(crate) q_tokens: Option<usize>,
     #[command(flatten)]
     pub(crate) heads: HeadsArgs,
 }
 
-/// What a problem has beside its tokens.
+/// The dimensions of a problem other than its tokens.
 #[derive(Debug, Group)]
 pub(crate) struct HeadsArgs {
-    /// Query heads [default: the configuration's, or 32]
+    /// Query heads [default: as fixed by the configuration, or 32]
     #[arg(long)]
     pub(crate) heads: Option<usize>,
-    /// Key/value heads [default: the configuration's, or a quarter of the query heads]
+    /// Key/value heads [default: as fixed by the configuration, or a quarter of the query heads]
     #[arg(long)]
     pub(crate) kv_heads: Option<usize>,
-    /// Sequences
+    /// Batch size: number of sequences
     #[arg(long, default_value = "1")]
     pub(crate) batch: usize,
 }
@@ -109,10 +109,10 @@ pub(crate) struct HeadsArgs {
 pub(crate) struct CompileArgs {
     #[arg(help = ATTRIBUTE, default_value = "", hide_default_value = true)]
     pub(crate) attribute: String,
-    /// The GPUs: sm_90a is Hopper; sm_80 runs on 8.0 to 8.9; others as sm_120. Several with commas
+    /// Target GPUs, comma-separated: sm_90a (Hopper), sm_80 (compute capability 8.0 to 8.9), or another capability such as sm_120
     #[arg(long, required = true, value_delimiter = ',')]
     pub(crate) arch: Vec<Target>,
-    /// The directory that the cubins go to; what is there stays
+    /// Output directory for the cubins; existing files are kept
     #[arg(long)]
     pub(crate) out: PathBuf,
 }
@@ -121,24 +121,24 @@ pub(crate) struct CompileArgs {
 pub(crate) struct TuneArgs {
     #[arg(help = ATTRIBUTE, default_value = "", hide_default_value = true)]
     pub(crate) attribute: String,
-    /// Tokens of the contexts to measure on, with commas; lengths between them take the nearest one's tiles
+    /// Context lengths to measure, in tokens, comma-separated; other lengths use the tiles of the nearest one
     #[arg(long, value_delimiter = ',', default_value = "8192,32768,65536,131072")]
     pub(crate) tokens: Vec<usize>,
     #[command(flatten)]
     pub(crate) heads: HeadsArgs,
-    /// Tokens below which the tiles of dense attention are measured, since selecting does not pay; 0 for never [default: what the GPU and the budget say]
+    /// Context length in tokens below which dense attention is tuned, because selection does not pay off; 0 disables [default: depends on GPU and budget]
     #[arg(long)]
     pub(crate) dense_below: Option<usize>,
-    /// Seconds after which no new measurement begins
+    /// Time limit in seconds; no new measurement starts after it
     #[arg(long, default_value = "120", conflicts_with = "check")]
     pub(crate) limit: u64,
-    /// Tune nothing: launch the recorded tiles and the default ones in turns, and fail if a record's are slower by more than 2%
+    /// Do not tune; interleave launches of recorded and default tiles, and fail if a recorded one is more than 2% slower
     #[arg(long)]
     pub(crate) check: bool,
-    /// Write this machine's records of the configuration into a file, a line of JSON each, as they ship with the crate
+    /// Write this machine's records for the configuration to a file, one JSON object per line, in the format shipped with the crate
     #[arg(long, value_name = "FILE")]
     pub(crate) export: Option<PathBuf>,
-    /// Print one JSON object
+    /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -149,13 +149,13 @@ pub(crate) struct BenchArgs {
     pub(crate) attribute: String,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
-    /// Where it runs: cpu, cuda, cuda:1 for the second GPU, or auto: what PROXYATTN_DEVICE names, else a GPU where one can be used
+    /// Device: cpu, cuda, cuda:1 for the second GPU, or auto (the device in PROXYATTN_DEVICE, else the first GPU if it is usable, else the CPU)
     #[arg(long, default_value_t)]
     pub(crate) device: DeviceName,
-    /// Runs, of which the median counts
+    /// Number of timed runs; the median is reported
     #[arg(long, default_value = "5")]
     pub(crate) runs: NonZeroUsize,
-    /// Print one JSON object
+    /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -164,33 +164,33 @@ pub(crate) struct BenchArgs {
 pub(crate) struct CacheArgs {
     #[command(subcommand)]
     pub(crate) command: CacheCommand,
-    /// The directory [default: that of PROXYATTN_CACHE_DIR, or the user's]; one that `compile` filled will do
+    /// Cache directory, or the output directory of `compile` [default: PROXYATTN_CACHE_DIR, or the user's cache directory]
     #[arg(long, global = true)]
     pub(crate) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// List the cubins, the least recently used first, and whose tuning records there are
+    /// List the cubins, least recently used first, and the tuning records
     Ls,
-    /// Check every cubin and every tuning record against its checksum
+    /// Verify the checksum of every cubin and tuning record
     Verify {
-        /// Delete the damaged ones: cubins are compiled again when they are needed, records made again by `tune`
+        /// Delete damaged entries; cubins are recompiled when needed, and `tune` makes new records
         #[arg(long)]
         remove: bool,
     },
-    /// Delete cubins that were not used for long or are too much, and tuning records that later ones replaced
+    /// Delete cubins that exceed an age or a total size, and tuning records that newer ones have replaced
     Gc {
-        /// The size that may stay, such as 256MiB [default: PROXYATTN_CACHE_MIB, or 512MiB]
+        /// Maximum total size to keep, for example 256MiB [default: PROXYATTN_CACHE_MIB, or 512MiB]
         #[arg(long, value_parser = size)]
         max_size: Option<u64>,
-        /// The time since the last use after which a file goes, such as 30d, 12h or 45min [default: none]
+        /// Delete files not used for this long, for example 30d, 12h or 45min [default: no age limit]
         #[arg(long, value_parser = age)]
         max_age: Option<Duration>,
     },
-    /// Delete everything that is stored, tuning records too
+    /// Delete everything in the cache, including tuning records
     Clear {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -201,8 +201,8 @@ fn arch(text: &str) -> Result<Arch, String> {
     known.ok_or_else(|| "expected sm_80 (Ampere and later) or sm_90a (Hopper)".into())
 }
 
-/// A number and one of some units.
-fn measured(text: &str, units: &[(&str, u64)], expected: &str) -> Result<u64, String> {
+/// A number with one of `units`.
+fn with_unit(text: &str, units: &[(&str, u64)], expected: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let factor = units.iter().find(|(name, _)| *name == unit.trim()).map(|(_, factor)| *factor);
@@ -213,12 +213,12 @@ fn measured(text: &str, units: &[(&str, u64)], expected: &str) -> Result<u64, St
 
 fn size(text: &str) -> Result<u64, String> {
     let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-    measured(text, &units, "a number with B, KiB, MiB or GiB, such as 256MiB")
+    with_unit(text, &units, "a number with B, KiB, MiB or GiB, for example 256MiB")
 }
 
 fn age(text: &str) -> Result<Duration, String> {
     let units = [("s", 1), ("min", 60), ("h", 3_600), ("d", 86_400)];
-    measured(text, &units, "a number with s, min, h or d, such as 30d").map(Duration::from_secs)
+    with_unit(text, &units, "a number with s, min, h or d, for example 30d").map(Duration::from_secs)
 }
 
 #[cfg(test)]

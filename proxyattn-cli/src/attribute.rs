@@ -1,4 +1,4 @@
-//! A configuration as it is given: the arguments of `#[proxy_attention(…)]`, read by the macro's own parser.
+//! Reads a configuration, written as the arguments of `#[proxy_attention(…)]`, with the macro's own parser.
 
 use crate::failure::{Failure, Outcome};
 use crate::style::{ERROR, HINT, painted};
@@ -7,11 +7,11 @@ use proc_macro2::TokenStream;
 use proxyattn_attribute::{Errors, read};
 use proxyattn_codegen::Spec;
 
-/// The configuration that `text` describes. Every mistake is shown at its place.
+/// Parses `text`. The error shows every mistake with its position.
 pub(crate) fn parse(text: &str) -> Outcome<Spec> {
     let tokens: TokenStream = text.parse().map_err(|error: proc_macro2::LexError| {
-        let message = "the configuration cannot be read\nhelp: quotes and parentheses come in pairs";
-        told(&[shown(text, error.span().byte_range(), message)])
+        let message = "the configuration cannot be parsed\nhelp: check for unbalanced quotes and parentheses";
+        failure(&[shown(text, error.span().byte_range(), message)])
     })?;
     let mut errors = Errors::default();
     let model = read(tokens, &mut errors);
@@ -20,17 +20,17 @@ pub(crate) fn parse(text: &str) -> Outcome<Spec> {
     }
     let messages: Vec<_> =
         errors.iter().map(|error| shown(text, error.span().byte_range(), &error.to_string())).collect();
-    Err(told(&messages))
+    Err(failure(&messages))
 }
 
-fn told(messages: &[String]) -> Failure {
+fn failure(messages: &[String]) -> Failure {
     Failure::usage(messages.join(&format!("\n\n{} ", painted(ERROR, "error:"))))
 }
 
-/// A message with the line that it is about, a caret under each character of the place, and the help below.
+/// A message, the line it refers to with carets under the position, and the help.
 fn shown(text: &str, place: Range<usize>, message: &str) -> String {
     let (message, help) = message.split_once("\nhelp: ").unwrap_or((message, ""));
-    // An error about what is not there is about the whole.
+    // An empty span, of something missing, marks the whole text.
     let place = if place.is_empty() { 0..text.len() } else { place };
     let before = text.get(..place.start).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -51,42 +51,42 @@ fn shown(text: &str, place: Range<usize>, message: &str) -> String {
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> String {
+    fn message(text: &str) -> String {
         anstream::adapter::strip_str(&parse(text).unwrap_err().message).to_string()
     }
 
     #[test]
     fn a_mistake_is_shown_at_its_place() {
         assert_eq!(
-            told("block = 64, stride(q = 5)"),
+            message("block = 64, stride(q = 5)"),
             "`stride(q)` must divide `block(q)`, and 5 does not divide 64\n  \
              |\n  \
              | block = 64, stride(q = 5)\n  \
              |                        ^\n  \
              = help: its divisors are 1, 2, 4, 8, 16, 32, 64"
         );
-        // A span of several tokens, after characters of several bytes, on a line of its own.
+        // A span of several tokens, after multi-byte characters, on a separate line.
         let text = "crate = été,\n  scale = 1 / 8";
         assert!(
-            told(text).contains("| scale = 1 / 8\n  |           ^^^^^".trim_start_matches("| ")),
+            message(text).contains("| scale = 1 / 8\n  |           ^^^^^".trim_start_matches("| ")),
             "{}",
-            told(text)
+            message(text)
         );
     }
 
     #[test]
     fn every_mistake_is_shown() {
-        let told = told("blok = 64, dtype = f64");
+        let shown = message("blok = 64, dtype = f64");
         assert!(
-            told.contains("unknown key `blok`") && told.contains("error: `dtype` has no value `f64`"),
-            "{told}"
+            shown.contains("unknown key `blok`") && shown.contains("error: `dtype` has no value `f64`"),
+            "{shown}"
         );
     }
 
     #[test]
     fn text_that_is_no_tokens_is_refused() {
         for text in ["block(q = 64", "dtype = \"f16", "block = 64)", "'"] {
-            assert!(told(text).starts_with("the configuration cannot be read\n"), "{}", told(text));
+            assert!(message(text).starts_with("the configuration cannot be parsed\n"), "{}", message(text));
         }
     }
 

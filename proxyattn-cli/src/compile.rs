@@ -1,4 +1,4 @@
-//! `proxyattn compile`: cubins ahead of time, for machines without NVRTC.
+//! `proxyattn compile`: compiles cubins ahead of time, for machines without NVRTC.
 
 use crate::args::CompileArgs;
 use crate::attribute;
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &CompileArgs) -> Outcome {
     let modules: Vec<_> = args.arch.iter().map(|&target| (target, emit(&spec, target.arch()))).collect();
     let compiled: Vec<_> =
         modules.iter().map(|(target, module)| cubins(&spec, module, *target)).collect::<Result<_>>()?;
-    let aot = Aot::create(&args.out)?; // now that there is something to put into it
+    let aot = Aot::create(&args.out)?; // after compiling, so that a failure leaves no empty directory
     let mut table = Table::new(&["target", "unit", "kernels", "size", "file"], &[1, 2, 4]);
     for ((target, module), cubins) in modules.iter().zip(&compiled) {
         for (unit, cubin) in module.units.iter().zip(cubins) {
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &CompileArgs) -> Outcome {
     let stored = compiled.iter().map(Vec::len).sum();
     let dir = aot.dir().display();
     Ok(format!(
-        "{}\n{} {} in {dir}\n\nOn the machine that runs them, where neither NVRTC nor a toolkit is needed:\n  \
+        "{}\n{} {} in {dir}\n\nTo use them, set on the target machine, which needs neither NVRTC nor a CUDA toolkit:\n  \
          PROXYATTN_AOT_DIR={dir} PROXYATTN_JIT=deny\n",
         table.print(),
         painted(GOOD, "stored"),
@@ -48,13 +48,13 @@ pub(crate) fn run(args: &CompileArgs) -> Outcome {
     .into())
 }
 
-/// The cubins of a module's units, from the cache or compiled now, side by side.
+/// The cubins of a module's units, from the cache or compiled in parallel.
 ///
 /// # Errors
 /// As [`Jit::cubin`].
 pub(crate) fn cubins(spec: &Spec, module: &Module, target: Target) -> Result<Vec<Arc<Cubin>>> {
     let mut options = JitOptions::default();
-    // To compile is what the command is for, whatever programs may do.
+    // This command compiles even if PROXYATTN_JIT forbids programs to.
     options.compile = Some(true);
     options.env = Env::process().without("PROXYATTN_AOT_DIR");
     let jit = Jit::new(options)?;

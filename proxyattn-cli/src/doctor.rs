@@ -1,4 +1,4 @@
-//! `proxyattn doctor`: what this machine can do, and what to do where it cannot.
+//! `proxyattn doctor`: what this machine can run, and how to fix what it cannot.
 
 use crate::cache::{Records, summary};
 use crate::failure::{DONE, MISSING, Outcome, Report, USAGE};
@@ -11,7 +11,7 @@ use proxyattn_runtime::jit::{
 use proxyattn_runtime::tune::{Record, shipped};
 use proxyattn_runtime::{Device, DriverInfo, GpuInfo, Tune};
 
-/// Width of the names on the left.
+/// Width of the left column.
 const NAME: usize = 9;
 
 pub(crate) fn run() -> Outcome {
@@ -24,7 +24,7 @@ pub(crate) fn run() -> Outcome {
         out += &format!("{name}{}\n", fitted(text, NAME));
     };
     match &driver {
-        Err(error) => line("driver", &format!("none that can be used: {error}")),
+        Err(error) => line("driver", &format!("no usable driver: {error}")),
         Ok(info) => {
             let release =
                 info.release.as_ref().map_or(String::new(), |release| format!(", release {release}"));
@@ -48,20 +48,20 @@ pub(crate) fn run() -> Outcome {
         }
     }
     match &nvrtc.found {
-        Err(_) => line("nvrtc", "none that can be used"),
+        Err(_) => line("nvrtc", "no usable library"),
         Ok(found) => {
             line("nvrtc", &found.library().display().to_string());
             line("", &format!("build: {}", found.identity()));
-            line("", &format!("compiles for {}", compiled_for(found)));
+            line("", &format!("compiles for {}", targets(found)));
         }
     }
-    for place in &nvrtc.in_vain {
+    for place in &nvrtc.rejected {
         line("", &format!("tried {place}"));
     }
     line("ahead", &ahead(&env));
     line("cache", &cache(&env));
     let jit = match env.may_compile() {
-        Ok(true) => "allowed: a kernel that is not stored is compiled".into(),
+        Ok(true) => "allowed: kernels that are not stored are compiled".into(),
         Ok(false) => "denied (PROXYATTN_JIT=deny): a kernel that is not stored is an error".into(),
         Err(error) => error.to_string(),
     };
@@ -69,26 +69,26 @@ pub(crate) fn run() -> Outcome {
     line("tuning", &tuning(&env, driver.as_ref().ok()));
     line("cpu", &Device::cpu().to_string());
     for name in Env::unknown() {
-        line("ignored", &format!("{name}: no kernel reads a variable of that name"));
+        line("ignored", &format!("{name}: not a variable of proxyattn"));
     }
     let (verdict, code) = match verdict(&env, &nvrtc) {
         Verdict::Ready(what) => (format!("{} {}", painted(GOOD, "ready:"), fitted(&what, 2)), DONE),
         Verdict::CpuOnly(why) => (format!("{} {}", painted(WARN, "CPU only:"), fitted(&why, 2)), MISSING),
         Verdict::NotReady(why) => (format!("{} {}", painted(WARN, "not ready:"), fitted(&why, 2)), MISSING),
-        Verdict::Nonsense(why) => (format!("{} {}", painted(ERROR, "error:"), fitted(&why, 2)), USAGE),
+        Verdict::Invalid(why) => (format!("{} {}", painted(ERROR, "error:"), fitted(&why, 2)), USAGE),
     };
     Ok(Report { text: format!("{out}\n{verdict}\n"), code })
 }
 
-/// Which kernels a GPU runs, of those that the compiler makes.
+/// Which kernels a GPU runs with this compiler.
 fn kernels_of(gpu: &GpuInfo, nvrtc: Option<&Nvrtc>) -> String {
-    let Some(arch) = gpu.arch else { return "too old: kernels exist from capability 8.0 on".into() };
+    let Some(arch) = gpu.arch else { return "too old: kernels need capability 8.0 or later".into() };
     match nvrtc {
         Some(nvrtc) if arch != Arch::Sm80 && !nvrtc.knows(Target::from(arch)) => {
             let (major, minor) = nvrtc.version();
             let since = Target::from(arch).since().map(|(major, minor)| format!("CUDA {major}.{minor}"));
             format!(
-                "runs the portable kernels ({}), since {arch} came with {} and this NVRTC is {major}.{minor}",
+                "runs the portable kernels ({}): {arch} needs {}, and this NVRTC is {major}.{minor}",
                 Arch::Sm80,
                 since.unwrap_or_else(|| "a later CUDA".into())
             )
@@ -97,8 +97,8 @@ fn kernels_of(gpu: &GpuInfo, nvrtc: Option<&Nvrtc>) -> String {
     }
 }
 
-/// Every target; those of which NVRTC lists but the number are told apart.
-fn compiled_for(nvrtc: &Nvrtc) -> String {
+/// Every target. NVRTC lists numbers only, so architecture-specific targets are added.
+fn targets(nvrtc: &Nvrtc) -> String {
     let mut targets: Vec<_> = nvrtc.supported().iter().map(|number| format!("sm_{number}")).collect();
     if nvrtc.knows(Target::SM_90A) {
         let place = targets.iter().position(|target| target == "sm_90").map_or(targets.len(), |at| at + 1);
@@ -107,21 +107,21 @@ fn compiled_for(nvrtc: &Nvrtc) -> String {
     targets.join(", ")
 }
 
-/// What becomes of a program that uses [`Device::auto`] and loads a kernel.
+/// What happens in a program that uses [`Device::auto`] and loads a kernel.
 enum Verdict {
     /// It runs on a GPU.
     Ready(String),
-    /// It runs on the CPU, since no GPU can be used.
+    /// It runs on the CPU because no GPU is usable.
     CpuOnly(String),
     /// There is a GPU, and loading a kernel is an error.
     NotReady(String),
-    /// Loading a kernel is an error everywhere, since a variable means nothing.
-    Nonsense(String),
+    /// Loading a kernel is an error on every device, because an environment variable is invalid.
+    Invalid(String),
 }
 
 fn verdict(env: &Env, nvrtc: &Search) -> Verdict {
     if let Err(error) = env.check() {
-        return Verdict::Nonsense(error.to_string());
+        return Verdict::Invalid(error.to_string());
     }
     if let Some(error) = Device::why_not_cuda() {
         return Verdict::CpuOnly(error.to_string());
@@ -129,40 +129,37 @@ fn verdict(env: &Env, nvrtc: &Search) -> Verdict {
     let device = match (Device::from_env(), Jit::new(JitOptions::default())) {
         (Ok(device), Ok(_)) => device,
         (Err(error), _) => return Verdict::CpuOnly(error.to_string()),
-        (_, Err(error)) => return Verdict::Nonsense(error.to_string()),
+        (_, Err(error)) => return Verdict::Invalid(error.to_string()),
     };
-    let Device::Cuda(gpu) = &device else { return Verdict::CpuOnly("no GPU can be used".into()) };
-    // Kernels that were compiled ahead of time need no compiler; which ones a program wants is its own matter.
+    let Device::Cuda(gpu) = &device else { return Verdict::CpuOnly("no GPU is usable".into()) };
+    // Kernels compiled ahead of time need no compiler. Which kernels a program needs is not known here.
     let ahead = ahead_cubins(env) > 0;
     if !ahead && matches!(env.may_compile(), Ok(false)) && cached_cubins(env) == 0 {
         return Verdict::NotReady(
-            "no kernel is stored, and compiling is forbidden (PROXYATTN_JIT=deny); `proxyattn compile` makes kernels where \
-             there is a compiler, and PROXYATTN_AOT_DIR says where they are"
+            "no kernel is stored, and compiling is not allowed (PROXYATTN_JIT=deny); run `proxyattn compile` on a machine \
+             with NVRTC, and set PROXYATTN_AOT_DIR to its output directory"
                 .into(),
         );
     }
     let rehearsed = match &nvrtc.found {
         Ok(found) => gpu.rehearse(found).map(|arch| (arch, found)).map_err(|error| error.to_string()),
-        Err(error) => Err(format!("there is a GPU, and nothing to compile its kernels with: {error}")),
+        Err(error) => Err(format!("there is a GPU, but no compiler for its kernels: {error}")),
     };
     match rehearsed {
         Ok((Arch::Sm80, found)) if gpu.capability() == (9, 0) => {
             let (major, minor) = found.version();
             Verdict::Ready(format!(
-                "the portable kernels run on {device}; Hopper's own, which are faster, want an NVRTC of CUDA 12.0 or newer \
-                 where this one is {major}.{minor}: set PROXYATTN_NVRTC to it (`pip install nvidia-cuda-nvrtc` brings the \
-                 newest)"
+                "the portable kernels run on {device}; the faster Hopper kernels need NVRTC of CUDA 12.0 or later, and \
+                 this one is {major}.{minor}: install one (`pip install nvidia-cuda-nvrtc`) and set PROXYATTN_NVRTC to it"
             ))
         }
         Ok(_) => Verdict::Ready(format!("kernels run on {device}")),
-        Err(_) if ahead => {
-            Verdict::Ready(format!("kernels that were compiled ahead of time run on {device}"))
-        }
+        Err(_) if ahead => Verdict::Ready(format!("kernels compiled ahead of time run on {device}")),
         Err(why) => Verdict::NotReady(why),
     }
 }
 
-/// How many cubins were compiled ahead of time.
+/// The number of cubins compiled ahead of time.
 fn ahead_cubins(env: &Env) -> usize {
     let files = env.aot_dir().and_then(|dir| Aot::open(&dir).and_then(|aot| aot.files()).ok());
     files.map_or(0, |files| files.len())
@@ -170,15 +167,15 @@ fn ahead_cubins(env: &Env) -> usize {
 
 fn ahead(env: &Env) -> String {
     let Some(dir) = env.aot_dir() else {
-        return "PROXYATTN_AOT_DIR is unset: no kernels that were compiled ahead of time".into();
+        return "PROXYATTN_AOT_DIR is unset: no kernels compiled ahead of time".into();
     };
     match Aot::open(&dir).and_then(|aot| aot.files()) {
         Ok(files) => format!("{}: {}", dir.display(), summary(&files)),
-        Err(error) => format!("{error}; `proxyattn compile … --out DIR` makes one"),
+        Err(error) => format!("{error}; `proxyattn compile … --out DIR` creates one"),
     }
 }
 
-/// How many cubins the cache holds.
+/// The number of cubins in the cache.
 fn cached_cubins(env: &Env) -> usize {
     let opened = env.cache_dir().and_then(|dir| CacheDir::open(&dir).ok().flatten());
     let files = opened.and_then(|opened| opened.files().ok()).unwrap_or_default();
@@ -186,10 +183,10 @@ fn cached_cubins(env: &Env) -> usize {
 }
 
 fn cache(env: &Env) -> String {
-    const ADVICE: &str = "set PROXYATTN_CACHE_DIR to a directory of this user's that can be written to";
+    const ADVICE: &str = "set PROXYATTN_CACHE_DIR to a writable directory that this user owns";
     let Some(dir) = env.cache_dir() else {
         return format!(
-            "none, so every process compiles anew: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset; {ADVICE}"
+            "none, so every process recompiles: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset; {ADVICE}"
         );
     };
     let limit = match env.cache_bytes() {
@@ -201,21 +198,23 @@ fn cache(env: &Env) -> String {
     match (CacheDir::open(&dir).and_then(|opened| opened.map(|opened| opened.files()).transpose()), rehearsed)
     {
         (Err(error), _) | (Ok(None), Err(error)) => {
-            format!("not used, so every process compiles anew: {error}; {ADVICE}")
+            format!("not used, so every process recompiles: {error}; {ADVICE}")
         }
-        (Ok(None), Ok(_)) => format!("{path}: not there yet, the first compilation makes it; up to {limit}"),
+        (Ok(None), Ok(_)) => {
+            format!("{path}: does not exist yet, the first compilation creates it; limit {limit}")
+        }
         (Ok(Some(files)), Ok(_)) => format!("{path}: {} of {limit}, writable", summary(&files)),
         (Ok(Some(files)), Err(error)) => format!(
-            "{} of {limit}, and what is not there is compiled in each process: {error}; {ADVICE}",
+            "{} of {limit}, not writable, so every process recompiles what is missing: {error}; {ADVICE}",
             summary(&files)
         ),
     }
 }
 
-/// Whether kernels may run with tiles that were measured, and how many records there are.
+/// Whether kernels use measured tiles, and the number of records.
 fn tuning(env: &Env, driver: Option<&DriverInfo>) -> String {
     match Tune::from_env() {
-        Ok(Tune::Off) => return "off (PROXYATTN_TUNE=off): kernels run with their default tiles".into(),
+        Ok(Tune::Off) => return "off (PROXYATTN_TUNE=off): kernels use their default tiles".into(),
         Err(error) => return error.to_string(),
         Ok(_) => {}
     }
@@ -230,16 +229,16 @@ fn tuning(env: &Env, driver: Option<&DriverInfo>) -> String {
     let all: Vec<Record> = own.collect();
     let stored = count(all.len(), "record");
     let Some(gpu) = driver.and_then(|info| info.gpus.first()) else {
-        return format!("{stored} stored; each counts on a GPU like the one that it was made on");
+        return format!("{stored} stored; a record is valid only on the GPU model that it was made on");
     };
     let of_gpu = |record: &&Record| {
         let machine = &record.scope.machine;
         (&gpu.name, gpu.multiprocessors) == (&machine.gpu, machine.multiprocessors)
     };
     let (own, shipped) = (all.iter().filter(of_gpu).count(), shipped().records.iter().filter(of_gpu).count());
-    let told = format!("{stored} stored, {own} of them for {}, and {shipped} shipped for it", gpu.name);
+    let counts = format!("{stored} stored, {own} of them for {}, and {shipped} shipped for it", gpu.name);
     match own + shipped {
-        0 => told + ": kernels run with their default tiles until `proxyattn tune` measures others",
-        _ => told,
+        0 => counts + ": kernels use their default tiles until `proxyattn tune` measures others",
+        _ => counts,
     }
 }

@@ -1,4 +1,4 @@
-//! `proxyattn expand`: the CUDA text.
+//! `proxyattn expand`: the CUDA source.
 
 use crate::args::ExpandArgs;
 use crate::attribute;
@@ -17,7 +17,7 @@ pub(crate) fn run(args: &ExpandArgs) -> Outcome {
             None => {
                 let units: Vec<_> = module.units.iter().map(|unit| unit.id.name()).collect();
                 return Err(Failure::usage(format!(
-                    "--unit: expected one of {}, got `{name}`; without it all are printed",
+                    "--unit: expected one of {}, got `{name}`; leave it out to print all of them",
                     units.join(", ")
                 )));
             }
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ExpandArgs) -> Outcome {
     Ok((highlight::cuda(text.trim_end()) + "\n").into())
 }
 
-/// The family that is asked for, or the newest that the configuration is declared for.
+/// The requested family, or the newest one that the configuration declares.
 pub(crate) fn family(spec: &Spec, asked: Option<Arch>) -> Outcome<Arch> {
     let newest = spec.arch.iter().last().unwrap_or(Arch::Sm80);
     let arch = asked.unwrap_or(newest);
@@ -34,7 +34,7 @@ pub(crate) fn family(spec: &Spec, asked: Option<Arch>) -> Outcome<Arch> {
         return Ok(arch);
     }
     Err(Failure::usage(format!(
-        "--arch: the configuration is declared for arch({}), got {arch}; add {arch} to `arch`, or leave `arch` out",
+        "--arch: expected one of the configuration's architectures, arch({}), got {arch}; add {arch} to `arch`, or leave `arch` out",
         spec.arch
     )))
 }

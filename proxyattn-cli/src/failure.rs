@@ -1,32 +1,31 @@
-//! What a command ends with, and the exit codes of the program.
+//! The result of a command, and the exit codes of the program.
 
 use crate::style::{ERROR, painted};
 use core::fmt;
 use proxyattn_runtime::Error;
 
-/// It did what it was asked.
+/// Success.
 pub(crate) const DONE: u8 = 0;
-/// It went wrong on the way.
+/// A failure at run time.
 pub(crate) const FAILED: u8 = 1;
-/// What it was given makes no sense; clap's code for the same.
+/// An invalid argument, configuration or environment variable; clap's code for usage errors.
 pub(crate) const USAGE: u8 = 2;
-/// What it needs is not on this machine: a GPU, its driver, NVRTC, a kernel that may not be compiled, or memory.
+/// This machine lacks something: a GPU, its driver, NVRTC, a kernel that may not be compiled, or memory.
 pub(crate) const MISSING: u8 = 3;
-/// It looked, and what is stored is not as it should be.
+/// The check ran and failed.
 pub(crate) const UNSOUND: u8 = 4;
 
 /// The codes, for `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; `doctor`: kernels run on a GPU here
-  1  something went wrong on the way
-  2  an argument, a configuration or an environment variable makes no sense
-  3  something is missing on this machine: a GPU, its driver, an NVRTC that fits both, a kernel that may not be
-     compiled, or memory; `doctor`: kernels run on the CPU alone
-  4  what is stored is not as it should be: a damaged file (`cache verify`), or tiles that are slower than the
-     default ones (`tune --check`)";
+  0  success; `doctor`: kernels run on a GPU
+  1  the command failed
+  2  invalid argument, configuration or environment variable
+  3  this machine lacks a GPU, its driver, an NVRTC that supports both, a kernel (and compiling is not allowed), or
+     memory; `doctor`: kernels run on the CPU only, or cannot be loaded for the GPU
+  4  a check failed: `cache verify` found damage, or `tune --check` found tiles that are slower than the defaults";
 
-/// What a command prints.
+/// The output of a command.
 pub(crate) struct Report {
     pub(crate) text: String,
     pub(crate) code: u8,
@@ -38,25 +37,25 @@ impl From<String> for Report {
     }
 }
 
-/// Why it prints nothing. The message says what to do.
+/// An error; the message says what to do.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) code: u8,
 }
 
-/// What a command ends with.
+/// The result of a command.
 pub(crate) type Outcome<T = Report> = Result<T, Failure>;
 
 impl Failure {
-    /// A GPU that cannot be used. What the library advises is for programs; `advice` is for whoever runs the command.
+    /// A GPU that cannot be used. The library's advice is for programs; `advice` is for the user of the command.
     pub(crate) fn no_gpu(error: Error, advice: &str) -> Self {
-        let told = match &error {
+        let reason = match &error {
             Error::Unavailable { what, why, .. } => format!("{what} is not available: {why}"),
-            Error::Environment { .. } => return Self::from(error), // which says what to do itself
+            Error::Environment { .. } => return Self::from(error), // its message says what to do
             other => other.to_string(),
         };
-        Self { message: format!("{told}; {advice}"), ..Self::from(error) }
+        Self { message: format!("{reason}; {advice}"), ..Self::from(error) }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -64,7 +63,7 @@ impl Failure {
     }
 }
 
-/// As it goes to stderr.
+/// The form for stderr.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}", painted(ERROR, "error:"), self.message.trim_end())

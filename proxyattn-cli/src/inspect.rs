@@ -1,4 +1,4 @@
-//! `proxyattn inspect`: what a configuration does for a shape.
+//! `proxyattn inspect`: how a configuration runs on a given shape.
 
 use crate::args::{HeadsArgs, InspectArgs, ShapeArgs};
 use crate::attribute;
@@ -22,7 +22,7 @@ impl ShapeArgs {
 }
 
 impl HeadsArgs {
-    /// The problem of so many tokens for a configuration, which may pin its heads.
+    /// The problem with `q_len` and `kv_len` tokens; the configuration may fix the head counts.
     pub(crate) fn problem(&self, spec: &Spec, q_len: usize, kv_len: usize) -> Problem {
         let pinned = |count: Option<u32>| count.map(|count| count as usize);
         let heads = self.heads.or(pinned(spec.heads)).unwrap_or(32);
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
     let multiprocessors = args.multiprocessors.map_or(typical, |given| given.get() as u64);
 
     let compiled = match args.no_compile {
-        true => Err("left out (--no-compile)".into()),
+        true => Err("skipped (--no-compile)".into()),
         false => match cubins(&spec, &module, Target::from(arch)).map_err(Failure::from) {
             Ok(cubins) => Ok(cubins),
             Err(failure) if failure.code == MISSING => Err(failure.message),
@@ -57,14 +57,14 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
     }
     out += &heading("workspace");
     out += &buffers(&module, &plan);
-    out += &heading("shared memory of a CTA");
+    out += &heading("shared memory per CTA");
     for unit in &module.units {
         let run = running(&module, &plan).any(|kernel| kernel.unit == unit.id);
         for (index, line) in unit.shared_memory.iter().enumerate().filter(|_| run) {
             out += &format!("  {:<9}{line}\n", if index == 0 { unit.id.name() } else { "" });
         }
     }
-    out += &heading("tiles that `tune` chooses between");
+    out += &heading("candidate tiles for `tune`");
     out += &candidates(&module, &plan, arch);
     Ok(out.into())
 }
@@ -84,15 +84,15 @@ fn configuration(spec: &Spec, plan: &Plan) -> String {
         ),
     );
     let stages = match plan.why_dense() {
-        Some(why @ WhyDense::Short { .. }) => format!("attend alone: {why} (--dense-below)"),
-        Some(why) => format!("attend alone: {why}"),
-        None => format!("{} proxies, then a list for each and row of blocks", plan.groups()),
+        Some(why @ WhyDense::Short { .. }) => format!("attend only: {why} (--dense-below)"),
+        Some(why) => format!("attend only: {why}"),
+        None => format!("{} proxies; one block list per proxy and block row", plan.groups()),
     };
     line("stages", stages);
     line(
         "blocks",
         format!(
-            "{} rows × {} blocks, {} tiles visible to a head",
+            "{} rows × {} blocks, {} visible tiles per head",
             geometry.rows(),
             geometry.blocks(),
             geometry.visible_tiles()
@@ -102,7 +102,7 @@ fn configuration(spec: &Spec, plan: &Plan) -> String {
         line(
             "budget",
             format!(
-                "{}, never below sink = {}, local = {} and the diagonal",
+                "{}, at least sink = {}, local = {} and the diagonal",
                 spec.budget, spec.keep.sink, spec.keep.local
             ),
         );
@@ -134,16 +134,16 @@ fn kernels(module: &Module, plan: &Plan, multiprocessors: u64, cubins: Option<&[
         if let Some(cubins) = cubins {
             let unit = module.units.iter().position(|unit| unit.id == kernel.unit);
             let usage = unit.and_then(|unit| cubins[unit].kernel(&kernel.id.symbol()));
-            let told = |number: Option<u32>| number.map_or("?".into(), |number| number.to_string());
-            row.push(told(usage.map(|usage| usage.registers)));
-            row.push(told(usage.map(|usage| usage.spill_stores + usage.spill_loads)));
+            let cell = |number: Option<u32>| number.map_or("?".into(), |number| number.to_string());
+            row.push(cell(usage.map(|usage| usage.registers)));
+            row.push(cell(usage.map(|usage| usage.spill_stores + usage.spill_loads)));
         }
         table.row(row);
     }
     table.print()
 }
 
-/// What there is to choose for each unit that runs, after the default tiles.
+/// The default tiles and the candidates of each unit that runs.
 fn candidates(module: &Module, plan: &Plan, arch: Arch) -> String {
     let (spec, shape) = (plan.spec(), Shape::from(plan.problem()));
     let mut table = Table::new(&["unit", "threads", "shared", "constants"], &[3]);
@@ -183,6 +183,6 @@ fn buffers(module: &Module, plan: &Plan) -> String {
     }
     match total {
         0 => format!("  {}\n", painted(FAINT, "none")),
-        _ => format!("{}  {} in all\n", table.print(), bytes(total)),
+        _ => format!("{}  {} in total\n", table.print(), bytes(total)),
     }
 }

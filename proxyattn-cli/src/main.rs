@@ -1,16 +1,16 @@
-//! `proxyattn`: one place to look into everything.
+//! The `proxyattn` command line.
 //!
 //! ```text
 //! args.rs ─▶ doctor                   what this machine can do
 //!            attribute.rs ─▶ expand   the CUDA text of a configuration
 //!                            inspect  its plan, kernels and buffers for a shape
 //!                            compile  its cubins, ahead of time
-//!                            tune     its fastest tiles on the GPU at hand
-//!                            bench    its stages beside dense attention
-//!            cache                    the cubins and the tuning records that are stored
+//!                            tune     its fastest tiles on this GPU
+//!                            bench    its stages, compared with dense attention
+//!            cache                    the cached cubins and tuning records
 //! ```
 //!
-//! A command returns what is to be printed, or a [`Failure`](failure::Failure) with its exit code.
+//! A command returns the text to print, or a [`Failure`](failure::Failure) with its exit code.
 
 mod args;
 mod attribute;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Err(failure) => (write(&mut anstream::stderr(), &failure.to_string()), failure.code),
     };
     match printed {
-        // Whoever read the output has seen enough.
+        // The reader closed the pipe, as `head` does.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,
         _ => ExitCode::from(code),
     }
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Outcome {
     match command {
-        // It says itself what is wrong with a machine, all of it.
+        // `doctor` reports every problem itself; the other two need neither environment nor device.
         Command::Doctor | Command::Expand(_) | Command::Completions { .. } => {}
         _ => {
             Env::process().check()?;

@@ -1,10 +1,10 @@
-//! A bar on stderr, for what takes a while. It shows itself only where stderr is a terminal.
+//! A progress bar on stderr, shown only on a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use proxyattn_runtime::{Observer, Stage};
 use std::time::Duration;
 
-/// One bar, reused for each piece of work; gone when dropped.
+/// One bar, reused for each task and cleared on drop.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
@@ -24,7 +24,7 @@ impl Progress {
         self.0.set_position(0);
     }
 
-    /// So many are done.
+    /// Sets how many units are done.
     pub(crate) fn at(&self, units: usize) {
         self.0.set_position(units as u64);
     }

@@ -1,4 +1,4 @@
-//! Colours. They are always written; the streams of `main.rs` leave them out where no terminal would show them.
+//! Colours. They are always written; the output streams in `main.rs` strip them when not on a terminal.
 
 use anstyle::{AnsiColor, Style};
 use core::fmt::Display;
@@ -10,7 +10,7 @@ pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default();
 pub(crate) const FAINT: Style = AnsiColor::BrightBlack.on_default();
 
-/// `text` in a style, and back to none.
+/// `text` in a style, followed by a reset.
 pub(crate) fn painted(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }

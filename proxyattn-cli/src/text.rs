@@ -1,4 +1,4 @@
-//! Tables and numbers as people read them.
+//! Tables, wrapped text and human-readable numbers.
 
 use crate::style::{TITLE, painted};
 use core::cmp::Ordering;
@@ -6,24 +6,25 @@ use proxyattn_runtime::Problem;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// What a problem's queries are of its keys.
+/// The query and context lengths of a problem, in words.
 pub(crate) fn tokens(problem: &Problem) -> String {
     let Problem { q_len, kv_len, .. } = problem;
     match q_len.cmp(kv_len) {
         Ordering::Equal => format!("{kv_len} tokens"),
         Ordering::Less => format!("the last {q_len} of {kv_len} tokens"),
-        Ordering::Greater => format!("{q_len} tokens over {kv_len} others"),
+        Ordering::Greater => format!("{q_len} query tokens over {kv_len} key tokens"),
     }
 }
 
-/// A table: columns as wide as their widest cell, the first aligned to the left as are those named, others to the right.
+/// A table whose columns are as wide as their widest cell. The first column and those in `left` are left-aligned, the
+/// others right-aligned.
 pub(crate) struct Table {
     left: &'static [usize],
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// `left` are the columns beside the first that are aligned to the left.
+    /// `left` lists the left-aligned columns other than the first.
     pub(crate) fn new(head: &[&str], left: &'static [usize]) -> Self {
         Self { left, rows: vec![head.iter().map(ToString::to_string).collect()] }
     }
@@ -32,7 +33,7 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The lines, each indented by two.
+    /// The lines, each indented by two spaces.
     pub(crate) fn print(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let cell = |row: &[String], column: usize| row.get(column).map_or(0, |cell| cell.chars().count());
@@ -62,12 +63,12 @@ pub(crate) fn heading(text: &str) -> String {
     format!("\n{}\n", painted(TITLE, text))
 }
 
-/// `text` as it is, or, on a terminal, in lines that are short enough to read.
+/// `text`, wrapped if stdout is a terminal.
 pub(crate) fn fitted(text: &str, indent: usize) -> String {
     if std::io::stdout().is_terminal() { wrapped(text, indent) } else { text.to_owned() }
 }
 
-/// `text` in lines of about 100 characters, those after the first indented.
+/// `text` wrapped at about 100 characters, with all lines but the first indented.
 fn wrapped(text: &str, indent: usize) -> String {
     const WIDTH: usize = 100;
     let mut out = String::new();
@@ -103,7 +104,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// `3 d`, the largest unit of which there is one.
+/// `3 d`: the largest unit that gives at least 1.
 pub(crate) fn age(age: Duration) -> String {
     let seconds = age.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
@@ -128,8 +129,8 @@ mod tests {
     #[test]
     fn numbers_have_one_unit() {
         let sizes = [0, 1023, 1024, 1536, (1 << 20) - 1, 512 << 20, 3 << 40];
-        let told = sizes.map(bytes);
-        assert_eq!(told, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "512.0 MiB", "3.0 TiB"]);
+        let formatted = sizes.map(bytes);
+        assert_eq!(formatted, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "512.0 MiB", "3.0 TiB"]);
         let ages = [0, 59, 60, 7_199, 86_400 * 3].map(|seconds| age(Duration::from_secs(seconds)));
         assert_eq!(ages, ["0 s", "59 s", "1 min", "1 h", "3 d"]);
         assert_eq!((count(1, "cubin"), count(0, "cubin")), ("1 cubin".into(), "0 cubins".into()));

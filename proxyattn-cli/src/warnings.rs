@@ -1,5 +1,5 @@
-//! What the library warns of, on stderr: a cache that cannot be used, a lock that is waited for, kernels that are not the
-//! fastest. The library tells it to whoever listens to `tracing`.
+//! Prints the library's `tracing` warnings on stderr: an unusable cache, waiting for a lock, kernels that are not the
+//! fastest ones.
 
 use crate::style::{WARN, painted};
 use core::fmt::{self, Debug, Write};
@@ -9,7 +9,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Prints warnings and errors from now on.
 pub(crate) fn print() {
-    // Somebody else listens only where this was called before.
+    // Fails only if a subscriber is already set, that is on a second call.
     let _ = tracing::subscriber::set_global_default(Printer);
 }
 
@@ -26,7 +26,7 @@ impl Subscriber for Printer {
         anstream::eprintln!("{} {}", painted(WARN, "warning:"), message.0);
     }
 
-    // Nothing is asked of spans, of which the library has none.
+    // The library has no spans.
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
     }
@@ -47,7 +47,7 @@ impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
             let written: fmt::Result = write!(self.0, "{value:?}");
-            debug_assert!(written.is_ok(), "a String takes everything");
+            debug_assert!(written.is_ok(), "writing to a String cannot fail");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The attribute of [`proxyattn`](https://docs.rs/proxyattn). Depend on `proxyattn`, which re-exports it:
-//! what the attribute generates names paths of that crate.
+//! The attribute of [`proxyattn`](https://docs.rs/proxyattn). Depend on `proxyattn`, which re-exports it: the generated
+//! code uses paths of that crate.
 
 #![deny(missing_docs)]
 
@@ -11,8 +11,8 @@ use proc_macro::TokenStream;
 
 /// Turns a unit struct into an attention kernel.
 ///
-/// The struct names one configuration of block-sparse prefill attention. The attribute checks the
-/// configuration while your crate compiles, and points at the value that is wrong.
+/// The struct names one configuration of block-sparse prefill attention. The attribute checks the configuration while your
+/// crate compiles, and errors point at the value that is wrong.
 ///
 /// ```ignore
 /// // Ignored: this crate cannot depend on `proxyattn`, whose documentation runs the same lines.
@@ -27,48 +27,47 @@ use proc_macro::TokenStream;
 ///
 /// # Keys
 ///
-/// Every key is optional, the order is free, and each may be given once.
+/// Every key is optional, and each may be given once, in any order.
 ///
 /// | key | values | default | meaning |
 /// |---|---|---|---|
 /// | `head_dim` | `64`, `96`, `128`, `256` | `128` | width of one head |
-/// | `block` | `32`, `64`, `128` | `64` | tokens that are kept or dropped together; `block(q = 128, kv = 64)` sets queries and keys apart |
+/// | `block` | `32`, `64`, `128` | `64` | tokens that are kept or dropped together; `block(q = 128, kv = 64)` sets queries and keys separately |
 /// | `groups` | at least 1 | one per KV head | proxy heads; each scores blocks for a whole number of KV heads, so it must divide them |
-/// | `heads` | at least 1 | any | query heads, pinned |
-/// | `kv_heads` | at least 1, divides `heads` | any | key/value heads, pinned |
-/// | `stride` | divides `block` | `stride(q = 4, kv = 1)` | the scorer looks at the first token of each window of this many; `stride = 4` sets both sides |
+/// | `heads` | at least 1 | any | query heads, fixed and checked |
+/// | `kv_heads` | at least 1, divides `heads` | any | key/value heads, fixed and checked |
+/// | `stride` | divides `block` | `stride(q = 4, kv = 1)` | window of the scorer, which uses the first token of each window; `stride = 4` sets both sides |
 /// | `dtype` | `bf16`, `f16` | `bf16` | element type of Q, K, V and the output |
 /// | `causal` | alone, `true`, `false` | `true` | whether a query sees only keys up to its own position |
 /// | `scale` | 1e-30 to 2.3586e38 | `1/√head_dim` | factor on q·k before the softmax |
 /// | `scorer` | `proxy` | `proxy` | how blocks are scored |
 /// | `budget` | see below | `dynamic(gamma = 0.9, min_tokens = 512, rows = ratio)` | how many blocks a head visits |
-/// | `keep` | `keep(sink = 1, local = 0)` | the same | blocks that are kept whatever their score: the first `sink`, and the `local` before the diagonal; the diagonal always is |
+/// | `keep` | `keep(sink = 1, local = 0)` | the same | blocks kept regardless of score: the first `sink`, and the `local` before the diagonal; the diagonal is always kept |
 /// | `arch` | any of `sm_80`, `sm_90a`, at least one | `arch(sm_80, sm_90a)` | GPU families that the kernel is generated for; the CPU needs none |
-/// | `preset` | `paper` | none | starts from a named setting; keys beside it win |
-/// | `crate` | a path | `::proxyattn` | where `proxyattn` is found, if you re-export it |
+/// | `preset` | `paper` | none | starts from a named setting; other keys override it |
+/// | `crate` | a path | `::proxyattn` | the path of `proxyattn`, if you re-export it |
 ///
-/// Where a key has parts, a part that you leave out keeps its default, or the preset's value.
+/// In a key with parts, a part that you leave out keeps its default, or the preset's value.
 ///
 /// ## `budget`
 ///
-/// | kind | blocks that a head visits in a row of blocks |
+/// | kind | key blocks that a head visits in each block row |
 /// |---|---|
 /// | `budget = dynamic(gamma = 0.9, min_tokens = 512, rows = ratio)` | the fewest that hold the share `gamma`, in (0, 1], of the softmax mass of the head's last queries, and at least `min_tokens` worth of them |
 /// | `budget = top_k(blocks = 64)` | this many; at least the blocks that are always kept |
-/// | `budget = ratio(0.10)` | this share, in (0, 1], of those that the row can see, rounded up |
-/// | `budget = all` | every one: dense attention |
+/// | `budget = ratio(0.10)` | this share, in (0, 1], of the blocks that the row can see, rounded up |
+/// | `budget = all` | every block: dense attention |
 ///
-/// Shares are counted in millionths, to the nearest: `ratio(0.07)` of 100 blocks are 7.
+/// Shares are rounded to the nearest millionth: `ratio(0.07)` of 100 blocks is 7.
 ///
-/// A dynamic budget is measured on the last row. `rows = ratio` gives every other row the same share of
-/// what it can see; `rows = absolute` gives it the same count.
+/// A dynamic budget is measured on the last row. `rows = ratio` gives every other row the same share of its visible
+/// blocks; `rows = absolute` gives every row the same count.
 ///
 /// ## `preset = paper`
 ///
-/// What the ProxyAttn paper (arXiv 2509.24745) evaluates: `stride = 4` and
-/// `budget = dynamic(gamma = 0.95, min_tokens = 2048, rows = absolute)`. Beside it,
-/// `budget = dynamic(gamma = 0.9)` keeps the paper's `min_tokens` and `rows`, and `stride(kv = 1)` its
-/// stride of queries.
+/// The setting that the ProxyAttn paper (arXiv 2509.24745) evaluates: `stride = 4` and
+/// `budget = dynamic(gamma = 0.95, min_tokens = 2048, rows = absolute)`. Together with the preset,
+/// `budget = dynamic(gamma = 0.9)` keeps the paper's `min_tokens` and `rows`, and `stride(kv = 1)` keeps its query stride.
 ///
 /// # What is generated
 ///
@@ -77,11 +76,11 @@ use proc_macro::TokenStream;
 /// - the struct as you wrote it, with a table of the resolved configuration in its documentation;
 /// - `impl AttentionKernel for LlamaPrefill`: the configuration as constants, and the element type;
 /// - `pub fn load(device: &Device) -> Result<Attention<bf16>>` (or `f16`), with the struct's own visibility;
-/// - an assertion, in a constant, that the configuration keeps every rule.
+/// - a compile-time assertion that the configuration satisfies every rule.
 ///
 /// # Errors
 ///
-/// One build reports every mistake, each at the value to change, with what to write instead:
+/// One build reports every mistake, each at the value to change, with a suggestion:
 ///
 /// ```text
 /// error: `stride(q)` must divide `block(q)`, and 5 does not divide 64
@@ -92,7 +91,7 @@ use proc_macro::TokenStream;
 ///   |                              ^
 /// ```
 ///
-/// Values are literals: the attribute is expanded before constants have values.
+/// Values must be literals: the attribute is expanded before constants are evaluated.
 #[proc_macro_attribute]
 pub fn proxy_attention(attr: TokenStream, item: TokenStream) -> TokenStream {
     backend::expand(attr.into(), item.into()).into()

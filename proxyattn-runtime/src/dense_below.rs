@@ -1,37 +1,36 @@
 //! Contexts so short that selecting blocks costs more than it saves.
 //!
-//! [`Attention`](crate::Attention) compares a problem with a number of key tokens, [`tokens`] unless the program sets
-//! another, and runs dense below. [`Plan::new`](crate::Plan::new) does not apply this rule: it plans what the configuration
-//! says, for programs that bring their own lists or measure stages.
+//! [`Attention`](crate::Attention) compares a problem with a threshold in key tokens, by default [`tokens`], and runs dense
+//! below it. [`Plan::new`](crate::Plan::new) ignores the threshold and plans as configured, for programs that bring their own
+//! lists or measure stages.
 //!
-//! The cost of dense attention, and so the gain of lists, is proportional to the pairs of a query and a key. A chunk of
-//! queries therefore counts as the whole context that has as many pairs: 512 causal queries at the end of 16,384 keys as one
-//! of 4064 tokens. The budget's floor is a small share of a long context, so some short chunks that would gain run dense;
-//! with a dynamic budget, which reads all keys however few queries there are, such chunks lose. Heads and sequences do not
-//! count: they multiply both sides.
+//! The cost of dense attention, and so the possible saving, is proportional to the number of query-key pairs. Therefore a
+//! chunk of queries counts as the whole context with as many pairs: 512 causal queries at the end of 16,384 keys count as
+//! 4064 tokens. This is conservative: the budget's minimum is a small share of a long context, so some short chunks that
+//! would gain run dense. Others would lose, because a dynamic budget reads all keys however few queries there are. Heads and
+//! sequences do not matter: they multiply both sides.
 
 use crate::Problem;
 use core::fmt;
 use proxyattn_codegen::{Arch, Spec};
 
-/// Tokens below which dense attention is faster with Hopper's own kernels; the measurements stand with
-/// [`ArchFacts::dense_below`](proxyattn_codegen::ArchFacts::dense_below).
+/// The threshold in tokens for Hopper's kernels; the measurements are next to the number in codegen.
 pub const SM_90A: usize = Arch::Sm90a.facts().dense_below;
 
 /// The same for the portable kernels.
 pub const SM_80: usize = Arch::Sm80.facts().dense_below;
 
-/// The same for the CPU: there a tenth of the blocks is 0.90× dense's speed at 192 tokens, 1.07× at 256, 1.39× at 384
+/// The same for the CPU: with a tenth of the blocks it reaches 0.90× dense's speed at 192 tokens, 1.07× at 256, 1.39× at 384
 /// (`docs/performance.md`).
 pub const CPU: usize = 256;
 
-/// A context has to be so many times as long as the tokens that its budget keeps in any case. In a causal context of twice
-/// its length a floor holds three quarters of the tiles. Measured on the CPU with the default floor of 512 tokens: 0.94× dense at 768,
-/// 1.01× at 896, 1.11× at 1024; the paper's 2048: 1.04× at 3072, 1.13× at 4096.
+/// A context must be this many times as long as the minimum that its budget keeps. At twice the minimum, the minimum covers
+/// three quarters of the tiles of a causal context. Measured on the CPU with the default minimum of 512 tokens: 0.94× dense at
+/// 768, 1.01× at 896, 1.11× at 1024; with the paper's 2048: 1.04× at 3072, 1.13× at 4096.
 const FLOORS: usize = 2;
 
-/// The tokens for a configuration on a family of kernels, or on the CPU: the device's number, or twice the tokens that the
-/// budget keeps in every row whatever the scores are, if that is more.
+/// The threshold in tokens for a configuration on a family of kernels, or on the CPU: the device's threshold, or twice the
+/// minimum that the budget keeps of every row, if that is more.
 pub fn tokens(spec: &Spec, arch: Option<Arch>) -> usize {
     let device = arch.map_or(CPU, |arch| arch.facts().dense_below);
     let floor = usize::try_from(spec.budget.floor_tokens(spec.block)).unwrap_or(usize::MAX);
@@ -42,13 +41,13 @@ pub fn tokens(spec: &Spec, arch: Option<Arch>) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WhyDense {
-    /// The configuration says so: `budget = all`.
+    /// The configuration has `budget = all`.
     Declared,
-    /// The budget's floor keeps every block of every row, whatever the scores are.
+    /// The budget's minimum keeps every block of every row, whatever the scores are.
     Kept,
-    /// The context is short: selecting would cost more than it saves.
+    /// The context is short: selection would cost more than it saves.
     Short {
-        /// Key tokens below which that is taken to be so.
+        /// The threshold in key tokens.
         below: usize,
     },
 }
@@ -65,9 +64,9 @@ impl fmt::Display for WhyDense {
     }
 }
 
-/// Whether a problem has fewer pairs of a query and a key than a whole context of `below` tokens.
+/// Whether a problem has fewer query-key pairs than a whole context of `below` tokens.
 pub(crate) fn is_short(spec: &Spec, problem: &Problem, below: usize) -> bool {
-    // Twice the pairs, which is a whole number, of the last `q` of `kv` tokens.
+    // Twice the number of pairs of the last `q` of `kv` tokens, to stay in integers.
     let pairs = |q: usize, kv: usize| {
         let (q, kv) = (q as u128, kv as u128);
         let hidden = if spec.causal { q.saturating_sub(1) } else { 0 };

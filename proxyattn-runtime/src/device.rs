@@ -1,4 +1,4 @@
-//! Where kernels run.
+//! The devices that kernels run on.
 
 use crate::cuda::device::CudaDevice;
 use crate::env::Env;
@@ -6,43 +6,44 @@ use crate::{DeviceName, Error, Result, once};
 use cudarc::driver::CudaStream;
 use std::sync::Arc;
 
-/// A place to run kernels.
+/// A device to run kernels on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Device {
-    /// The host's processors, with the widest vector instructions that they have.
+    /// The host's CPU, with its widest vector instructions.
     Cpu,
-    /// A GPU, and the stream that its work is ordered by.
+    /// A GPU, and the stream that orders its work.
     Cuda(CudaDevice),
 }
 
 impl Device {
-    /// The device that `PROXYATTN_DEVICE` names. Where that is unset, the first GPU if it can be used, and otherwise the
-    /// CPU; [`Device::why_not_cuda`] gives the reason. Where the variable names a GPU that cannot be used, this is the CPU
-    /// with a warning (`tracing`), and [`Device::from_env`] is an error. An invalid value of the variable is an error of
-    /// every [`load`](crate::Attention::load).
+    /// The device that `PROXYATTN_DEVICE` names. If the variable is unset: the first GPU if it is usable, otherwise the CPU;
+    /// [`Device::why_not_cuda`] says why.
+    ///
+    /// If the variable names a GPU that cannot be used, this logs a `tracing` warning and returns the CPU, whereas
+    /// [`Device::from_env`] returns an error. With an invalid value every [`load`](crate::Attention::load) is an error.
     pub fn auto() -> Self {
         Self::from_env().unwrap_or_else(|error| {
             once::warn(
                 format!("device {error}"),
-                &format_args!("the CPU is used instead of PROXYATTN_DEVICE's: {error}"),
+                &format_args!("using the CPU instead of the device in PROXYATTN_DEVICE: {error}"),
             );
             Self::Cpu
         })
     }
 
-    /// The device that `PROXYATTN_DEVICE` names, or, where that is unset, [`Device::auto`].
+    /// Like [`Device::auto`], but an error if `PROXYATTN_DEVICE` names a GPU that cannot be used.
     ///
     /// # Errors
-    /// [`Error::Environment`] for an invalid value, and the errors of [`Device::cuda`] for a GPU that it names.
+    /// [`Error::Environment`] for an invalid value, and the errors of [`Device::cuda`] for the named GPU.
     pub fn from_env() -> Result<Self> {
         Self::named(Env::process().device()?)
     }
 
-    /// The device of that name.
+    /// The device with this name.
     ///
     /// # Errors
-    /// As [`Device::cuda`], for the name of a GPU.
+    /// Those of [`Device::cuda`], if the name is a GPU's.
     pub fn named(name: DeviceName) -> Result<Self> {
         match name {
             DeviceName::Auto => Ok(Self::cuda(0).unwrap_or(Self::Cpu)),
@@ -56,24 +57,24 @@ impl Device {
         Self::Cpu
     }
 
-    /// The CUDA device of that ordinal, with a stream of its own.
+    /// The CUDA device with this ordinal, with a new stream.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] without a usable driver or with a GPU older than compute capability 8.0,
-    /// [`Error::Cuda`] if the driver refuses the device.
+    /// [`Error::Unavailable`] if there is no usable driver or the GPU has a compute capability below 8.0, [`Error::Cuda`] if
+    /// the driver rejects the device.
     pub fn cuda(ordinal: usize) -> Result<Self> {
         CudaDevice::new(ordinal).map(Self::Cuda)
     }
 
-    /// The CUDA device of a stream of the caller's; everything runs on that stream.
+    /// The CUDA device of the caller's stream; all work runs on that stream.
     ///
     /// # Errors
-    /// As [`Device::cuda`].
+    /// Those of [`Device::cuda`].
     pub fn from_stream(stream: Arc<CudaStream>) -> Result<Self> {
         CudaDevice::from_stream(stream).map(Self::Cuda)
     }
 
-    /// Why [`Device::auto`] is not a GPU; `None` where it is one.
+    /// Why [`Device::auto`] is not a GPU; `None` if it is.
     pub fn why_not_cuda() -> Option<Error> {
         Self::cuda_allowed().err()
     }

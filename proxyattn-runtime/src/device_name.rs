@@ -1,26 +1,26 @@
-//! What a device is called.
+//! The names of devices.
 
 use core::str::FromStr;
 
-/// What a device is called: by `PROXYATTN_DEVICE`, and on command lines.
+/// The name of a device, in `PROXYATTN_DEVICE` and on command lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceName {
-    /// `auto`: the first GPU where it can be used, the CPU elsewhere.
+    /// `auto`: the first GPU if it is usable, otherwise the CPU.
     #[default]
     Auto,
     /// `cpu`.
     Cpu,
-    /// `cuda:1`, the GPU of that number; `cuda` is `cuda:0`.
+    /// `cuda:1`, the GPU with ordinal 1; `cuda` is `cuda:0`.
     Cuda(usize),
 }
 
 impl DeviceName {
-    /// The names, for messages.
-    pub const EXPECTED: &'static str = "`auto`, `cpu`, `cuda` or `cuda:N` (the GPU of number N, from 0 on)";
+    /// The valid names, for messages.
+    pub const EXPECTED: &'static str = "`auto`, `cpu`, `cuda` or `cuda:N` (GPU number N, counted from 0)";
 }
 
-/// In any case, with or without space around it.
+/// Ignores case and surrounding white space.
 impl FromStr for DeviceName {
     type Err = UnknownDevice;
 
@@ -39,7 +39,7 @@ impl FromStr for DeviceName {
     }
 }
 
-/// A text that names no device.
+/// A text that is not the name of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {}", DeviceName::EXPECTED)]
 pub struct UnknownDevice;

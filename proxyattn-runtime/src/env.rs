@@ -1,22 +1,22 @@
-//! Every environment variable that this crate reads to decide anything. Nothing else in it asks the environment.
+//! Every environment variable that affects this crate. Only this module reads them.
 //!
 //! | Variable | Meaning | Unset |
 //! |---|---|---|
-//! | `PROXYATTN_DEVICE` | what [`Device::auto`](crate::Device::auto) is: `auto`, `cpu`, `cuda`, or `cuda:1` for the second GPU | `auto` |
-//! | `PROXYATTN_CPU` | caps the CPU's instruction set: `avx512`, `avx2` or `portable` | the processor's widest |
-//! | `PROXYATTN_NVRTC` | the NVRTC library, or the directory that holds it; nothing else is tried | the search of [`Nvrtc::open`](crate::jit::Nvrtc::open) |
+//! | `PROXYATTN_DEVICE` | the device of [`Device::auto`](crate::Device::auto): `auto`, `cpu`, `cuda`, or `cuda:1` for the second GPU | `auto` |
+//! | `PROXYATTN_CPU` | limits the CPU's instruction set: `avx512`, `avx2` or `portable` | the processor's widest |
+//! | `PROXYATTN_NVRTC` | the NVRTC library or its directory; nothing else is searched | the search of [`Nvrtc::open`](crate::jit::Nvrtc::open) |
 //! | `PROXYATTN_CACHE_DIR` | the cubin cache's directory | `XDG_CACHE_HOME/proxyattn`, else `HOME/.cache/proxyattn`, else no cache on disk |
-//! | `PROXYATTN_CACHE_MIB` | the cache's size in MiB; the least recently used cubins are deleted above it | `512` |
-//! | `PROXYATTN_JIT` | `allow`, or `deny`: a kernel that is not stored is an error, never a compilation | `allow` |
-//! | `PROXYATTN_AOT_DIR` | a directory that `proxyattn compile` filled; searched first, and without NVRTC | not searched |
-//! | `PROXYATTN_TUNE` | `cached`: kernels run with the tiles that were measured; `off`: with the default ones | `cached` |
-//! | `CUDA_HOME`, `CUDA_PATH` | a CUDA toolkit to look for NVRTC in | not searched |
-//! | `VIRTUAL_ENV`, `CONDA_PREFIX` | an active Python environment to look for NVRTC's wheel in | not searched |
-//! | `XDG_CACHE_HOME`, `HOME` | where a user's caches live; relative paths are ignored | no cache on disk |
+//! | `PROXYATTN_CACHE_MIB` | the cache's maximum size in MiB; beyond it the least recently used cubins are deleted | `512` |
+//! | `PROXYATTN_JIT` | `allow`; `deny`: a kernel that is not stored is an error, and nothing is compiled | `allow` |
+//! | `PROXYATTN_AOT_DIR` | the output directory of `proxyattn compile`; searched first, and without NVRTC | not searched |
+//! | `PROXYATTN_TUNE` | `cached`: kernels use the tiles that were measured; `off`: the default tiles | `cached` |
+//! | `CUDA_HOME`, `CUDA_PATH` | a CUDA toolkit, searched for NVRTC | not searched |
+//! | `VIRTUAL_ENV`, `CONDA_PREFIX` | an active Python environment, searched for NVRTC's wheel | not searched |
+//! | `XDG_CACHE_HOME`, `HOME` | the location of the user's caches; relative paths are ignored | no cache on disk |
 //!
-//! An empty value counts as unset, and words are read in any case. A value that means nothing is an
-//! [`Error::Environment`] that lists those that do, of every [`load`](crate::Attention::load): a setting is never ignored
-//! without a word. [`JitOptions`](crate::jit::JitOptions) wins over what it has fields for.
+//! Empty values count as unset, and values are case-insensitive. With an invalid value every
+//! [`load`](crate::Attention::load) returns an [`Error::Environment`] that lists the valid ones: no setting is silently
+//! ignored. Fields of [`JitOptions`](crate::jit::JitOptions) override the variables.
 
 use crate::{DeviceName, Error, Result, Tune};
 use std::ffi::OsString;
@@ -60,19 +60,19 @@ pub(crate) enum Cap {
     Avx512,
 }
 
-/// The variables of the table above, read once: of the process, or made up by a test.
+/// The variables of the table above, read once from the process or provided by a test.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env {
     vars: Vec<(String, OsString)>,
 }
 
 impl Env {
-    /// What this process was given.
+    /// The variables of this process.
     pub fn process() -> Self {
         Self::of(ALL.iter().filter_map(|&name| Some((name, std::env::var_os(name)?))))
     }
 
-    /// Exactly these variables.
+    /// Only these variables.
     pub fn of<N: Into<String>, V: Into<OsString>>(vars: impl IntoIterator<Item = (N, V)>) -> Self {
         Self { vars: vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
     }
@@ -93,12 +93,12 @@ impl Env {
         self.path(name).map(|value| value.to_string_lossy().into_owned())
     }
 
-    /// The directory of cubins that were compiled ahead of time, if there is one.
+    /// The directory of cubins compiled ahead of time, if it is set.
     pub fn aot_dir(&self) -> Option<PathBuf> {
         self.path(AOT_DIR)
     }
 
-    /// The cache's directory; `None` where neither a cache nor a home directory is named.
+    /// The cache's directory; `None` if neither a cache nor a home directory is set.
     pub fn cache_dir(&self) -> Option<PathBuf> {
         let user = || {
             let xdg = self.path(XDG_CACHE_HOME).filter(|path| path.is_absolute());
@@ -111,7 +111,7 @@ impl Env {
     /// The cache's size in bytes, if it is set.
     ///
     /// # Errors
-    /// [`Error::Environment`] for anything but a number.
+    /// [`Error::Environment`] if the value is not a number.
     pub fn cache_bytes(&self) -> Result<Option<u64>> {
         let Some(text) = self.text(CACHE_MIB) else { return Ok(None) };
         match text.trim().parse::<u64>().ok().and_then(|mib| mib.checked_mul(1 << 20)) {
@@ -122,10 +122,10 @@ impl Env {
         }
     }
 
-    /// Where programs that do not say it themselves run.
+    /// The device for programs that do not choose one themselves.
     ///
     /// # Errors
-    /// [`Error::Environment`] for what names no device.
+    /// [`Error::Environment`] if the value is not the name of a device.
     pub fn device(&self) -> Result<DeviceName> {
         let Some(text) = self.text(DEVICE) else { return Ok(DeviceName::Auto) };
         text.parse().map_err(|_| Error::Environment {
@@ -149,21 +149,21 @@ impl Env {
     /// Whether a kernel that is not stored may be compiled.
     ///
     /// # Errors
-    /// [`Error::Environment`] for anything but `allow` and `deny`.
+    /// [`Error::Environment`] for any value except `allow` and `deny`.
     pub fn may_compile(&self) -> Result<bool> {
         Ok(self.word(JIT, &[("allow", true), ("deny", false)], "`allow` or `deny`")?.unwrap_or(true))
     }
 
-    /// That every value means something.
+    /// Checks that every value is valid.
     ///
     /// # Errors
-    /// [`Error::Environment`] for the first that does not.
+    /// [`Error::Environment`] for the first invalid one.
     pub fn check(&self) -> Result<()> {
         self.check_all_but_tune()?;
         self.tune().map(drop)
     }
 
-    /// The same for who says himself how kernels are tuned.
+    /// The same without `PROXYATTN_TUNE`, for callers that pass a [`Tune`] themselves.
     pub(crate) fn check_all_but_tune(&self) -> Result<()> {
         self.device()?;
         self.cpu()?;
@@ -171,7 +171,7 @@ impl Env {
         self.cache_bytes().map(drop)
     }
 
-    /// Names of variables of this process that look like this crate's, and that nothing here reads: misspelt, perhaps.
+    /// Variables of this process whose names start like this crate's but are unknown, and so may be misspelt.
     pub fn unknown() -> Vec<String> {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         let mut unknown: Vec<_> =
@@ -180,7 +180,7 @@ impl Env {
         unknown
     }
 
-    /// The value of a variable that has to be one of some words.
+    /// The value of a variable that must be one of `words`.
     fn word<T: Copy>(
         &self,
         variable: &'static str,
@@ -196,10 +196,10 @@ impl Env {
 }
 
 impl Tune {
-    /// What `PROXYATTN_TUNE` says: `off`, or `cached`, which is also what it means when it is unset.
+    /// The value of `PROXYATTN_TUNE`: `off` or `cached`, which is the default.
     ///
     /// # Errors
-    /// [`Error::Environment`](crate::Error::Environment) if it says something else.
+    /// [`Error::Environment`](crate::Error::Environment) for another value.
     pub fn from_env() -> Result<Self> {
         Env::process().tune()
     }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_mean_nothing_are_refused() {
+    fn invalid_values_are_rejected() {
         assert_eq!(Env::of([(CACHE_MIB, "3")]).cache_bytes().unwrap(), Some(3 << 20));
         assert_eq!(Env::of([(CACHE_MIB, " 3 ")]).cache_bytes().unwrap(), Some(3 << 20));
         for wrong in ["3 GiB", "-1", "99999999999999999"] {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_in_any_case_and_nonsense_lists_them() {
+    fn values_are_case_insensitive_and_an_invalid_one_lists_them() {
         let device = |value: &str| Env::of([(DEVICE, value)]).device();
         for (value, name) in [
             ("", DeviceName::Auto),
@@ -254,7 +254,7 @@ mod tests {
             ["gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:1,2", "1", "cuda 1", "cuda:99999999999999999999"]
         {
             let told = device(wrong).unwrap_err().to_string();
-            let expected = "`PROXYATTN_DEVICE`: expected `auto`, `cpu`, `cuda` or `cuda:N` (the GPU of number N, from 0 on)";
+            let expected = "`PROXYATTN_DEVICE`: expected `auto`, `cpu`, `cuda` or `cuda:N` (GPU number N, counted from 0)";
             assert_eq!(told, format!("{expected}, got `{wrong}`"));
         }
         assert_eq!(Env::of([(CPU, "AVX2")]).cpu().unwrap(), Cap::Avx2);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_with_a_meaning_is_checked() {
+    fn every_variable_is_checked() {
         Env::default().check().unwrap();
         for variable in [DEVICE, CPU, JIT, TUNE, CACHE_MIB] {
             let told = Env::of([(variable, "nonsense")]).check().unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The one error type: what was wrong, what was expected, what was given.
+//! The error type: each message says what was expected, what was given and what to do.
 
 use proxyattn_codegen::Violation;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// Why a kernel was not loaded, planned or run.
 ///
-/// Every variant names the argument it is about. Nothing was written to an output when one of these comes back.
+/// Messages name the argument, what was expected and what was given. When a call returns one of these, it has not written to
+/// its output.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,63 +18,63 @@ pub enum Error {
     Shape {
         /// The argument: `q`, `k`, `v`, `out`, `plan`, or a dimension of a problem.
         arg: &'static str,
-        /// What would have been right.
+        /// What was expected.
         expected: String,
         /// What was given.
         got: String,
     },
-    /// A memory layout that no kernel reads.
+    /// A memory layout that kernels do not support.
     #[error("`{arg}`: expected {expected}, got {got}")]
     Layout {
         /// The argument.
         arg: &'static str,
-        /// What would have been right.
+        /// What was expected.
         expected: String,
         /// What was given.
         got: String,
     },
-    /// A size does not fit the machine's or the kernel's integers.
+    /// A size exceeds the range of the machine's or the kernel's integers.
     #[error("`{arg}`: {what} overflows: expected at most {limit}, got {got}")]
     Overflow {
         /// The argument.
         arg: &'static str,
         /// The quantity that overflows.
         what: &'static str,
-        /// The largest that works.
+        /// The maximum.
         limit: u64,
-        /// What was given, written as a product where it cannot be computed.
+        /// What was given, as a product if the value itself overflows.
         got: String,
     },
-    /// Memory that a valid call needs, and that there is not.
+    /// A valid call needs more memory than is available.
     #[error(
-        "`{what}`: expected {bytes} bytes of {of} memory, got none; pass fewer tokens, heads or sequences at a time, or \
-         free what else is held"
+        "`{what}`: cannot allocate {bytes} bytes of {of} memory; pass fewer tokens, heads or sequences per call, or free \
+         other memory"
     )]
     Memory {
-        /// What it was for: `output`, `workspace`, `keys`, `scores`, `lists` and so on.
+        /// What the memory is for: `output`, `workspace`, `keys`, `scores`, `lists` and so on.
         what: &'static str,
-        /// Whose memory: `host` or `device`.
+        /// Which memory: `host` or `device`.
         of: &'static str,
-        /// How much; `u64::MAX` where 64 bits do not hold it.
+        /// The size; `u64::MAX` if it does not fit in 64 bits.
         bytes: u64,
     },
-    /// An input holds NaN or infinity.
+    /// An input contains NaN or infinity.
     #[error("`{arg}`: expected finite values, got {value} at [batch {}, head {}, token {}, dim {}]", at[0], at[1], at[2], at[3])]
     NotFinite {
         /// The argument.
         arg: &'static str,
         /// The offending value.
         value: f32,
-        /// Where it stands: batch, head, token, dim.
+        /// Its position: batch, head, token, dim.
         at: [usize; 4],
     },
-    /// Finite inputs whose scores could leave the range of f32.
+    /// Finite inputs whose scores could overflow f32.
     #[error(
         "`q`, `k`: expected scores below {limit:e}, got values whose scores may reach {bound:e} \
          (largest |q| = {max_q:e}, |k| = {max_k:e}); normalise the inputs or lower `scale`"
     )]
     ScoreRange {
-        /// The largest score that is safe.
+        /// The largest safe score.
         limit: f64,
         /// `head_dim · scale · max|q| · max|k|`.
         bound: f64,
@@ -82,81 +83,81 @@ pub enum Error {
         /// The largest magnitude in `k`.
         max_k: f32,
     },
-    /// Finite values whose weighted sum could leave the range of f32.
+    /// Finite values whose weighted sum could overflow f32.
     #[error(
-        "`v`: expected magnitudes up to {limit:e}, the largest f32 over the number of keys, got {max_v:e}"
+        "`v`: expected magnitudes up to {limit:e} (the largest f32 divided by the number of keys), got {max_v:e}"
     )]
     ValueRange {
-        /// The largest magnitude that is safe.
+        /// The largest safe magnitude.
         limit: f32,
         /// The largest magnitude in `v`.
         max_v: f32,
     },
-    /// A specification that breaks its own rules; the attribute refuses these at compile time, so this
-    /// comes only of a hand-written implementation of [`AttentionKernel`](crate::AttentionKernel).
+    /// An invalid configuration. The attribute rejects these at compile time, so this comes only from a configuration that
+    /// was built by hand.
     #[error("`{kernel}`: expected a valid configuration, got {}", list(violations))]
     Spec {
-        /// The annotated type.
+        /// The annotated type, or the caller.
         kernel: &'static str,
         /// Every broken rule.
         violations: Vec<Violation>,
     },
-    /// Something that this build or device cannot do.
+    /// A feature or device that is not available.
     #[error("{what} is not available: {why}; {help}")]
     Unavailable {
-        /// The feature or device that was asked for.
+        /// The requested feature or device.
         what: String,
         /// What is missing.
         why: String,
         /// What to do about it.
         help: String,
     },
-    /// A call of the CUDA driver that failed.
+    /// A failed call of the CUDA driver.
     #[error("{call} failed: {why} ({code})")]
     Cuda {
-        /// What was being done.
+        /// The function or operation.
         call: &'static str,
         /// The driver's result code.
         code: i32,
-        /// What the driver calls it.
+        /// The driver's description.
         why: String,
     },
-    /// An environment variable with a value that means nothing.
+    /// An environment variable with an invalid value.
     #[error("`{variable}`: expected {expected}, got `{got}`")]
     Environment {
         /// The variable.
         variable: &'static str,
-        /// What would have been right.
+        /// What was expected.
         expected: &'static str,
-        /// What it holds.
+        /// Its value.
         got: String,
     },
-    /// No NVRTC library where one is looked for.
+    /// No NVRTC library was found.
     #[error(
-        "NVRTC was not found: expected libnvrtc.so of CUDA 11.2 or newer, 12.0 for sm_90a, searched {}; \
+        "NVRTC was not found: expected libnvrtc.so of CUDA 11.2 or later (12.0 for sm_90a), searched {}; \
          install it (`pip install nvidia-cuda-nvrtc` in an active virtual environment is enough), \
-         set PROXYATTN_NVRTC to the library or its directory, or compile elsewhere (`proxyattn compile`) and set \
+         set PROXYATTN_NVRTC to the library or its directory, or compile on another machine (`proxyattn compile`) and set \
          PROXYATTN_AOT_DIR",
         searched.join(", ")
     )]
     NvrtcNotFound {
-        /// Every place, in the order of the search, with what was wrong there.
+        /// Every searched location in order, with the reason it was rejected.
         searched: Vec<String>,
     },
-    /// A library that was opened as NVRTC, but is not one.
+    /// A library that was opened as NVRTC but lacks its functions.
     #[error(
-        "`{}` lacks the symbol {symbol}: expected NVRTC of CUDA 11.2 or newer; \
+        "`{}` lacks the symbol {symbol}: expected NVRTC of CUDA 11.2 or later; \
          set PROXYATTN_NVRTC to another library", library.display()
     )]
     NvrtcSymbol {
         /// The library.
         library: PathBuf,
-        /// What it should export.
+        /// The missing symbol.
         symbol: &'static str,
     },
-    /// An NVRTC that cannot make cubins.
+    /// An NVRTC that is too old to produce cubins.
     #[error(
-        "`{}` is NVRTC {}.{}: expected 11.2 or newer, 12.0 for sm_90a; install a newer one or set PROXYATTN_NVRTC to it",
+        "`{}` is NVRTC {}.{}: expected 11.2 or later (12.0 for sm_90a); install a newer version, or set PROXYATTN_NVRTC to one",
         library.display(), version.0, version.1
     )]
     NvrtcTooOld {
@@ -165,9 +166,9 @@ pub enum Error {
         /// Its version: major, minor.
         version: (u32, u32),
     },
-    /// An NVRTC that compiles nothing, most often because half of it is missing.
+    /// An NVRTC that cannot compile anything, usually because the installation is incomplete.
     #[error(
-        "`{}` is NVRTC {}.{} and cannot compile: {why}; install it whole, or set PROXYATTN_NVRTC to another one",
+        "`{}` is NVRTC {}.{} and cannot compile: {why}; reinstall it, or set PROXYATTN_NVRTC to another one",
         library.display(), version.0, version.1
     )]
     NvrtcUnusable {
@@ -175,28 +176,27 @@ pub enum Error {
         library: PathBuf,
         /// Its version: major, minor.
         version: (u32, u32),
-        /// What became of an empty kernel.
+        /// The result of compiling an empty kernel.
         why: String,
     },
-    /// An NVRTC that does not know the GPU, being older or newer than what it supports.
+    /// An NVRTC that does not support the GPU, which is too new or too old for it.
     #[error(
-        "`{}` is NVRTC {}.{} and cannot compile for {target}{}: it knows {}; set PROXYATTN_NVRTC to {}",
-        library.display(), version.0, version.1, came_with(*since), archs(supported), newer(*version, *since)
+        "`{}` is NVRTC {}.{} and cannot compile for {target}{}: it supports {}; set PROXYATTN_NVRTC to {}",
+        library.display(), version.0, version.1, introduced(*since), archs(supported), newer(*version, *since)
     )]
     NvrtcTarget {
         /// The library.
         library: PathBuf,
         /// Its version: major, minor.
         version: (u32, u32),
-        /// What was asked for: `sm_90a`.
+        /// The requested target: `sm_90a`.
         target: String,
-        /// The CUDA version that brought this target, where this crate knows it
-        /// ([`Target::since`](crate::jit::Target::since)).
+        /// The CUDA version that introduced the target, if known ([`Target::since`](crate::jit::Target::since)).
         since: Option<(u32, u32)>,
-        /// What it can compile for, as `90` for `sm_90`.
+        /// The supported targets, as `90` for `sm_90`.
         supported: Vec<u32>,
     },
-    /// An NVRTC call that failed for another reason than the kernel's source.
+    /// An NVRTC call that failed for a reason other than the kernel's source.
     #[error("{call} of `{}` failed: {why}{}", library.display(), indented(log))]
     NvrtcCall {
         /// The library.
@@ -205,12 +205,12 @@ pub enum Error {
         call: &'static str,
         /// Its result code.
         code: i32,
-        /// What the library says about the code, and what to do where that is known.
+        /// The library's description of the code, and what to do if that is known.
         why: String,
-        /// The log of the compilation, where there is one.
+        /// The compilation log, if any.
         log: String,
     },
-    /// A compilation that reported success and gave nothing that a GPU could load.
+    /// A compilation that succeeded but did not return a cubin.
     #[error(
         "`{program}`: expected an ELF image for {target} from `{}`, got {got}; \
          set PROXYATTN_NVRTC to another version", library.display()
@@ -218,52 +218,54 @@ pub enum Error {
     NotACubin {
         /// The program.
         program: String,
-        /// What was asked for.
+        /// The requested target.
         target: String,
         /// The library.
         library: PathBuf,
-        /// What came instead.
+        /// What was returned instead.
         got: String,
     },
-    /// A cubin that the driver does not load, most often because the compiler is newer than the driver.
-    #[error("`{program}` for {target}: the driver, CUDA {driver}, refuses the cubin of {compiler}: {why}")]
+    /// A cubin that the driver rejects, usually because the compiler is newer than the driver.
+    #[error(
+        "`{program}` for {target}: the driver, CUDA {driver}, rejects the cubin made by {compiler}: {why}"
+    )]
     CubinRefused {
         /// The program.
         program: String,
         /// The architecture.
         target: String,
-        /// The CUDA version that the driver speaks and, where it is known, the driver's own.
+        /// The CUDA version that the driver supports and, if known, the driver's own version.
         driver: String,
-        /// What made the cubin, with its version.
+        /// The compiler that made the cubin, with its version.
         compiler: String,
-        /// What the driver calls it, and what to do about it.
+        /// The driver's description, and what to do.
         why: String,
     },
-    /// A kernel's source that NVRTC refuses.
+    /// A kernel whose source NVRTC rejects.
     #[error("`{program}` does not compile for {target}{}{}", source_note(source_path.as_deref()), indented(log))]
     Compile {
         /// The program.
         program: String,
         /// The architecture.
         target: String,
-        /// Where the source was written to be read; `None` where there is no cache directory.
+        /// Where the source was saved for inspection; `None` if there is no cache directory.
         source_path: Option<PathBuf>,
         /// The compiler's log.
         log: String,
     },
-    /// A name, source or option that is not given to NVRTC.
+    /// An invalid program name, source or option.
     #[error("`{program}`: expected {expected}, got {got}")]
     Program {
         /// The program.
         program: String,
-        /// What would have been right.
+        /// What was expected.
         expected: &'static str,
         /// What was given.
         got: String,
     },
-    /// A kernel that is not stored, where compiling is forbidden.
+    /// A kernel that is not stored, and must not be compiled.
     #[error(
-        "`{program}` for {target} is not compiled, and compiling it here is forbidden (PROXYATTN_JIT=deny): \
+        "`{program}` for {target} is not stored, and compiling it is not allowed (PROXYATTN_JIT=deny): \
          searched {searched}; {help}"
     )]
     JitDenied {
@@ -271,12 +273,12 @@ pub enum Error {
         program: String,
         /// The architecture.
         target: String,
-        /// The directories, or why they were not searched.
+        /// The searched directories, or why they were not searched.
         searched: String,
-        /// What makes it.
+        /// How to make the kernel.
         help: String,
     },
-    /// A directory of cubins that cannot be read or written. Requests for kernels never end in this one.
+    /// A directory of cubins that cannot be read or written. Loading a kernel never returns this error.
     #[error("`{}`: {why}", path.display())]
     CubinFile {
         /// The directory, or a file in it.
@@ -286,18 +288,16 @@ pub enum Error {
     },
 }
 
-fn came_with(since: Option<(u32, u32)>) -> String {
-    since.map_or(String::new(), |(major, minor)| format!(", which came with CUDA {major}.{minor}"))
+fn introduced(since: Option<(u32, u32)>) -> String {
+    since.map_or(String::new(), |(major, minor)| format!(", which needs CUDA {major}.{minor}"))
 }
 
 fn newer(version: (u32, u32), since: Option<(u32, u32)>) -> String {
     match since.filter(|since| *since > version) {
         Some((major, minor)) => {
-            format!(
-                "one of CUDA {major}.{minor} or newer (`pip install nvidia-cuda-nvrtc` brings the newest)"
-            )
+            format!("CUDA {major}.{minor} or later (`pip install nvidia-cuda-nvrtc` installs the newest)")
         }
-        None => "a version that can".into(),
+        None => "a version that supports it".into(),
     }
 }
 
@@ -307,12 +307,12 @@ fn archs(supported: &[u32]) -> String {
 
 fn source_note(path: Option<&Path>) -> String {
     match path {
-        Some(path) => format!("; its source is in `{}`", path.display()),
-        None => "; its source could not be written, since there is no cache directory".into(),
+        Some(path) => format!("; the source was saved as `{}`", path.display()),
+        None => "; the source was not saved, because there is no cache directory".into(),
     }
 }
 
-/// A log on lines of its own, or nothing.
+/// A log on separate, indented lines; empty for an empty log.
 fn indented(log: &str) -> String {
     log.trim_end().lines().map(|line| format!("\n    {line}").trim_end_matches(' ').to_owned()).collect()
 }
@@ -341,8 +341,8 @@ mod tests {
         let error = Error::Memory { what: "output", of: "host", bytes: 1 << 39 };
         assert_eq!(
             error.to_string(),
-            "`output`: expected 549755813888 bytes of host memory, got none; pass fewer tokens, heads or sequences at a \
-             time, or free what else is held"
+            "`output`: cannot allocate 549755813888 bytes of host memory; pass fewer tokens, heads or sequences per call, \
+             or free other memory"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Where the blocks of a problem lie: which rows see which key blocks, and which are always kept.
+//! The block geometry of a problem: which rows see which key blocks, and which blocks are always kept.
 
 use crate::Problem;
 use core::ops::Range;
@@ -6,12 +6,12 @@ use proxyattn_codegen::{Budget, RowView, Spec};
 
 /// The block geometry of a [`Problem`] under a [`Spec`].
 ///
-/// A *row* is a block of `block.q` query tokens; a *block* is `block.kv` key tokens. Query token `t` stands at
-/// key position `offset + t`, where `offset = kv_len − q_len`: a chunk of queries is the end of its context.
+/// A *row* is a block of `block.q` query tokens; a *block* is `block.kv` key tokens. Query token `t` is at key position
+/// `offset + t`, where `offset = kv_len − q_len`: a chunk of queries is the end of its context.
 ///
-/// Without a causal mask there may be more queries than keys: queries and keys are two sequences then, as in
-/// cross-attention, and no query stands at a key. So no row has a diagonal or blocks local to it, and what is pinned are
-/// the sinks. A count is 1 at least whatever is pinned, because every budget wants a block.
+/// Without a causal mask there may be more queries than keys. Queries and keys are then two sequences, as in
+/// cross-attention, and queries have no key position. So rows have neither a diagonal nor local blocks, and only the sinks
+/// are pinned. A count is at least 1 even if no block is pinned, because every budget asks for a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     q_len: usize,
@@ -36,17 +36,17 @@ impl Geometry {
         }
     }
 
-    /// Rows of blocks along the queries.
+    /// Number of block rows along the queries.
     pub fn rows(&self) -> usize {
         self.q_len.div_ceil(self.block_q)
     }
 
-    /// Blocks along the keys.
+    /// Number of blocks along the keys.
     pub fn blocks(&self) -> usize {
         self.kv_len.div_ceil(self.block_kv)
     }
 
-    /// The key position of query token 0; 0 where there are more queries than keys, and none stands at a key.
+    /// The key position of query token 0; 0 if there are more queries than keys.
     pub fn offset(&self) -> usize {
         self.kv_len.saturating_sub(self.q_len)
     }
@@ -63,13 +63,13 @@ impl Geometry {
         start..(start + self.block_kv).min(self.kv_len)
     }
 
-    /// How many blocks, from the first, hold a key that some token of the row sees.
+    /// The number of blocks, counted from the first, that contain a key visible to some token of the row.
     pub fn visible(&self, row: usize) -> usize {
         if self.causal { self.diagonal(row).end } else { self.blocks() }
     }
 
-    /// The blocks at the row's own positions. More than one where `block.q` exceeds `block.kv`, or where the
-    /// offset is not a whole number of blocks; none where there are more queries than keys.
+    /// The blocks at the row's own positions: more than one if `block.q` exceeds `block.kv` or the offset is not a multiple
+    /// of the block size; none if there are more queries than keys.
     pub fn diagonal(&self, row: usize) -> Range<usize> {
         if self.q_len > self.kv_len {
             return 0..0;
@@ -80,7 +80,7 @@ impl Geometry {
         first..last + 1
     }
 
-    /// Whether a block the row can see is kept whatever its score: a sink, local to the row, or its diagonal.
+    /// Whether a visible block is kept regardless of score: a sink, local to the row, or on its diagonal.
     pub fn is_pinned(&self, row: usize, block: usize) -> bool {
         self.pins(row)(block)
     }
@@ -92,7 +92,7 @@ impl Geometry {
         move |block| block < sink || local.contains(&block)
     }
 
-    /// How many of the row's visible blocks are pinned.
+    /// The number of the row's visible blocks that are pinned.
     pub fn pinned(&self, row: usize) -> usize {
         let visible = self.visible(row);
         let sink = self.sink.min(visible);
@@ -101,21 +101,20 @@ impl Geometry {
         sink + diagonal.end.saturating_sub(local)
     }
 
-    /// Whether a key of `block` lies after some query of `row`, so that the causal rule must be applied token
-    /// by token.
+    /// Whether a key of `block` comes after some query of `row`, so that the causal mask must be applied token by token.
     pub fn needs_mask(&self, row: usize, block: usize) -> bool {
         self.causal && self.keys(block).end > self.offset() + self.tokens(row).start + 1
     }
 
-    /// Tiles (row, block) that dense attention visits, for one head.
+    /// The number of tiles (row, block) that dense attention visits, for one head.
     pub fn visible_tiles(&self) -> u64 {
         (0..self.rows()).map(|row| self.visible(row) as u64).sum()
     }
 
-    /// The count of blocks for a head and row, given what the budget says: `measured` is the count that a
-    /// dynamic budget found on the last row, and is ignored by the other kinds.
+    /// The number of blocks that a head visits in a row under a budget. `measured` is the count that a dynamic budget found
+    /// on the last row; the other kinds ignore it.
     ///
-    /// Never below the pinned blocks, never above the visible ones.
+    /// At least the pinned blocks, at most the visible ones.
     pub fn count(&self, budget: &Budget, measured: usize, row: usize) -> usize {
         let visible = self.visible(row);
         let view = RowView {
@@ -123,7 +122,7 @@ impl Geometry {
             last_visible: self.visible(self.rows() - 1) as u64,
             block_kv: self.block_kv as u32,
         };
-        // No count exceeds what the row sees, which is a `usize`.
+        // At most `visible`, which is a `usize`.
         let wanted = budget.wanted(view, measured as u64).min(visible as u64) as usize;
         wanted.max(self.pinned(row)).min(visible)
     }

@@ -1,4 +1,4 @@
-//! Which file the dynamic linker opened.
+//! Finds the file that the dynamic linker opened.
 
 use libloading::Library;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ pub(crate) fn file_of(_: &Library, _: &str) -> Option<PathBuf> {
     None
 }
 
-/// The file of a library that was opened by a bare name, told by a symbol of it.
+/// The file of a library that was opened by a bare name, found by the address of one of its symbols.
 #[cfg(unix)]
 pub(crate) fn file_of(library: &Library, symbol: &str) -> Option<PathBuf> {
     use core::ffi::{CStr, c_char, c_void};
@@ -25,7 +25,7 @@ pub(crate) fn file_of(library: &Library, symbol: &str) -> Option<PathBuf> {
     unsafe extern "C" {
         fn dladdr(address: *const c_void, info: *mut Info) -> i32;
     }
-    // SAFETY: the address is not followed.
+    // SAFETY: the address is not dereferenced.
     let address = unsafe { library.get::<*const c_void>(symbol.as_bytes()) }.ok()?;
     let mut info =
         Info { file: ptr::null(), base: ptr::null_mut(), symbol: ptr::null(), address: ptr::null_mut() };

@@ -1,28 +1,28 @@
-//! Host memory that grows with a problem. Where there is none, that is an error and no abort.
+//! Allocates host memory whose size depends on the problem. Failure is an error, not an abort.
 //!
-//! What does not grow, some kilobytes on a thread's way, is allocated as usual.
+//! Small allocations of constant size, a few kilobytes per thread, are made as usual.
 
 use crate::{Element, Error, Result};
 use core::alloc::Layout;
 
-/// The product of some sizes; `usize::MAX`, of which there never is as much, where it overflows.
+/// The product of sizes. On overflow it is `usize::MAX`, which no allocation can satisfy.
 pub(crate) fn product(sizes: &[usize]) -> usize {
     sizes.iter().copied().fold(1, usize::saturating_mul)
 }
 
-/// Room for `len` elements of `what`.
+/// An empty vector with capacity for `len` elements of `what`.
 pub(crate) fn room<T>(what: &'static str, len: usize) -> Result<Vec<T>> {
     let mut data = Vec::new();
     reserve(what, &mut data, len)?;
     Ok(data)
 }
 
-/// Makes room in a vector for `len` more elements of `what`.
+/// Reserves capacity for `len` more elements of `what`.
 pub(crate) fn reserve<T>(what: &'static str, data: &mut Vec<T>, len: usize) -> Result<()> {
     data.try_reserve_exact(len).map_err(|_| refused::<T>(what, len))
 }
 
-/// `len` times the same.
+/// `len` copies of `value`.
 pub(crate) fn filled<T: Clone>(what: &'static str, len: usize, value: T) -> Result<Vec<T>> {
     let mut data = room(what, len)?;
     data.resize(len, value);
@@ -36,7 +36,8 @@ pub(crate) fn copied<T: Copy>(what: &'static str, from: &[T]) -> Result<Vec<T>> 
     Ok(data)
 }
 
-/// `len` zeros. Nobody writes them: pages come zeroed from the system, and are first touched by the threads that fill them.
+/// `len` zeros. The pages come zeroed from the system and are not written here, so that the threads that fill them touch them
+/// first.
 pub(crate) fn zeros<T: Element>(what: &'static str, len: usize) -> Result<Vec<T>> {
     let layout = Layout::array::<T>(len).map_err(|_| refused::<T>(what, len))?;
     if layout.size() == 0 {

@@ -1,19 +1,19 @@
-//! Watching a prefill: progress while it runs, times and lists afterwards.
+//! Observing a prefill: progress while it runs, times and block lists afterwards.
 
 use crate::{Plan, Selection, Tensor};
 use core::time::Duration;
 pub use proxyattn_codegen::Stage;
 
-/// Progress callbacks. Methods are called often, from the threads that do the work: keep them short.
+/// Progress callbacks. They are called often, from the worker threads: keep them short.
 pub trait Observer: Sync {
-    /// A stage begins, in `units` pieces of work. Stages that a plan does not need are not announced.
+    /// A stage begins and consists of `units` work units. Stages that a plan skips are not reported.
     fn begin(&self, stage: Stage, units: usize);
 
-    /// `units` more pieces of `stage` are done.
+    /// `units` more work units of `stage` are done.
     fn advance(&self, stage: Stage, units: usize);
 }
 
-/// Ignores progress.
+/// Ignores all callbacks.
 impl Observer for () {
     fn begin(&self, _: Stage, _: usize) {}
 
@@ -42,15 +42,15 @@ impl StageTimes {
     }
 }
 
-/// The output of a prefill, and how it was computed.
+/// The output of a prefill, with its plan, block lists and times.
 #[derive(Debug)]
 pub struct Trace<T> {
     /// `[batch, heads, q_len, head_dim]`.
     pub output: Tensor<T>,
-    /// The plan. [`Plan::why_dense`] distinguishes a short context from one whose budget keeps every block.
+    /// The plan. [`Plan::why_dense`] distinguishes a short context from a budget that keeps every block.
     pub plan: Plan,
-    /// The lists that attention ran over.
+    /// The block lists that attention used.
     pub selection: Selection,
-    /// Where the time went.
+    /// The time of each stage.
     pub times: StageTimes,
 }

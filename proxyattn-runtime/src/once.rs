@@ -1,16 +1,16 @@
-//! Warnings that are given once a process: what is wrong with a machine is wrong with every kernel on it.
+//! Warnings that are given once per process: a problem of the machine affects every kernel on it.
 
 use core::fmt::Display;
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// Whether nobody has asked about `what` before.
+/// Whether this is the first call for `what`.
 pub(crate) fn first(what: impl Into<String>) -> bool {
-    static TOLD: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
-    TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(what.into())
+    static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(what.into())
 }
 
-/// Warns of `what`; from the second time on it is for those who debug.
+/// Logs a warning the first time for each `what`, and at debug level after that.
 pub(crate) fn warn(what: impl Into<String>, message: &dyn Display) {
     if first(what) {
         tracing::warn!(target: "proxyattn", "{message}");

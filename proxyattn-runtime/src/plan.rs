@@ -1,10 +1,10 @@
-//! From shapes to a plan: no data, no allocation.
+//! Plans a call from its shapes, without data and without allocation.
 
 use crate::dense_below::{WhyDense, is_short};
 use crate::{Error, Geometry, Problem, Result};
 use proxyattn_codegen::Spec;
 
-/// What a kernel will do for one [`Problem`].
+/// How a kernel runs one [`Problem`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
     spec: Spec,
@@ -14,7 +14,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of `spec`, however short the context: dense only where the configuration keeps every block.
+    /// The plan of a kernel of `spec`, dense only if the configuration keeps every block; whether selection pays off is not
+    /// considered.
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Overflow`] for a shape that the kernel cannot run, [`Error::Spec`] for a
@@ -33,8 +34,8 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The same plan, but dense where its problem is [shorter](crate::dense_below) than a context of so many tokens; 0 changes
-    /// nothing. [`Attention::plan`](crate::Attention::plan) gives such plans.
+    /// The same plan, but dense if its problem is [shorter](crate::dense_below) than a context of `tokens` tokens; 0 disables
+    /// this. [`Attention::plan`](crate::Attention::plan) returns such plans.
     pub fn dense_below(mut self, tokens: usize) -> Self {
         if self.dense.is_none() && is_short(&self.spec, &self.problem, tokens) {
             self.dense = Some(WhyDense::Short { below: tokens });
@@ -42,10 +43,10 @@ impl Plan {
         self
     }
 
-    /// Whether the budget's floor covers every row, so that nothing can be dropped whatever the scores say.
+    /// Whether the budget's minimum covers every row, so that no block can be dropped whatever the scores are.
     fn keeps_every_block(&self) -> bool {
         let geometry = self.geometry();
-        // The last row drops blocks first: for a long context this ends where it begins.
+        // The last row drops blocks first, so for a long context the first check ends the loop.
         (0..geometry.rows())
             .rev()
             .all(|row| geometry.count(&self.spec.budget, 0, row) == geometry.visible(row))
@@ -61,17 +62,17 @@ impl Plan {
         &self.problem
     }
 
-    /// Where the blocks lie.
+    /// The block geometry.
     pub fn geometry(&self) -> Geometry {
         Geometry::new(&self.spec, &self.problem)
     }
 
-    /// Proxy heads.
+    /// Number of proxy heads.
     pub fn groups(&self) -> usize {
         self.groups
     }
 
-    /// Whether every block is visited. Then nothing is pooled, scored or selected.
+    /// Whether every block is visited, and nothing is pooled, scored or selected.
     pub fn is_dense(&self) -> bool {
         self.dense.is_some()
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
-    /// Sequences.
+    /// Number of sequences.
     pub batch: usize,
     /// Query heads.
     pub heads: usize,
@@ -21,10 +21,10 @@ pub struct Problem {
     pub kv_len: usize,
 }
 
-/// The largest token count a problem may have: block indices and key positions stay inside 32 bits.
+/// The maximum number of tokens, so that block indices and key positions fit in 32 bits.
 pub(crate) const MAX_TOKENS: usize = 1 << 30;
 
-/// The same in the numbers of codegen.
+/// The same with codegen's integer types.
 impl From<&Problem> for Shape {
     fn from(problem: &Problem) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl From<&Problem> for Shape {
 }
 
 impl Problem {
-    /// Refuses what `spec` cannot run.
+    /// Rejects problems that `spec` cannot run.
     pub(crate) fn check(&self, spec: &Spec) -> Result<()> {
         let positive = [
             ("batch", self.batch),

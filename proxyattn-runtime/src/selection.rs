@@ -1,22 +1,22 @@
-//! Which key blocks each head of each row visits.
+//! The key blocks that each head visits in each block row.
 
 use crate::memory::{product, room};
 use crate::{Geometry, Plan, Result};
 
 /// The block lists of one prefill.
 ///
-/// A group of heads has **one** list per row; a head's blocks are a prefix of it, so the lists of a group are
-/// nested. Inside a list the blocks ascend from one head's count to the next larger one: first what every head
-/// visits, then what the head with the second smallest budget adds, and so on.
+/// A group of heads has **one** list per row, and each head visits a prefix of it, so the heads of a group visit nested sets.
+/// A list is divided into segments at the heads' counts: first the blocks that every head visits, then those that the head
+/// with the second smallest count adds, and so on. Blocks are in ascending order within each segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     pub(crate) geometry: Geometry,
     pub(crate) batch: usize,
     pub(crate) heads: usize,
     pub(crate) groups: usize,
-    /// Where each list starts in `blocks`; `[batch, group, row]`, and the end.
+    /// The start of each list in `blocks`, as `[batch, group, row]`, and the end of the last.
     pub(crate) starts: Vec<usize>,
-    /// The lists, one after another.
+    /// The lists, concatenated.
     pub(crate) blocks: Vec<u32>,
     /// `[batch, head, row]`.
     pub(crate) counts: Vec<u32>,
@@ -55,22 +55,22 @@ impl Selection {
         &self.geometry
     }
 
-    /// Sequences.
+    /// Number of sequences.
     pub fn batch(&self) -> usize {
         self.batch
     }
 
-    /// Query heads.
+    /// Number of query heads.
     pub fn heads(&self) -> usize {
         self.heads
     }
 
-    /// Groups of heads that share a list.
+    /// Number of groups, each of which shares one list per row.
     pub fn groups(&self) -> usize {
         self.groups
     }
 
-    /// The list that the heads of a group share in a row: as long as the largest of their counts.
+    /// The list that the heads of a group share in a row. Its length is their largest count.
     ///
     /// # Panics
     /// If an index is out of bounds.
@@ -100,13 +100,13 @@ impl Selection {
         &self.list(batch, group, row)[..self.count(batch, head, row)]
     }
 
-    /// Visited tiles over the tiles that dense attention visits, for one head of one sequence.
+    /// Visited tiles divided by the tiles that dense attention visits, for one head of one sequence.
     pub fn head_density(&self, batch: usize, head: usize) -> f64 {
         let visited: u64 = (0..self.geometry.rows()).map(|row| self.count(batch, head, row) as u64).sum();
         visited as f64 / self.geometry.visible_tiles() as f64
     }
 
-    /// Visited tiles over the tiles that dense attention visits, for all heads.
+    /// Visited tiles divided by the tiles that dense attention visits, over all heads.
     pub fn density(&self) -> f64 {
         let visited: u64 = self.counts.iter().map(|&count| u64::from(count)).sum();
         visited as f64 / (self.geometry.visible_tiles() as f64 * (self.batch * self.heads) as f64)

@@ -1,4 +1,4 @@
-//! Tensors of attention: always `[batch, heads, tokens, dim]`, whatever the layout in memory.
+//! Attention tensors: logically always `[batch, heads, tokens, dim]`, with any memory layout.
 
 mod owned;
 
@@ -10,7 +10,7 @@ use cudarc::driver::CudaSlice;
 /// The axes of every tensor here, in logical order.
 pub(crate) type Shape = [usize; 4];
 
-/// A borrowed tensor `[batch, heads, tokens, dim]` of any strides whose last is 1.
+/// A borrowed tensor `[batch, heads, tokens, dim]` with any strides, the last being 1.
 #[derive(Debug)]
 pub struct View<'a, T> {
     data: Data<'a, T>,
@@ -22,18 +22,18 @@ pub struct View<'a, T> {
 #[derive(Debug)]
 pub(crate) enum Data<'a, T> {
     Host(&'a [T]),
-    /// From an element of a device buffer on.
+    /// A device buffer, and the element at which the tensor starts.
     Cuda(&'a CudaSlice<T>, usize),
 }
 
-/// Where the elements of a view to write to are.
+/// Where the elements of a mutable view are.
 #[derive(Debug)]
 pub(crate) enum DataMut<'a, T> {
     Host(&'a mut [T]),
     Cuda(&'a mut CudaSlice<T>, usize),
 }
 
-// Derived, these would ask for a `T` that can be copied.
+// Derived implementations would require `T: Copy`.
 impl<T> Clone for View<'_, T> {
     fn clone(&self) -> Self {
         *self
@@ -50,7 +50,7 @@ impl<T> Clone for Data<'_, T> {
 
 impl<T> Copy for Data<'_, T> {}
 
-/// A borrowed tensor to write to; its elements must not overlap.
+/// A mutably borrowed tensor; its elements must not overlap.
 #[derive(Debug)]
 pub struct ViewMut<'a, T> {
     data: DataMut<'a, T>,
@@ -58,7 +58,7 @@ pub struct ViewMut<'a, T> {
     strides: Shape,
 }
 
-/// Anything that can be looked at as a [`View`]: what [`prefill`](crate::Attention::prefill) takes.
+/// A type that can be borrowed as a [`View`], for the arguments of [`prefill`](crate::Attention::prefill).
 pub trait AsView<T> {
     /// The view.
     fn as_view(&self) -> View<'_, T>;
@@ -84,7 +84,7 @@ fn bshd_strides([_, heads, tokens, dim]: Shape) -> Shape {
     [tokens.saturating_mul(token), dim, token, 1]
 }
 
-/// The number of elements that a tensor of these strides reaches into memory.
+/// The extent in memory of a tensor with these strides, in elements.
 fn extent(shape: Shape, strides: Shape) -> Result<usize> {
     let mut last = 0usize;
     for (size, stride) in shape.into_iter().zip(strides) {
@@ -125,8 +125,8 @@ fn check(len: usize, shape: Shape, strides: Shape) -> Result<()> {
     Ok(())
 }
 
-/// Refuses strides under which two indices share an element: sorted by stride, each axis must step over
-/// everything that the smaller ones span.
+/// Rejects strides with which two indices share an element: in order of stride, each axis must step over the span of the
+/// smaller ones.
 fn check_disjoint(shape: Shape, strides: Shape) -> Result<()> {
     if shape.contains(&0) {
         return Ok(());
@@ -138,7 +138,7 @@ fn check_disjoint(shape: Shape, strides: Shape) -> Result<()> {
         if stride <= span {
             return Err(Error::Layout {
                 arg: "strides",
-                expected: "strides under which no two elements overlap".into(),
+                expected: "strides with which no elements overlap".into(),
                 got: format!("{strides:?} for shape {shape:?}"),
             });
         }
@@ -159,10 +159,10 @@ impl<'a, T> View<'a, T> {
         Ok(Self { data: Data::Host(data), shape, strides })
     }
 
-    /// A tensor in device memory that starts at element `offset` of `data`; otherwise as [`View::strided`].
+    /// A tensor in device memory that starts at element `offset` of `data`; otherwise like [`View::strided`].
     ///
     /// # Errors
-    /// As [`View::strided`].
+    /// Those of [`View::strided`].
     pub fn cuda(
         data: &'a CudaSlice<T>,
         offset: usize,
@@ -173,19 +173,19 @@ impl<'a, T> View<'a, T> {
         Ok(Self { data: Data::Cuda(data, offset), shape, strides })
     }
 
-    /// A dense tensor in memory order `[batch, heads, tokens, dim]`, the order of PyTorch's SDPA and of burn.
+    /// A contiguous tensor in memory order `[batch, heads, tokens, dim]`, as in PyTorch's SDPA and in burn.
     ///
     /// # Errors
-    /// As [`View::strided`].
+    /// Those of [`View::strided`].
     pub fn bhsd(data: &'a [T], shape: [usize; 4]) -> Result<Self> {
         Self::strided(data, shape, bhsd_strides(shape))
     }
 
-    /// A dense tensor in memory order `[batch, tokens, heads, dim]`, the order of FlashAttention and candle.
-    /// `shape` is the memory order's; [`View::shape`] of the result is `[batch, heads, tokens, dim]` as ever.
+    /// A contiguous tensor in memory order `[batch, tokens, heads, dim]`, as in FlashAttention and candle. `shape` is in memory
+    /// order; [`View::shape`] of the result is `[batch, heads, tokens, dim]` as always.
     ///
     /// # Errors
-    /// As [`View::strided`].
+    /// Those of [`View::strided`].
     pub fn bshd(data: &'a [T], shape: [usize; 4]) -> Result<Self> {
         let [batch, tokens, heads, dim] = shape;
         let shape = [batch, heads, tokens, dim];
@@ -197,12 +197,12 @@ impl<'a, T> View<'a, T> {
         self.shape
     }
 
-    /// Elements from one index to the next, for each axis of [`View::shape`].
+    /// The strides in elements, for each axis of [`View::shape`].
     pub fn strides(&self) -> [usize; 4] {
         self.strides
     }
 
-    /// Whether the elements are in host memory, where [`View::row`] reads them.
+    /// Whether the elements are in host memory, as [`View::row`] requires.
     pub fn is_on_host(&self) -> bool {
         matches!(self.data, Data::Host(_))
     }
@@ -214,7 +214,7 @@ impl<'a, T> View<'a, T> {
     /// The `dim` elements of one token of one head.
     ///
     /// # Panics
-    /// If an index is out of bounds, or the tensor is on a GPU ([`Tensor::to`] brings it to the host).
+    /// If an index is out of bounds, or the tensor is on a GPU ([`Tensor::to`] copies it to the host).
     #[inline]
     pub fn row(&self, batch: usize, head: usize, token: usize) -> &'a [T] {
         let [batches, heads, tokens, dim] = self.shape;
@@ -228,20 +228,20 @@ impl<'a, T> View<'a, T> {
 }
 
 impl<'a, T> ViewMut<'a, T> {
-    /// As [`View::strided`], to write to.
+    /// Like [`View::strided`], but mutable.
     ///
     /// # Errors
-    /// As [`View::strided`], and [`Error::Layout`] if elements overlap.
+    /// Those of [`View::strided`], and [`Error::Layout`] if elements overlap.
     pub fn strided(data: &'a mut [T], shape: [usize; 4], strides: [usize; 4]) -> Result<Self> {
         check(data.len(), shape, strides)?;
         check_disjoint(shape, strides)?;
         Ok(Self { data: DataMut::Host(data), shape, strides })
     }
 
-    /// As [`View::cuda`], to write to.
+    /// Like [`View::cuda`], but mutable.
     ///
     /// # Errors
-    /// As [`ViewMut::strided`].
+    /// Those of [`ViewMut::strided`].
     pub fn cuda(
         data: &'a mut CudaSlice<T>,
         offset: usize,
@@ -253,18 +253,18 @@ impl<'a, T> ViewMut<'a, T> {
         Ok(Self { data: DataMut::Cuda(data, offset), shape, strides })
     }
 
-    /// As [`View::bhsd`], to write to.
+    /// Like [`View::bhsd`], but mutable.
     ///
     /// # Errors
-    /// As [`ViewMut::strided`].
+    /// Those of [`ViewMut::strided`].
     pub fn bhsd(data: &'a mut [T], shape: [usize; 4]) -> Result<Self> {
         Self::strided(data, shape, bhsd_strides(shape))
     }
 
-    /// As [`View::bshd`], to write to.
+    /// Like [`View::bshd`], but mutable.
     ///
     /// # Errors
-    /// As [`ViewMut::strided`].
+    /// Those of [`ViewMut::strided`].
     pub fn bshd(data: &'a mut [T], shape: [usize; 4]) -> Result<Self> {
         let [batch, tokens, heads, dim] = shape;
         let shape = [batch, heads, tokens, dim];
@@ -284,7 +284,7 @@ impl<'a, T> ViewMut<'a, T> {
         &mut self.data
     }
 
-    /// A handle through which several threads may write disjoint rows; none for a tensor on a GPU.
+    /// A handle through which several threads can write disjoint rows; `None` for a tensor on a GPU.
     pub(crate) fn rows(&mut self) -> Option<Rows<'_, T>> {
         let DataMut::Host(data) = &mut self.data else { return None };
         Some(Rows {
@@ -296,7 +296,7 @@ impl<'a, T> ViewMut<'a, T> {
     }
 }
 
-/// Rows of a [`ViewMut`], each to be written by at most one thread.
+/// Rows of a [`ViewMut`], each of which at most one thread may write.
 pub(crate) struct Rows<'a, T> {
     base: *mut T,
     shape: Shape,
@@ -304,8 +304,8 @@ pub(crate) struct Rows<'a, T> {
     _data: core::marker::PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a `Rows` is the exclusive borrow of a `ViewMut`, given out row by row through the unsafe `row`, whose
-// caller promises that no row is held twice. Rows never overlap: the view was built by `check_disjoint`.
+// SAFETY: a `Rows` is the exclusive borrow of a `ViewMut`, handed out row by row through the unsafe `row`, whose caller
+// guarantees that no row is held twice. Rows never overlap: the view passed `check_disjoint`.
 unsafe impl<T: Send> Sync for Rows<'_, T> {}
 
 impl<T> Rows<'_, T> {
@@ -313,13 +313,13 @@ impl<T> Rows<'_, T> {
     ///
     /// # Safety
     /// No other reference to the same row may be alive.
-    #[allow(clippy::mut_from_ref)] // the contract above stands in for the borrow checker
+    #[allow(clippy::mut_from_ref)] // the safety contract above replaces the borrow checker
     pub(crate) unsafe fn row(&self, batch: usize, head: usize, token: usize) -> &mut [T] {
         let [batches, heads, tokens, dim] = self.shape;
         assert!(batch < batches && head < heads && token < tokens, "row outside of {:?}", self.shape);
         let start = batch * self.strides[0] + head * self.strides[1] + token * self.strides[2];
-        // SAFETY: the indices were just checked against the shape, whose whole extent lies inside the slice
-        // (`check`), and the caller holds this row alone.
+        // SAFETY: the indices were just checked against the shape, whose extent lies within the slice (`check`), and the
+        // caller holds this row exclusively.
         unsafe { core::slice::from_raw_parts_mut(self.base.add(start), dim) }
     }
 }

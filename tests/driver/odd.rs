@@ -120,7 +120,7 @@ fn a_cubin_that_the_driver_refuses_names_both_versions() {
             &loaded,
             &[
                 "for sm_90a: the driver, CUDA 12.4",
-                "refuses the cubin of NVRTC 13.1",
+                "rejects the cubin made by NVRTC 13.1",
                 name,
                 "update the driver to CUDA 13.1 or later",
                 "NVRTC of CUDA 12.4 or older (`pip install 'nvidia-cuda-nvrtc-cu12<=12.4.999'`)",
@@ -134,7 +134,7 @@ fn a_cubin_that_the_driver_refuses_names_both_versions() {
     let loaded = says(whole(), &variables, "loaded");
     assert_tells(
         &loaded,
-        &["the driver, CUDA 13.0", "refuses the cubin of NVRTC 13.0", "no newer than the driver"],
+        &["the driver, CUDA 13.0", "rejects the cubin made by NVRTC 13.0", "no newer than the driver"],
     );
 }
 
@@ -167,7 +167,7 @@ fn what_is_denied_is_told_of_hoppers_own() {
         ("PROXYATTN_JIT", "deny"),
     ];
     let loaded = says(whole(), &variables, "loaded");
-    assert_tells(&loaded, &["error: `Sparse.", "for sm_90a is not compiled", "PROXYATTN_JIT=deny"]);
+    assert_tells(&loaded, &["error: `Sparse.", "for sm_90a is not stored", "PROXYATTN_JIT=deny"]);
 }
 
 /// Names of devices: in any case, of any GPU that is there, and otherwise an error that lists them.

@@ -91,5 +91,5 @@ fn a_directory_that_the_cache_refuses_is_refused() {
     let open: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     fs::set_permissions(scratch.path("cache"), open).unwrap();
     let told = CacheDir::open(&scratch.path("cache")).unwrap_err().to_string();
-    assert!(told.contains("`chmod go-w` it"), "{told}");
+    assert!(told.contains("`chmod go-w` on it"), "{told}");
 }

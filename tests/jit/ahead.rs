@@ -118,7 +118,7 @@ fn a_rotten_file_is_told_and_stays() {
 
     let jit = production(&scratch, &[("PROXYATTN_JIT", "deny")]);
     let told = jit.cubin(&program(), Target::SM_80).unwrap_err().to_string();
-    let expected = format!("`{}`: its checksum does not match; compile the kernel once more", path.display());
+    let expected = format!("`{}`: its checksum does not match; compile the kernel again", path.display());
     assert!(told.contains(&expected), "{told}");
     assert_eq!((jit.counters().corrupt, jit.trouble()), (1, Some(expected)));
     assert_eq!(fs::read(path).unwrap(), bytes);
@@ -154,7 +154,7 @@ fn directories_that_cannot_be_used_are_refused_at_once() {
 
     compiled(&scratch.path("open"), Target::SM_80);
     fs::set_permissions(scratch.path("open"), fs::Permissions::from_mode(0o777)).unwrap();
-    assert!(told("open").contains("`chmod go-w` it".replace('`', "").as_str()), "{}", told("open"));
+    assert!(told("open").contains("`chmod go-w` on it".replace('`', "").as_str()), "{}", told("open"));
 }
 
 #[test]

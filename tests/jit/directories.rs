@@ -152,7 +152,7 @@ fn a_rehearsal_says_what_is_wrong_and_leaves_nothing() {
         assert!(matches!(&error, Error::CubinFile { path, .. } if *path == dir), "{told}");
         assert!(told.len() > format!("`{}`: ", dir.display()).len() + 5, "{told}");
         let trouble = assert_soft(options(&dir), 1);
-        assert!(trouble.contains("every process compiles anew"), "{trouble}");
+        assert!(trouble.contains("every process recompiles"), "{trouble}");
         assert!(trouble.contains(&dir.display().to_string()), "{trouble}");
         assert!(
             trouble.ends_with("set PROXYATTN_CACHE_DIR to a directory of this user's that can be written to")

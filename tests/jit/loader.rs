@@ -94,7 +94,7 @@ fn an_old_library_is_told_by_its_age() {
         let dir = scratch.path(&format!("{major}.{minor}"));
         let error = refused(&stub::library(&dir, &[&version[0], &version[1], omitted]));
         assert!(matches!(&error, Error::NvrtcTooOld { version, .. } if *version == (major, minor)));
-        assert_tells(&error, &[&format!("NVRTC {major}.{minor}"), "11.2 or newer"]);
+        assert_tells(&error, &[&format!("NVRTC {major}.{minor}"), "11.2 or later"]);
     }
     open(&stub::library(&scratch.path("11.2"), &["MAJOR=11", "MINOR=2"])).unwrap();
 }
@@ -185,7 +185,7 @@ fn an_image_that_is_none_is_refused() {
     }
     let nvrtc = open(&stub::library(&scratch.path("huge"), &["HUGE_SIZE", "AFTER=1"])).unwrap();
     let error = nvrtc.compile(&program(), Target::SM_90A).unwrap_err();
-    assert_tells(&error, &["nvrtcGetCUBINSize", "it announces 9223372036854775807 bytes"]);
+    assert_tells(&error, &["nvrtcGetCUBINSize", "it reports a size of 9223372036854775807 bytes"]);
 }
 
 #[test]
@@ -194,8 +194,8 @@ fn a_gpu_that_it_does_not_know_is_refused_with_those_it_does() {
     let library = stub::library(&scratch.path(""), &[]);
     let error = open(&library).unwrap().compile(&program(), Target::new(10, 0).specific()).unwrap_err();
     assert!(matches!(&error, Error::NvrtcTarget { supported, .. } if supported == &[80, 90]), "{error}");
-    assert_tells(&error, &["NVRTC 13.0", "sm_100a", "which came with CUDA 12.8", "it knows sm_80, sm_90"]);
-    assert_tells(&error, &["set PROXYATTN_NVRTC to a version that can"]);
+    assert_tells(&error, &["NVRTC 13.0", "sm_100a", "which needs CUDA 12.8", "it supports sm_80, sm_90"]);
+    assert_tells(&error, &["set PROXYATTN_NVRTC to a version that supports it"]);
 }
 
 /// NVRTC lists 90 for `sm_90` and for `sm_90a`, which came one version later.
@@ -215,8 +215,8 @@ fn hoppers_own_target_wants_the_version_that_brought_it() {
     assert_tells(
         &error,
         &[
-            "is NVRTC 11.8 and cannot compile for sm_90a, which came with CUDA 12.0",
-            "set PROXYATTN_NVRTC to one of CUDA 12.0 or newer",
+            "is NVRTC 11.8 and cannot compile for sm_90a, which needs CUDA 12.0",
+            "set PROXYATTN_NVRTC to CUDA 12.0 or later",
         ],
     );
     // Before anything is asked of the library: a cache is not searched under a key that nothing can be stored under.
@@ -244,7 +244,7 @@ fn the_builtins_beside_it_are_open_before_it_asks() {
     let definitions = ["MAJOR=13", "MINOR=907", "BUILTINS=\"libnvrtc-builtins.so.13.907\""];
     let error = refused(&stub::library(&scratch.path("without"), &definitions));
     assert!(matches!(&error, Error::NvrtcUnusable { version: (13, 907), .. }), "{error}");
-    assert_tells(&error, &["nvrtcCompileProgram", "(7)", "libnvrtc-builtins.so.13.907 must lie in"]);
+    assert_tells(&error, &["nvrtcCompileProgram", "(7)", "libnvrtc-builtins.so.13.907 must be in"]);
 
     stub::library(&scratch.path("with"), &definitions);
     stub::builtins(&scratch.path("with"), name);

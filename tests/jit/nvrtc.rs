@@ -104,7 +104,7 @@ fn a_source_that_does_not_compile_can_be_read() {
     assert!(path.starts_with(scratch.path("cache/failed")), "{}", path.display());
     assert!(log.contains("identifier \"bye\" is undefined"), "{log}");
     let told = error.to_string();
-    assert!(told.starts_with("`scale by` does not compile for sm_90a; its source is in `"), "{told}");
+    assert!(told.starts_with("`scale by` does not compile for sm_90a; the source was saved as `"), "{told}");
     assert!(told.contains("\n    scale by(4): error: "), "{told}");
     println!("{told}");
 

@@ -15,11 +15,11 @@ fn places(scratch: &Scratch) -> (PathBuf, PathBuf, Env) {
     (scratch.path("cuda/lib64"), wheel, env)
 }
 
-/// The library that is found, having compiled; what was told of the places before it.
-fn found(Search { found, in_vain }: Search) -> (PathBuf, Vec<String>) {
+/// The library that is found, which compiled an empty kernel; and the rejected locations.
+fn found(Search { found, rejected }: Search) -> (PathBuf, Vec<String>) {
     let nvrtc = found.unwrap();
     nvrtc.compile(&program(), Target::SM_80).unwrap();
-    (nvrtc.library().to_owned(), in_vain)
+    (nvrtc.library().to_owned(), rejected)
 }
 
 #[test]
@@ -42,11 +42,11 @@ fn a_library_that_cannot_compile_is_passed_over() {
     let failing = |call: &str, code: &str| [format!("FAIL=\"{call}\""), format!("CODE={code}"), "X=0".into()];
     let no_image = ["IMAGE=\"\"".to_owned(), "X=0".into(), "X=0".into()];
     let cases = [
-        (builtins, format!("nvrtcCompileProgram failed: STUB_ERROR (7); {name} must lie in")),
-        (failing("nvrtcCompileProgram", "6"), "an empty kernel is refused: --gpu-architecture=sm_80".into()),
+        (builtins, format!("nvrtcCompileProgram failed: STUB_ERROR (7); {name} must be in")),
+        (failing("nvrtcCompileProgram", "6"), "it rejects an empty kernel: --gpu-architecture=sm_80".into()),
         (failing("nvrtcCreateProgram", "1"), "nvrtcCreateProgram failed: STUB_ERROR (1)".into()),
         (failing("nvrtcGetCUBIN", "99"), "nvrtcGetCUBIN failed: unknown error (99)".into()),
-        (no_image, "an empty kernel becomes 0 bytes that are none".into()),
+        (no_image, "for an empty kernel it returns 0 bytes that are not ELF".into()),
     ];
     for (number, (definitions, why)) in cases.into_iter().enumerate() {
         let scratch = Scratch::new(&format!("half-{number}"));
@@ -57,10 +57,10 @@ fn a_library_that_cannot_compile_is_passed_over() {
         assert!(matches!(&error, Error::NvrtcUnusable { .. }), "{error}");
         assert!(error.to_string().contains(&why), "{why} is not in: {error}");
         let whole = stub::library(&wheel, &[]);
-        let (library, in_vain) = found(Nvrtc::search(None, &env));
+        let (library, rejected) = found(Nvrtc::search(None, &env));
         assert_eq!(library, whole);
-        let told = in_vain.iter().find(|told| told.contains(&half.display().to_string()));
-        assert!(told.is_some_and(|told| told.contains(&why)), "{in_vain:?}");
+        let told = rejected.iter().find(|told| told.contains(&half.display().to_string()));
+        assert!(told.is_some_and(|told| told.contains(&why)), "{rejected:?}");
     }
 }
 
@@ -86,12 +86,12 @@ fn every_library_of_a_directory_is_tried() {
     fs::rename(other, toolkit.join("libnvrtc.so.12")).unwrap();
     std::os::unix::fs::symlink("libnvrtc.so.13", toolkit.join("libnvrtc.so")).unwrap();
     for search in [Nvrtc::search(None, &env), Nvrtc::search(Some(&toolkit), &env)] {
-        let (library, in_vain) = found(search);
+        let (library, rejected) = found(search);
         assert_eq!(library, toolkit.join("libnvrtc.so.12"));
-        let told = in_vain.iter().filter(|told| told.contains(&half.display().to_string()));
-        assert_eq!(told.count(), 1, "{in_vain:?}");
+        let told = rejected.iter().filter(|told| told.contains(&half.display().to_string()));
+        assert_eq!(told.count(), 1, "{rejected:?}");
     }
     fs::remove_file(toolkit.join("libnvrtc.so.12")).unwrap();
-    let in_vain = Nvrtc::search(Some(&toolkit), &env).in_vain;
-    assert_eq!(in_vain.len(), 1, "a link to what was tried is no other library: {in_vain:?}");
+    let rejected = Nvrtc::search(Some(&toolkit), &env).rejected;
+    assert_eq!(rejected.len(), 1, "a link to what was tried is no other library: {rejected:?}");
 }

@@ -1,9 +1,9 @@
-//! Benchmarks that need something installed first.
+//! Benchmarks that need other software installed first.
 
 use crate::run::{Outcome, cargo, command, exists, step, target};
 use std::path::PathBuf;
 
-/// CPU prefill beside PyTorch.
+/// Compares CPU prefill with PyTorch.
 pub(crate) fn cpu(options: &[String]) -> Outcome {
     let python = pytorch()?;
     let mut bench = cargo(&["bench", "--bench", "prefill", "--", "--torch"]);

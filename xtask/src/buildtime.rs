@@ -1,4 +1,4 @@
-//! What the macro costs its users: a clean build of its crates against the three crates that every macro needs.
+//! Build time of the macro's crates, compared with the three crates that every macro needs.
 
 use crate::run::{Outcome, cargo, root, target};
 use std::{
@@ -9,13 +9,13 @@ use std::{
 
 const ROUNDS: usize = 3;
 
-/// syn's features are those that the macro asks for: the comparison grants it nothing.
+/// The same features of syn as the macro uses, so that the comparison is fair.
 const BASE: &str = r#"proc-macro2 = "1"
 quote = "1"
 syn = { version = "3", default-features = false, features = ["parsing", "printing", "proc-macro", "derive", "clone-impls"] }
 "#;
 
-/// Clean builds in turn, one job at a time, of two otherwise empty crates; reported is the least of each.
+/// Interleaves clean builds of two otherwise empty crates, one job at a time, and reports the fastest of each.
 pub(crate) fn measure() -> Outcome {
     let ours = format!(
         "proxyattn-macros = {{ path = {:?} }}\nproxyattn-templates = {{ path = {:?} }}\n",
@@ -35,7 +35,7 @@ pub(crate) fn measure() -> Outcome {
     Ok(())
 }
 
-/// A library crate with nothing but dependencies.
+/// An empty library crate with dependencies.
 fn empty_crate(name: &str, dependencies: &str) -> Outcome<PathBuf> {
     let home = target().join("build-time").join(name);
     let manifest = format!(

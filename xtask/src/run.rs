@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-/// What a chore ends with: a message says what failed and what to do.
+/// The result of a task; the message says what failed and what to do.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
 /// The root of the workspace.
@@ -19,7 +19,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
-/// Where chores install what they need.
+/// Where tasks install what they need.
 pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
@@ -31,7 +31,7 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Co
     command
 }
 
-/// The cargo that runs this chore.
+/// The cargo that runs this task.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), args)
 }
@@ -49,29 +49,29 @@ pub(crate) fn step(command: &mut Command) -> Outcome {
     Ok(())
 }
 
-/// A chore in a process of its own, beside whatever comes next. What it prints is shown when it has ended.
-pub(crate) struct Beside {
+/// A task that runs in the background, in a process of its own. Its output is shown when it ends.
+pub(crate) struct Background {
     line: String,
     child: Child,
     log: PathBuf,
     begun: Instant,
 }
 
-impl Beside {
-    pub(crate) fn start(chore: &[&str]) -> Outcome<Self> {
-        let line = format!("cargo xtask {}", chore.join(" "));
+impl Background {
+    pub(crate) fn start(task: &[&str]) -> Outcome<Self> {
+        let line = format!("cargo xtask {}", task.join(" "));
         let failed = |error: std::io::Error| format!("`{line}` did not start: {error}");
         fs::create_dir_all(target()).map_err(failed)?;
-        let log = target().join(format!("xtask-{}.log", chore[0]));
+        let log = target().join(format!("xtask-{}.log", task[0]));
         let file = File::create(&log).map_err(failed)?;
-        let mut command = command(std::env::current_exe().map_err(failed)?, chore);
+        let mut command = command(std::env::current_exe().map_err(failed)?, task);
         command.stdin(Stdio::null()).stdout(file.try_clone().map_err(failed)?).stderr(file);
         let child = command.spawn().map_err(failed)?;
-        println!("\n─── {line}, beside what follows ({})", log.display());
+        println!("\n─── {line}, in the background ({})", log.display());
         Ok(Self { line, child, log, begun: Instant::now() })
     }
 
-    /// Waits for its end.
+    /// Waits for it to end.
     pub(crate) fn finish(mut self) -> Outcome {
         println!("\n─── {}", self.line);
         let status = self.child.wait().map_err(|error| format!("`{}`: {error}", self.line))?;
@@ -79,13 +79,13 @@ impl Beside {
         if !status.success() {
             return Err(format!("`{}` failed ({status})", self.line));
         }
-        println!("─── {:.1} s at most, beside the above", self.begun.elapsed().as_secs_f64());
+        println!("─── at most {:.1} s, in parallel with the above", self.begun.elapsed().as_secs_f64());
         Ok(())
     }
 }
 
-/// Where something else has failed it is waited for as well: nothing goes on behind the caller's back.
-impl Drop for Beside {
+/// Waits for the task even if another step failed, so that no process outlives the caller.
+impl Drop for Background {
     fn drop(&mut self) {
         let _ = self.child.wait();
     }
@@ -97,7 +97,7 @@ pub(crate) fn exists(command: &mut Command) -> bool {
     quiet.status().is_ok_and(|status| status.success())
 }
 
-/// Does the same for each of some things, on every core, and returns what came of them in their order.
+/// Maps `items` in parallel on all cores, and returns the results in order.
 pub(crate) fn side_by_side<T: Sync, R: Send + Sync>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let results: Vec<_> = things.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
@@ -114,7 +114,7 @@ pub(crate) fn side_by_side<T: Sync, R: Send + Sync>(things: &[T], work: impl Fn(
     results.into_iter().filter_map(OnceLock::into_inner).collect()
 }
 
-/// Lets a file be run as a program.
+/// Makes a file executable.
 #[cfg(unix)]
 pub(crate) fn make_executable(program: &Path) -> Outcome {
     use std::os::unix::fs::PermissionsExt;
@@ -122,7 +122,7 @@ pub(crate) fn make_executable(program: &Path) -> Outcome {
         .map_err(|error| format!("{}: {error}", program.display()))
 }
 
-/// Every file may be, here.
+/// Every file is executable on this platform.
 #[cfg(not(unix))]
 pub(crate) fn make_executable(_: &Path) -> Outcome {
     Ok(())

@@ -1,12 +1,12 @@
-//! Everything that must pass before a change lands.
+//! Everything that must pass before a change is merged.
 
-use crate::run::{Beside, Outcome, cargo, exists, step};
+use crate::run::{Background, Outcome, cargo, exists, step};
 
 /// Members with `publish = false`: their dependencies are paths without versions, which cargo does not package.
 const UNPUBLISHED: [&str; 5] = ["heads", "proxyattn-kit", "proxyattn-peers", "smollm2", "xtask"];
 
-/// Formatting, lints, tests, kernels and documentation. rustfmt and clippy are components that a minimal toolchain
-/// lacks: without them their step is left out, and the last line says so.
+/// Formatting, lints, tests, kernels and documentation. A minimal toolchain lacks rustfmt and clippy: their steps are then
+/// skipped, and the last line says so.
 pub(crate) fn all() -> Outcome {
     let mut left_out = Vec::new();
     if exists(&mut cargo(&["fmt", "--version"])) {
@@ -14,18 +14,18 @@ pub(crate) fn all() -> Outcome {
     } else {
         left_out.push("rustfmt");
     }
-    let kernels = Beside::start(&["kernels", "--check"])?;
+    let kernels = Background::start(&["kernels", "--check"])?;
     if exists(&mut cargo(&["clippy", "--version"])) {
         step(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     } else {
         left_out.push("clippy");
     }
-    // Before the tests, because it fetches the compiler that some of them need.
+    // Before the tests, because it installs the compiler that some of them need.
     kernels.finish()?;
-    // It has a target directory of its own: neither build waits for the other.
-    let candle = Beside::start(&["candle-cuda"])?;
+    // It has its own target directory, so neither build waits for the other.
+    let candle = Background::start(&["candle-cuda"])?;
     step(cargo(&["test", "--workspace"]).env("PROXYATTN_REQUIRE_NVRTC", "1"))?;
-    // The CPU backend picks the widest instructions; the others must give the same.
+    // The CPU backend picks the widest instructions; the others must give the same results.
     for isa in ["avx2", "portable"] {
         step(cargo(&["test", "--workspace", "--test", "conformance"]).env("PROXYATTN_CPU", isa))?;
     }

@@ -8,35 +8,35 @@ use std::path::{Path, PathBuf};
 /// What is measured, and where it goes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Flags {
-    /// Attention that a list may lose by being shared, at the 95th percentile over rows and heads
+    /// Maximum loss of attention mass by sharing a list, at the 95th percentile over rows and heads
     #[arg(long, value_name = "0..1", default_value_t = Options::default().regret)]
     regret: f64,
 
-    /// Share of the blocks that a list keeps
+    /// Share of blocks that a list keeps
     #[arg(long, value_name = "0..1", default_value_t = Options::default().keep)]
     keep: f64,
 
-    /// Rows of query blocks to look at, spread over the last three quarters of the context
+    /// Number of query-block rows to measure, evenly spaced over the last three quarters of the context
     #[arg(long, value_name = "N", default_value_t = Options::default().rows)]
     rows: usize,
 
-    /// Tokens that overlaps are of
+    /// Number of tokens in an overlap
     #[arg(long, value_name = "N", default_value_t = Options::default().top)]
     top: usize,
 
-    /// Last tokens of a query's context that are not far
+    /// Number of last tokens before a query that do not count as far
     #[arg(long, value_name = "N", default_value_t = Options::default().window)]
     window: usize,
 
-    /// Factor on q·k; 1/√dim by default
+    /// Factor on q·k [default: 1/√dim]
     #[arg(long, value_name = "X")]
     scale: Option<f64>,
 
-    /// Where to write everything as JSON
+    /// Write all results to a JSON file
     #[arg(long, value_name = "FILE.json")]
     json: Option<PathBuf>,
 
-    /// Where to draw the layers
+    /// Draw the layers to a PNG file
     #[arg(long, value_name = "FILE.png")]
     picture: Option<PathBuf>,
 }
@@ -48,7 +48,7 @@ impl Flags {
         Options { keep, regret, rows, top, window, scale }
     }
 
-    /// Writes the files that are wanted, and returns the report for stdout, which names them.
+    /// Writes the requested files, and returns the report for stdout, which lists them.
     ///
     /// # Errors
     /// [`crate::Error::Empty`] without layers, and a message that begins with the flag for a file that cannot be written.

@@ -100,7 +100,7 @@ fn rows<T: Copy + Into<f32>>(name: &str, input: &Input<'_, T>, options: &Options
             layer: name.into(),
             arg: "k",
             expected: format!(
-                "at least {} tokens (axis 2), for {} far tokens beside the first block and a window of {}",
+                "at least {} tokens (axis 2), for {} far tokens besides the first block and a window of {}",
                 geometry.keys(0).len() + 2 * options.top + options.window,
                 2 * options.top,
                 options.window

@@ -1,4 +1,4 @@
-//! The program `heads`: layers from files, a report on stdout, JSON and a picture where they are wanted.
+//! The program `heads`: layers from files, a report on stdout, optionally JSON and a picture.
 //!
 //! ```text
 //! cargo run --release -p heads -- --input layer04.safetensors layer13.safetensors --picture heads.png
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 /// A failure ends the program with its message, on one line.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Measures how alike the heads of a model look at its context, and says how many proxy heads that allows.
+/// Measures how similar the heads of a model are, and recommends the number of proxy heads.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "heads", max_term_width = 110)]
 struct Args {
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     kit::program::print(run(&Args::parse()))
 }
 
-/// Does what the arguments say and returns what is to be printed on stdout.
+/// Runs the program and returns the text for stdout.
 fn run(args: &Args) -> Result<String> {
     let mut report = Report::new(args.flags.options())?.watched(Progress::visible());
     for path in &args.input {

@@ -2,18 +2,18 @@
 
 use crate::{Error, Result};
 
-/// Figures that everything depends on; [`Options::default`] has those of the documentation.
+/// The parameters of the report; [`Options::default`] has the documented ones.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Options {
     /// Share of the blocks that a head visits when regret is measured, in (0, 1].
     pub keep: f64,
-    /// The regret at its 95th percentile that a choice of `groups` may have, in [0, 1].
+    /// The maximum regret of a choice of `groups`, at the 95th percentile, in [0, 1].
     pub regret: f64,
-    /// Rows of query blocks that are looked at, spread over the last three quarters of the context.
+    /// Number of query-block rows to measure, evenly spaced over the last three quarters of the context.
     pub rows: usize,
-    /// Tokens that an overlap is computed of.
+    /// Number of tokens in an overlap.
     pub top: usize,
-    /// Tokens before and at a query that are not far.
+    /// Number of tokens up to a query that do not count as far.
     pub window: usize,
     /// Factor on `q·k`; `None` is `1/√head_dim`.
     pub scale: Option<f64>,

@@ -179,7 +179,7 @@ fn what_cannot_be_measured_is_refused_by_name() {
     assert!(refused([1, 4, 512, 80], [1, 2, 512, 80]).contains("head_dim"));
     assert_eq!(
         refused([1, 4, 255, 64], [1, 2, 255, 64]),
-        "l: `k`: expected at least 256 tokens (axis 2), for 128 far tokens beside the first block and a window of \
+        "l: `k`: expected at least 256 tokens (axis 2), for 128 far tokens besides the first block and a window of \
          64, got 255"
     );
     zeros([1, 4, 256, 64], [1, 2, 256, 64]).unwrap();

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, io, io::Write, process::ExitCode};
 
-/// A failure is told on stderr, on one line.
+/// Reports a failure on stderr, on one line.
 pub fn end<E: Display>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use proxyattn_runtime::{Observer, Stage};
 
-/// One bar that is reused for each stage; silent where nobody would see it.
+/// One bar, reused for each stage; hidden if stderr is not a terminal.
 #[derive(Debug)]
 pub struct Progress(ProgressBar);
 

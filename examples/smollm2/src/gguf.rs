@@ -67,7 +67,7 @@ impl<R: Read + Seek> Gguf<R> {
     }
 
     /// All weights, dequantised. The rows of `q` and `k`, which GGUF keeps in the order of interleaved rotations, are
-    /// brought into Hugging Face's. `done` hears of each tensor.
+    /// converted to Hugging Face's. `done` is called for each tensor.
     ///
     /// # Errors
     /// [`Error::Model`] for a tensor that is not there or not of its shape, [`Error::File`] for one that cannot be read.

@@ -5,8 +5,8 @@
 //!                      method, observe ──┘
 //! ```
 //!
-//! A [`Runner`] is the model with its KV cache on some device; the programs know nothing else of the device. A
-//! [`Method`] says how a chunk of tokens attends, an [`Observer`] sees what happened in each layer.
+//! A [`Runner`] is the model with its KV cache on a device; the programs do not depend on the device otherwise. A [`Method`]
+//! selects the attention of a chunk of tokens; an [`Observer`] is called for each layer.
 #![deny(missing_docs)]
 
 mod adapters;

@@ -26,7 +26,7 @@ impl Method {
     /// [`Error::Configuration`] with every mistake, [`Error::Argument`] for a configuration that this model cannot have.
     pub fn parse(text: &str, config: &Config) -> Result<Self> {
         let text = text.trim();
-        let told = |messages| Error::Configuration { text: text.to_owned(), messages };
+        let invalid = |messages| Error::Configuration { text: text.to_owned(), messages };
         let arguments = match text {
             "full" => return Ok(Self::full(config)),
             "default" => "",
@@ -40,11 +40,11 @@ impl Method {
             false => format!("head_dim = {}, {arguments}", config.head_dim),
         };
         let tokens: TokenStream =
-            arguments.parse().map_err(|error: LexError| told(vec![error.to_string()]))?;
+            arguments.parse().map_err(|error: LexError| invalid(vec![error.to_string()]))?;
         let mut errors = Errors::default();
         let spec = read(tokens, &mut errors).spec;
         if !errors.is_empty() {
-            return Err(told(
+            return Err(invalid(
                 errors.iter().map(|error| error.to_string().replace("\nhelp: ", "; ")).collect(),
             ));
         }
@@ -96,7 +96,7 @@ impl Method {
     }
 }
 
-/// The methods of a list that is parted by `;`.
+/// The methods of a list that is separated by `;`.
 ///
 /// # Errors
 /// As [`Method::parse`].

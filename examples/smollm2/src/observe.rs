@@ -50,7 +50,7 @@ pub struct Inputs<'a> {
     pub selection: &'a Selection,
 }
 
-/// Hears of each layer of a step, first to last. `&mut ()` does not listen.
+/// Callbacks for each layer of a step, from first to last. `&mut ()` ignores them.
 pub trait Observer {
     /// How closely to look at a layer.
     fn detail(&self, _layer: usize) -> Detail {
@@ -67,5 +67,5 @@ pub trait Observer {
     fn done(&mut self, _layer: usize) {}
 }
 
-/// Nobody is looking.
+/// Ignores all callbacks.
 impl Observer for () {}

@@ -46,7 +46,7 @@ pub trait Runner {
         observer: &mut dyn Observer,
     ) -> Result<Step>;
 
-    /// Bytes of device memory (on the CPU: of this process) at the most so far, if the device tells.
+    /// Peak bytes of device memory (on the CPU: of this process) so far, if the device reports it.
     fn peak_memory(&self) -> Option<u64>;
 }
 

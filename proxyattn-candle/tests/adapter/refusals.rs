@@ -108,8 +108,8 @@ fn memory() {
     let many = one.broadcast_as((1 << 36, 16, 1, 64)).expect("a view");
     assert_eq!(
         refuse::<Small>(&many, &many, &many),
-        "`output`: expected 140737488355328 bytes of host memory, got none; pass fewer tokens, heads or sequences at a time, \
-         or free what else is held"
+        "`output`: cannot allocate 140737488355328 bytes of host memory; pass fewer tokens, heads or sequences per call, or free \
+         other memory"
     );
 }
 

@@ -1,16 +1,16 @@
-//! Inputs that have something to select: topics that come back, and queries that look for them.
+//! Inputs with structure to select: topics that recur, and queries that match them.
 //!
-//! Noise alone would spread the attention of every query evenly, and a dynamic budget would rightly keep every block.
+//! With pure noise every query attends evenly, and a dynamic budget would rightly keep every block.
 
 use half::bf16;
 use proxyattn_codegen::Spec;
 use proxyattn_runtime::{Device, Element, Error, Problem, Result, Tensor};
 use rayon::prelude::*;
 
-/// Tokens that are about one topic.
+/// Tokens per topic segment.
 const SEGMENT: usize = 256;
 const TOPICS: usize = 16;
-/// How far a key of the topic that is looked for stands out among the scores.
+/// By how much the score of a key with the query's topic exceeds the others.
 const GAIN: f32 = 9.0;
 
 /// The inputs of a prefill.
@@ -26,17 +26,17 @@ impl<T: Element> Qkv<T> {
     }
 }
 
-/// The same inputs for the same shape, on any machine.
+/// Deterministic: the same inputs for the same shape, on any machine.
 pub(super) fn generate<T: Element>(spec: &Spec, problem: &Problem) -> Result<Qkv<T>> {
     let dim = spec.head_dim as usize;
     let per_kv = problem.heads_per_kv();
-    // More queries than keys are no end of the keys: they begin with them.
+    // With more queries than keys, queries start at the first key.
     let offset = problem.kv_len.saturating_sub(problem.q_len);
     let topic = |kv_head: usize, token: usize| {
         let mut noise = Noise::new(1, kv_head * TOPICS + noise_of(token / SEGMENT) % TOPICS);
         (0..dim).map(|_| noise.next()).collect::<Vec<_>>()
     };
-    // `q·k·scale` of a query and a key of one topic is about GAIN.
+    // `q·k·scale` is about GAIN if query and key have the same topic.
     let length = (f64::from(GAIN) / spec.softmax_scale() / dim as f64).sqrt() as f32;
     let mixed = |kind: usize, head: usize, kv_head: usize, token: usize| {
         let mut noise = Noise::new(kind, head << 32 | token);
@@ -44,7 +44,7 @@ pub(super) fn generate<T: Element>(spec: &Spec, problem: &Problem) -> Result<Qkv
         topic.into_iter().map(|x| length * (x + 0.5 * noise.next())).collect::<Vec<_>>()
     };
     let rows = |heads: usize, tokens: usize, row: &(dyn Fn(usize, usize) -> Vec<f32> + Sync)| {
-        let mut data = room(problem.batch * heads * tokens * dim)?;
+        let mut data = zeroed(problem.batch * heads * tokens * dim)?;
         data.par_chunks_exact_mut(dim).enumerate().for_each(|(i, out)| {
             for (out, x) in out.iter_mut().zip(row(i / tokens, i % tokens)) {
                 *out = T::from_f32(x);
@@ -62,8 +62,8 @@ pub(super) fn generate<T: Element>(spec: &Spec, problem: &Problem) -> Result<Qkv
     })
 }
 
-/// Memory for so many elements, which a plan has counted.
-fn room<T: Element>(len: usize) -> Result<Vec<T>> {
+/// A zeroed buffer of `len` elements; an error if the memory is not available.
+fn zeroed<T: Element>(len: usize) -> Result<Vec<T>> {
     let mut data = Vec::new();
     let refused = |_| Error::Memory { what: "inputs", of: "host", bytes: (len * size_of::<T>()) as u64 };
     data.try_reserve_exact(len).map_err(refused)?;
@@ -75,7 +75,7 @@ fn noise_of(segment: usize) -> usize {
     Noise::new(5, segment).bits() as usize
 }
 
-/// Values of about unit variance, each stream its own (`SplitMix64`).
+/// Uniform noise of unit variance; one generator per stream (`SplitMix64`).
 struct Noise(u64);
 
 impl Noise {

@@ -1,4 +1,4 @@
-//! `proxyattn bench`: the stages of a configuration beside dense attention, on generated inputs.
+//! `proxyattn bench`: times each stage of a configuration and dense attention, on generated inputs.
 
 mod input;
 mod report;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
         named => Device::named(named),
     };
     let device = device.map_err(|error| {
-        Failure::no_gpu(error, "`--device cpu` times the CPU, and `proxyattn doctor` says what a GPU takes")
+        Failure::no_gpu(error, "use `--device cpu` to time the CPU; `proxyattn doctor` says what is missing")
     })?;
     let runs = args.runs.get();
     let measured = match spec.dtype {
@@ -36,11 +36,11 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
 
 fn measure<T: Element>(plan: &Plan, device: &Device, runs: usize) -> Result<Measured> {
     let (spec, problem) = (plan.spec(), plan.problem());
-    // The stages are measured where `prefill` would spare them, too.
+    // Measure the stages even where `prefill` would run dense.
     let kernel = Attention::<T>::load(spec, device)?;
     let dense_below = kernel.dense_below();
     let kernel = kernel.with_dense_below(0);
-    // A configuration that keeps every block is its own measure.
+    // A configuration that keeps every block is its own baseline.
     let dense_kernel = match plan.is_dense() {
         true => None,
         false => Some(Attention::<T>::load(&Spec { budget: Budget::All, ..*spec }, device)?),
@@ -65,7 +65,7 @@ fn measure<T: Element>(plan: &Plan, device: &Device, runs: usize) -> Result<Meas
     })
 }
 
-/// One run to warm up, then the one of median time.
+/// One warm-up run, then the median of `runs`.
 fn median<T: Element>(
     kernel: &Attention<T>,
     Qkv { q, k, v }: &Qkv<T>,
@@ -83,7 +83,7 @@ fn median<T: Element>(
     Ok((times[runs / 2], first.selection))
 }
 
-/// Pairs of a query and a key that dense attention looks at, for all heads.
+/// Query-key pairs that dense attention computes, over all heads.
 fn dense_pairs(spec: &Spec, problem: &Problem) -> f64 {
     let (q, kv) = (problem.q_len as f64, problem.kv_len as f64);
     let hidden = if spec.causal { q * (q - 1.0) / 2.0 } else { 0.0 };

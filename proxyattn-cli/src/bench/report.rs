@@ -1,4 +1,4 @@
-//! The figures, as a table and as JSON.
+//! The results, as a table and as JSON.
 
 use super::dense_pairs;
 use crate::style::{FAINT, painted};
@@ -12,20 +12,20 @@ use std::time::Duration;
 /// What was measured.
 pub(super) struct Measured {
     pub(super) plan: Plan,
-    /// Tokens below which `prefill` runs dense there.
+    /// Context length in tokens below which `prefill` runs dense on the device.
     pub(super) dense_below: usize,
     pub(super) device: Device,
-    /// The records that decided the tiles.
+    /// The tuning records that were applied.
     pub(super) tiles: Vec<Choice>,
     pub(super) runs: usize,
-    /// Visited tiles over visible ones.
+    /// Visited tiles / visible tiles.
     pub(super) density: f64,
     pub(super) times: StageTimes,
     pub(super) dense: StageTimes,
 }
 
 impl Measured {
-    /// TFLOP/s of attend over the tiles that it visits: two products of `head_dim` for each pair of a query and a key.
+    /// TFLOP/s of attend over the visited tiles: two products of `head_dim` per query-key pair.
     fn attend_rate(&self) -> f64 {
         let (spec, problem) = (self.plan.spec(), self.plan.problem());
         let pairs = match self.plan.is_dense() {
@@ -47,8 +47,8 @@ impl Measured {
         4.0 * f64::from(self.plan.spec().head_dim) * pairs / time.as_secs_f64() / 1e12
     }
 
-    /// What `prefill` would do: dense where the context is short, and the stages are measured all the same.
-    fn prefills(&self) -> Plan {
+    /// The plan of `prefill`, which runs short contexts dense; the benchmark measures the stages regardless.
+    fn prefill_plan(&self) -> Plan {
         self.plan.dense_below(self.dense_below)
     }
 
@@ -87,7 +87,7 @@ pub(super) fn text(measured: &Measured) -> String {
         problem.batch,
         problem.heads,
         problem.kv_heads,
-        painted(FAINT, format!("median of {} after one to warm up; generated inputs", measured.runs)),
+        painted(FAINT, format!("median of {} after one warm-up; generated inputs", measured.runs)),
         tiles(measured),
         table.print(),
         measured.density,
@@ -96,20 +96,20 @@ pub(super) fn text(measured: &Measured) -> String {
     )
 }
 
-/// That `prefill` does not run what was measured.
+/// A note if `prefill` would run dense instead of what was measured.
 fn short(measured: &Measured) -> String {
-    match measured.prefills().why_dense() {
+    match measured.prefill_plan().why_dense() {
         Some(why @ WhyDense::Short { .. }) => format!("  `prefill` runs dense: {why}\n"),
         _ => String::new(),
     }
 }
 
-/// Which tiles it ran with; the CPU has none to choose.
+/// The tiles in use; empty on the CPU, which has none to choose.
 fn tiles(measured: &Measured) -> String {
     if measured.device == Device::Cpu {
         return String::new();
     }
-    let told = |choice: &Choice| {
+    let line = |choice: &Choice| {
         format!(
             "tiles of {}: {} (record of {})\n",
             choice.unit,
@@ -119,7 +119,7 @@ fn tiles(measured: &Measured) -> String {
     };
     match &measured.tiles[..] {
         [] => format!("tiles: {DEFAULT}; `proxyattn tune` measures others\n"),
-        some => some.iter().map(told).collect(),
+        some => some.iter().map(line).collect(),
     }
 }
 
@@ -142,7 +142,7 @@ pub(super) fn json(measured: &Measured) -> Value {
         "tiles": measured.tiles,
         "dense_plan": measured.plan.is_dense(),
         "dense_below": measured.dense_below,
-        "prefill_dense": measured.prefills().is_dense(),
+        "prefill_dense": measured.prefill_plan().is_dense(),
         "density": measured.density,
         "stages_ms": stages,
         "ms": ms(measured.times.total()),

@@ -1,4 +1,4 @@
-//! `proxyattn cache`: the cubins and the tuning records that are stored.
+//! `proxyattn cache`: manages cached cubins and tuning records.
 
 mod records;
 
@@ -25,8 +25,8 @@ pub(crate) fn run(args: &CacheArgs) -> Outcome {
         CacheCommand::Gc { max_size, max_age } => {
             let size = max_size
                 .map_or_else(|| Env::process().cache_bytes().map(|size| size.unwrap_or(CACHE_BYTES)), Ok)?;
-            let gone = dir.shrink(size, max_age.unwrap_or(Duration::MAX))?;
-            Ok(gone_and_left(&dir, &gone, records.tidy()?)?.into())
+            let deleted = dir.shrink(size, max_age.unwrap_or(Duration::MAX))?;
+            Ok(deleted_and_left(&dir, &deleted, records.tidy()?)?.into())
         }
         CacheCommand::Clear { yes } => clear(&dir, &records, *yes),
     }
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &CacheArgs) -> Outcome {
 fn of_environment() -> Outcome<PathBuf> {
     Env::process().cache_dir().ok_or_else(|| {
         Failure::usage(
-            "no cache directory is known: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset; set one, or give --dir",
+            "no cache directory: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset; set one of them, or pass --dir",
         )
     })
 }
@@ -76,7 +76,7 @@ fn list(dir: &CacheDir, records: &Records) -> Outcome {
                 let names = cubin.kernels().iter().map(|kernel| kernel.name.trim_start_matches("proxyattn_"));
                 (cubin.target().unwrap_or("?").to_owned(), names.collect::<Vec<_>>().join(", "))
             }
-            Err(_) => ("?".into(), "damaged: `proxyattn cache verify` tells more".into()),
+            Err(_) => ("?".into(), "damaged: run `proxyattn cache verify` for details".into()),
         };
         let used = file.used.elapsed().map_or("now".into(), |time| format!("{} ago", age(time)));
         table.row([stem.chars().take(12).collect(), target, kernels, bytes(file.bytes), used]);
@@ -89,10 +89,10 @@ fn list(dir: &CacheDir, records: &Records) -> Outcome {
 fn verify(dir: &CacheDir, records: &Records, remove: bool) -> Outcome {
     let files = dir.files()?;
     let mut out = String::new();
-    let (mut sound, mut damaged) = (0, 0);
+    let (mut intact, mut damaged) = (0, 0);
     for file in cubins(&files) {
         let Err(error) = dir.read(file) else {
-            sound += 1;
+            intact += 1;
             continue;
         };
         damaged += 1;
@@ -101,32 +101,32 @@ fn verify(dir: &CacheDir, records: &Records, remove: bool) -> Outcome {
             dir.remove(file)?;
         }
     }
-    let (told, lines) = records.verify(remove)?;
-    out += &told;
+    let (problems, lines) = records.verify(remove)?;
+    out += &problems;
     if damaged + lines == 0 {
-        out += &format!("{} {}{}\n", painted(GOOD, "sound:"), count(sound, "cubin"), records.summary());
+        out += &format!("{} {}{}\n", painted(GOOD, "intact:"), count(intact, "cubin"), records.summary());
         return Ok(out.into());
     }
     let each = [
-        (damaged, sound, "cubin", "cubins are compiled again when they are needed"),
-        (lines, records.count(), "tuning record", "`proxyattn tune` makes records anew"),
+        (damaged, intact, "cubin", "cubins are recompiled when needed"),
+        (lines, records.count(), "tuning record", "`proxyattn tune` makes new records"),
     ];
-    for (damaged, sound, what, again) in each.into_iter().filter(|(damaged, ..)| *damaged > 0) {
+    for (damaged, intact, what, again) in each.into_iter().filter(|(damaged, ..)| *damaged > 0) {
         let (is, was) = if damaged == 1 { ("is", "was") } else { ("are", "were") };
         let gone = match remove {
-            true => format!(", and {was} deleted"),
-            false => "; `proxyattn cache verify --remove` deletes what is damaged".to_owned(),
+            true => format!(" and {was} deleted"),
+            false => "; `proxyattn cache verify --remove` deletes damaged entries".to_owned(),
         };
-        out += &format!("{damaged} of {} {is} damaged{gone}: {again}\n", count(sound + damaged, what));
+        out += &format!("{damaged} of {} {is} damaged{gone}: {again}\n", count(intact + damaged, what));
     }
     Ok(Report { text: out, code: UNSOUND })
 }
 
-fn gone_and_left(dir: &CacheDir, gone: &[CacheFile], records: usize) -> Outcome<String> {
-    let freed = gone.iter().map(|file| file.bytes).sum();
+fn deleted_and_left(dir: &CacheDir, deleted: &[CacheFile], records: usize) -> Outcome<String> {
+    let freed = deleted.iter().map(|file| file.bytes).sum();
     let and = if records > 0 { format!(" and {}", count(records, "tuning record")) } else { String::new() };
     let left = format!("{}{}", summary(&dir.files()?), Records::of(dir.path())?.summary());
-    Ok(format!("deleted {} ({}){and}; left: {left}\n", count(gone.len(), "file"), bytes(freed)))
+    Ok(format!("deleted {} ({}){and}; left: {left}\n", count(deleted.len(), "file"), bytes(freed)))
 }
 
 fn clear(dir: &CacheDir, records: &Records, yes: bool) -> Outcome {
@@ -136,14 +136,14 @@ fn clear(dir: &CacheDir, records: &Records, yes: bool) -> Outcome {
     if !(yes || empty || confirmed(dir, &held)?) {
         return Err(Failure { message: "nothing was deleted".into(), code: FAILED });
     }
-    let gone = dir.shrink(0, Duration::MAX)?;
-    Ok(gone_and_left(dir, &gone, records.clear()?)?.into())
+    let deleted = dir.shrink(0, Duration::MAX)?;
+    Ok(deleted_and_left(dir, &deleted, records.clear()?)?.into())
 }
 
 fn confirmed(dir: &CacheDir, held: &str) -> Outcome<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage(
-            "`cache clear` asks before it deletes, and nobody can answer here; add --yes",
+            "`cache clear` asks for confirmation, and stdin is not a terminal; add --yes",
         ));
     }
     let unanswered = |error: std::io::Error| Failure { message: format!("{error}; add --yes"), code: FAILED };

@@ -1,4 +1,4 @@
-//! The tuning records beside the cubins.
+//! The tuning records, which are stored next to the cubins.
 
 use super::failed;
 use crate::failure::Outcome;
@@ -14,7 +14,7 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Those of a cache's directory; none where nothing was tuned.
+    /// The records in a cache directory; empty if nothing was tuned.
     pub(crate) fn of(dir: &Path) -> Outcome<Self> {
         let store = Store::new(dir);
         let specs = store.specs().map_err(failed("tuning records"))?;
@@ -23,7 +23,7 @@ impl Records {
         Ok(Self { store, found })
     }
 
-    /// How many records there are.
+    /// The number of records.
     pub(crate) fn count(&self) -> usize {
         self.found.iter().map(|(_, found)| found.records.len()).sum()
     }
@@ -36,7 +36,7 @@ impl Records {
         }
     }
 
-    /// A row for each configuration and machine.
+    /// One row per configuration and machine.
     pub(super) fn list(&self) -> String {
         let mut table = Table::new(&["records", "configuration", "gpu", "driver", "count"], &[1, 2, 3]);
         let mut damaged = String::new();
@@ -60,14 +60,15 @@ impl Records {
             if !found.refused.is_empty() {
                 let lines = count(found.refused.len(), "damaged line");
                 let file = self.store.path(spec);
-                damaged += &format!("  {}: {lines}: `proxyattn cache verify` tells more\n", file.display());
+                damaged +=
+                    &format!("  {}: {lines}: run `proxyattn cache verify` for details\n", file.display());
             }
         }
         let rows = if self.count() > 0 { table.print() } else { String::new() };
         if rows.is_empty() && damaged.is_empty() { String::new() } else { rows + &damaged + "\n" }
     }
 
-    /// What is wrong with them, told, and how many lines that are; with `remove` they go.
+    /// A report of the damaged lines, and their number; `remove` deletes them.
     pub(super) fn verify(&self, remove: bool) -> Outcome<(String, usize)> {
         let (mut out, mut damaged) = (String::new(), 0);
         for (spec, found) in &self.found {
@@ -82,13 +83,13 @@ impl Records {
         Ok((out, damaged))
     }
 
-    /// Drops the records that later ones have replaced; says how many.
+    /// Deletes the records that newer ones have replaced, and returns their number.
     pub(super) fn tidy(&self) -> Outcome<usize> {
         let gone = self.found.iter().map(|(spec, _)| self.store.tidy(spec, true));
         gone.sum::<std::io::Result<usize>>().map_err(failed("tuning records"))
     }
 
-    /// Deletes all; says how many.
+    /// Deletes all records, and returns their number.
     pub(super) fn clear(&self) -> Outcome<usize> {
         for (spec, _) in &self.found {
             self.store.remove(spec).map_err(failed("tuning records"))?;

@@ -1,4 +1,4 @@
-//! `tune --check`: recorded tiles and the default ones, launched in turns.
+//! `tune --check`: interleaved launches of recorded and default tiles.
 
 use super::Watch;
 use super::report::{constants_of, shown};
@@ -10,7 +10,7 @@ use proxyattn_runtime::tune::{Choice, Remeasured, Source};
 use proxyattn_runtime::{Attention, Device, Element, Problem};
 use serde_json::json;
 
-/// By what share recorded tiles may be slower.
+/// The fraction by which recorded tiles may be slower.
 const SLOWER: f64 = 0.02;
 
 pub(super) fn run<T: Element>(
@@ -26,7 +26,7 @@ pub(super) fn run<T: Element>(
         if of.is_empty() {
             let why = kernel.tuned().refused.into_iter().map(|why| format!("\n  {why}")).collect::<String>();
             let message = format!(
-                "no record decides the tiles for {} tokens: run `proxyattn tune '{}'` without --check first{why}",
+                "no tuning record applies to {} tokens: run `proxyattn tune '{}'` without --check first{why}",
                 problem.kv_len,
                 spec.attribute()
             );
@@ -35,7 +35,7 @@ pub(super) fn run<T: Element>(
         choices.extend(of.into_iter().map(|choice| (problem, choice)));
     }
     let mut watch = Watch::new();
-    let measured = kernel.remeasure(problems, &mut |progress| watch.hear(progress))?;
+    let measured = kernel.remeasure(problems, &mut |progress| watch.show(progress))?;
     drop(watch);
     let slower = measured.iter().filter(|again| again.ratio() > 1.0 + SLOWER).count();
     let text = match as_json {
@@ -68,26 +68,26 @@ fn text(
         ]);
     }
     let verdict = match slower {
-        0 => format!("{} none of the recorded tiles are", painted(GOOD, "sound:")),
+        0 => format!("{} no recorded tiles are", painted(GOOD, "passed:")),
         1 => format!("{} the tiles of 1 record are", painted(ERROR, "slower:")),
         n => format!("{} the tiles of {n} records are", painted(ERROR, "slower:")),
     };
     let help = match slower {
         0 => String::new(),
-        _ => format!("; `proxyattn tune '{}'` measures anew", spec.attribute()),
+        _ => format!("; `proxyattn tune '{}'` replaces the records", spec.attribute()),
     };
     format!(
-        "{device}\n{}\n\n{}\n{verdict} slower than the default ones by more than {:.0}%{help}\n",
-        painted(FAINT, format!("{}; medians of launches in turns", shown(spec))),
+        "{device}\n{}\n\n{}\n{verdict} more than {:.0}% slower than the default ones{help}\n",
+        painted(FAINT, format!("{}; medians of interleaved launches", shown(spec))),
         table.print(),
         100.0 * SLOWER
     )
 }
 
-/// Whose it is, and what it was measured for.
+/// The bucket that a record was measured for, and whether it is a shipped one.
 pub(crate) fn record_of(choice: &Choice) -> String {
-    let whose = if choice.source == Source::Shipped { ", shipped" } else { "" };
-    format!("{}{whose}", choice.bucket)
+    let origin = if choice.source == Source::Shipped { ", shipped" } else { "" };
+    format!("{}{origin}", choice.bucket)
 }
 
 fn json(spec: &Spec, device: &Device, measured: &[Remeasured], slower: usize) -> String {

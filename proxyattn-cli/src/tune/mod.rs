@@ -1,4 +1,4 @@
-//! `proxyattn tune`: which tiles a configuration runs fastest with on the GPU at hand, measured once and kept.
+//! `proxyattn tune`: measures the fastest tiles for a configuration on this GPU, and stores them.
 
 mod check;
 mod report;
@@ -20,16 +20,13 @@ use std::time::Duration;
 
 pub(crate) fn run(args: &TuneArgs) -> Outcome {
     let spec = attribute::parse(&args.attribute)?;
-    // A mistake is told also where there is no GPU; below which length it would run dense is not known then.
+    // Invalid arguments are reported even without a GPU; the device's dense threshold is not known then.
     let ordinal = match Env::process().device()? {
         DeviceName::Cuda(ordinal) => ordinal,
         _ => 0,
     };
     let device = Device::cuda(ordinal).map_err(|error| {
-        let no_gpu = Failure::no_gpu(
-            error,
-            "tiles are measured on a GPU alone, and `proxyattn doctor` says what it takes",
-        );
+        let no_gpu = Failure::no_gpu(error, "tuning needs a GPU; `proxyattn doctor` says what is missing");
         problems(args, &spec, args.dense_below.unwrap_or(0)).err().unwrap_or(no_gpu)
     })?;
     match spec.dtype {
@@ -38,7 +35,7 @@ pub(crate) fn run(args: &TuneArgs) -> Outcome {
     }
 }
 
-/// One problem for each of the lengths, of which no two speak for the same; below `below` tokens it is dense attention.
+/// One problem per length, each in a different bucket; below `below` tokens the plan is dense.
 fn problems(args: &TuneArgs, spec: &Spec, below: usize) -> Outcome<Vec<Problem>> {
     let mut places: Vec<(Bucket, bool)> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
@@ -48,7 +45,7 @@ fn problems(args: &TuneArgs, spec: &Spec, below: usize) -> Outcome<Vec<Problem>>
         let place = (Bucket::of(&plan), plan.is_dense());
         if let Some(known) = places.iter().position(|known| *known == place) {
             return Err(Failure::usage(format!(
-                "--tokens: {} and {tokens} both speak for {}; give one of them",
+                "--tokens: {} and {tokens} fall into the same bucket ({}); pass only one of them",
                 args.tokens[known], place.0
             )));
         }
@@ -59,7 +56,7 @@ fn problems(args: &TuneArgs, spec: &Spec, below: usize) -> Outcome<Vec<Problem>>
 }
 
 fn on<T: Element>(args: &TuneArgs, spec: &Spec, device: &Device) -> Outcome {
-    // Records count here whatever PROXYATTN_TUNE does to programs.
+    // This command uses records even if PROXYATTN_TUNE=off.
     let kernel = Attention::<T>::load_tuned(spec, device, Tune::Cached, &[])?;
     let below = args.dense_below.unwrap_or(kernel.dense_below());
     let kernel = kernel.with_dense_below(below);
@@ -69,25 +66,25 @@ fn on<T: Element>(args: &TuneArgs, spec: &Spec, device: &Device) -> Outcome {
     } else {
         let mut watch = Watch::new();
         let tuned =
-            kernel.tune(&problems, Duration::from_secs(args.limit), &mut |progress| watch.hear(progress))?;
+            kernel.tune(&problems, Duration::from_secs(args.limit), &mut |progress| watch.show(progress))?;
         drop(watch);
         let text = if args.json { report::json(spec, &tuned) } else { report::text(spec, &tuned) };
         Report { text, code: report::code(&tuned) }
     };
     if let Some(file) = &args.export {
-        let told = match report.code {
+        let line = match report.code {
             DONE => {
                 let count = export(&kernel.records()?, file)?;
                 format!("exported {} to {}\n", report::records(count), file.display())
             }
             _ => format!("nothing was exported to {}\n", file.display()),
         };
-        report.text += if args.json { "" } else { &told };
+        report.text += if args.json { "" } else { &line };
     }
     Ok(report)
 }
 
-/// Writes this machine's records as they ship with the crate. Says how many.
+/// Writes this machine's records in the format shipped with the crate, and returns their number.
 fn export(records: &[(Record, Source)], file: &Path) -> Outcome<usize> {
     let failed =
         |why: String| Failure { message: format!("--export: `{}`: {why}", file.display()), code: FAILED };
@@ -95,13 +92,13 @@ fn export(records: &[(Record, Source)], file: &Path) -> Outcome<usize> {
     let lines: Vec<String> =
         own.map(|(record, _)| record.line()).collect::<Result<_, _>>().map_err(failed)?;
     if lines.is_empty() {
-        return Err(failed("this machine has no record of the configuration; tune it first".into()));
+        return Err(failed("this machine has no record for the configuration; run `tune` first".into()));
     }
     std::fs::write(file, lines.concat()).map_err(|error| failed(error.to_string()))?;
     Ok(lines.len())
 }
 
-/// A bar for what the tuner tells.
+/// Shows the tuner's progress as a bar.
 struct Watch {
     bar: Progress,
     unit: String,
@@ -113,7 +110,7 @@ impl Watch {
         Self { bar: Progress::new("loading", 1), unit: String::new(), candidates: 0 }
     }
 
-    fn hear(&mut self, progress: &tune::Progress<'_>) {
+    fn show(&mut self, progress: &tune::Progress<'_>) {
         match *progress {
             tune::Progress::Unit { unit, bucket, candidates } => {
                 (self.unit, self.candidates) = (format!("{unit}, {bucket}"), candidates);

@@ -1,4 +1,4 @@
-//! What tuning came to, as a table and as JSON.
+//! The results of tuning, as a table and as JSON.
 
 use crate::failure::{DONE, FAILED};
 use crate::style::{FAINT, GOOD, WARN, painted};
@@ -8,10 +8,10 @@ use proxyattn_codegen::cuda::UnitId;
 use proxyattn_runtime::tune::{Bucket, Constant, Outcome, Record, TuneReport};
 use serde_json::{Value, json};
 
-/// What a table calls tiles that no constant changes.
+/// The name of the default tiles in tables.
 pub(crate) const DEFAULT: &str = "the default tiles";
 
-/// Nothing measured, or nothing kept, is not what was asked for.
+/// Failure if nothing was measured or nothing could be stored.
 pub(super) fn code(report: &TuneReport) -> u8 {
     let lost = report.store_trouble.is_some() || (report.tuned.is_empty() && !report.skipped.is_empty());
     if lost { FAILED } else { DONE }
@@ -32,7 +32,7 @@ pub(super) fn text(spec: &Spec, report: &TuneReport) -> String {
     }
     let failures = failures(&report.tuned);
     if !failures.is_empty() {
-        out += "\ntook no part:\n";
+        out += "\nrejected candidates:\n";
     }
     for (unit, why, candidates) in &failures {
         let which = match &candidates[..] {
@@ -43,13 +43,13 @@ pub(super) fn text(spec: &Spec, report: &TuneReport) -> String {
     }
     if !report.skipped.is_empty() {
         out += &format!(
-            "\n{} {}; --limit gives it more time\n",
-            painted(WARN, "no time was left for"),
+            "\n{} {}; raise --limit\n",
+            painted(WARN, "not measured before the time limit:"),
             listed(&report.skipped)
         );
     }
     for refused in &report.refused {
-        out += &format!("\n{} {}\n", painted(WARN, "refused:"), fitted(refused, 2));
+        out += &format!("\n{} {}\n", painted(WARN, "rejected record:"), fitted(refused, 2));
     }
     out += &format!("\nmade {} in {:.0} s\n", records(report.tuned.len()), report.seconds);
     out += &match (&report.stored_in, &report.store_trouble) {
@@ -79,10 +79,10 @@ fn table(tuned: &[Record]) -> String {
     table.print()
 }
 
-/// A unit, why candidates of it took no part, and which.
+/// A unit, the reason for rejecting candidates, and those candidates.
 type Failures<'a> = Vec<(UnitId, &'a str, Vec<&'a [Constant]>)>;
 
-/// Each candidate once, however many lengths it failed for.
+/// Each candidate once, even if it failed for several lengths.
 fn failures(tuned: &[Record]) -> Failures<'_> {
     let mut all: Failures<'_> = Vec::new();
     for (record, measurement) in tuned
@@ -116,7 +116,7 @@ pub(crate) fn constants_of(constants: &[Constant]) -> String {
     }
 }
 
-/// The configuration, as it was given.
+/// The configuration, as an attribute.
 pub(super) fn shown(spec: &Spec) -> String {
     let keys = spec.attribute();
     if keys.is_empty() { "the default configuration".into() } else { keys }
@@ -127,7 +127,7 @@ pub(super) fn records(n: usize) -> String {
     count(n, "record")
 }
 
-/// For programs: the whole of it, with every time that was taken.
+/// For programs: the whole report, with every measured time.
 pub(super) fn json(spec: &Spec, report: &TuneReport) -> String {
     let mut value = json!(report);
     if let Value::Object(fields) = &mut value {

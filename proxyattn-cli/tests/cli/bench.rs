@@ -87,7 +87,7 @@ fn memory_that_nobody_has_is_told() {
     let huge = ["--tokens", "1073741824", "--batch", "65536", "--heads", "32", "--kv-heads", "8"];
     let run = machine.run(&[&["bench", "", "--device", "cpu"][..], &huge].concat());
     let expected =
-        "error: `inputs`: expected 576460752303423488 bytes of host memory, got none; pass fewer tokens";
+        "error: `inputs`: cannot allocate 576460752303423488 bytes of host memory; pass fewer tokens";
     assert!(run.code == 3 && run.stdout.is_empty() && run.stderr.starts_with(expected), "{}", run.stderr);
 }
 
@@ -102,7 +102,7 @@ fn more_queries_than_keys_are_measured_without_a_mask() {
     };
     let measured = run("head_dim = 64, causal = false, budget = ratio(0.2)");
     assert_eq!((measured.code, measured.stderr.as_str()), (0, ""));
-    assert!(measured.stdout.contains("1 × 1500 tokens over 640 others"), "{}", measured.stdout);
+    assert!(measured.stdout.contains("1 × 1500 query tokens over 640 key tokens"), "{}", measured.stdout);
     let refused = run("head_dim = 64, budget = ratio(0.2)");
     assert!(refused.code == 2 && refused.stderr.contains("declare `causal = false`"), "{}", refused.stderr);
 }

@@ -61,10 +61,10 @@ fn a_damaged_cubin_is_found_and_deleted() {
     fs::write(&files[1].path, bytes).unwrap();
     snapshot("cache_damaged", &machine.run(&["cache", "verify"]));
     let listed = machine.run(&["cache", "ls"]).stdout;
-    assert!(listed.contains("damaged: `proxyattn cache verify` tells more"), "{listed}");
+    assert!(listed.contains("damaged: run `proxyattn cache verify` for details"), "{listed}");
     snapshot("cache_removed", &machine.run(&["cache", "verify", "--remove"]));
     let run = machine.run(&["cache", "verify"]);
-    assert_eq!((run.code, run.stdout.as_str()), (0, "sound: 2 cubins\n"));
+    assert_eq!((run.code, run.stdout.as_str()), (0, "intact: 2 cubins\n"));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn records_are_listed_checked_swept_and_cleared() {
     let text = fs::read_to_string(&files[0]).unwrap();
     fs::write(&files[0], text.replacen("\"unit\":\"attend\"", "\"unit\":\"dense\"", 1)).unwrap();
     let listed = machine.run(&["cache", "ls"]).stdout;
-    assert!(listed.contains("1 damaged line: `proxyattn cache verify` tells more"), "{listed}");
+    assert!(listed.contains("1 damaged line: run `proxyattn cache verify` for details"), "{listed}");
     let run = machine.run(&["cache", "verify"]);
     assert_eq!(run.code, 4);
     assert!(run.stdout.contains("line 2: its checksum is "), "{}", run.stdout);
@@ -117,7 +117,7 @@ fn records_are_listed_checked_swept_and_cleared() {
     );
     assert_eq!(machine.run(&["cache", "verify", "--remove"]).code, 4);
     let run = machine.run(&["cache", "verify"]);
-    assert_eq!((run.code, run.stdout.as_str()), (0, "sound: 0 cubins, 3 tuning records\n"));
+    assert_eq!((run.code, run.stdout.as_str()), (0, "intact: 0 cubins, 3 tuning records\n"));
 
     let run = machine.run(&["cache", "clear"]);
     assert_eq!(run.code, 2, "there is something to ask for: {}", run.stderr);

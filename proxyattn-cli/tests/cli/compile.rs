@@ -20,7 +20,7 @@ fn cubins_for_several_gpus_go_into_a_directory() {
     assert!(count() > first);
     // The directory can be looked after like the cache's.
     let verified = machine.run(&["cache", "verify", "--dir", "kernels"]);
-    assert_eq!((verified.code, verified.stdout), (0, format!("sound: {} cubins\n", count())));
+    assert_eq!((verified.code, verified.stdout), (0, format!("intact: {} cubins\n", count())));
 }
 
 #[test]

@@ -31,7 +31,8 @@ fn a_gpu_without_a_compiler() {
     let run = machine.run(&["doctor"]);
     assert_eq!(run.code, 2, "{}", run.stdout);
     assert!(
-        run.stdout.contains("ahead    `") && run.stdout.contains("`proxyattn compile … --out DIR` makes one"),
+        run.stdout.contains("ahead    `")
+            && run.stdout.contains("`proxyattn compile … --out DIR` creates one"),
         "{}",
         run.stdout
     );
@@ -48,9 +49,7 @@ fn a_gpu_without_a_compiler() {
 fn a_compiler_that_does_not_know_the_gpu() {
     let run = Machine::new("doctor-newer").gpu("8.6").nvrtc().run(&["doctor"]);
     assert_eq!(run.code, 3);
-    assert!(
-        run.stdout.contains("cannot compile for sm_86, which came with CUDA 11.1: it knows sm_80, sm_90")
-    );
+    assert!(run.stdout.contains("cannot compile for sm_86, which needs CUDA 11.1: it supports sm_80, sm_90"));
     assert!(run.stdout.contains("\nnot ready: `"), "{}", run.stdout);
 }
 
@@ -60,7 +59,7 @@ fn a_driver_that_fails() {
     machine.set("STUB_FAIL", "cuInit");
     let run = machine.run(&["doctor"]);
     assert_eq!(run.code, 3);
-    assert!(run.stdout.contains("none that can be used: cuInit failed: "), "{}", run.stdout);
+    assert!(run.stdout.contains("no usable driver: cuInit failed: "), "{}", run.stdout);
 }
 
 #[test]
@@ -75,9 +74,9 @@ fn what_the_environment_says_is_told() {
     assert_eq!(run.code, 3);
     for part in [
         "PROXYATTN_DEVICE is cpu; unset it to use a GPU",
-        "not used, so every process compiles anew: `/proc/nowhere`: ",
+        "not used, so every process recompiles: `/proc/nowhere`: ",
         "denied (PROXYATTN_JIT=deny)",
-        "off (PROXYATTN_TUNE=off): kernels run with their default tiles",
+        "off (PROXYATTN_TUNE=off): kernels use their default tiles",
     ] {
         assert!(run.stdout.contains(part), "{part} is not in: {}", run.stdout);
     }
@@ -132,7 +131,7 @@ fn a_cache_that_cannot_be_made() {
     // One that can be made is not there afterwards.
     let home = machine.path("home").display().to_string();
     machine.set("HOME", &home);
-    assert!(machine.run(&["doctor"]).stdout.contains("not there yet, the first compilation makes it"));
+    assert!(machine.run(&["doctor"]).stdout.contains("does not exist yet, the first compilation creates it"));
     assert!(!machine.path("home").exists());
 }
 
@@ -233,6 +232,7 @@ fn nothing_stored_and_nothing_allowed() {
     machine.set("PROXYATTN_JIT", "deny");
     let run = machine.run(&["doctor"]);
     assert!(
-        run.code == 3 && run.stdout.contains("\nnot ready: no kernel is stored, and compiling is forbidden")
+        run.code == 3
+            && run.stdout.contains("\nnot ready: no kernel is stored, and compiling is not allowed")
     );
 }

@@ -140,9 +140,9 @@ fn records_that_were_changed_are_refused_and_measured_again() {
     fs::write(&file, text.replacen("\"default_ms\":1.0", "\"default_ms\":9.0", 1)).unwrap();
     let run = tune(&machine, "head_dim = 64", &[]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let refused = format!("refused: `{}` line 1: its checksum is ", file.display());
+    let refused = format!("rejected record: `{}` line 1: its checksum is ", file.display());
     assert!(run.stdout.contains(&refused), "{}", run.stdout);
-    assert!(!tune(&machine, "head_dim = 64", &[]).stdout.contains("refused"), "the file is mended");
+    assert!(!tune(&machine, "head_dim = 64", &[]).stdout.contains("rejected record"), "the file is mended");
 }
 
 /// Several processes write into one file; none loses what another measured.
@@ -199,7 +199,7 @@ fn lengths_that_run_dense_have_buckets_of_their_own() {
     };
     let refused = tokens("3000,3500");
     assert!(
-        refused.stderr.contains("3000 and 3500 both speak for 4096 tokens at 100%"),
+        refused.stderr.contains("3000 and 3500 fall into the same bucket (4096 tokens at 100%)"),
         "{}",
         refused.stderr
     );

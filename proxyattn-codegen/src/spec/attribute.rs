@@ -1,4 +1,4 @@
-//! A configuration as the text that somebody would write for it.
+//! Writes a configuration as the arguments of the attribute.
 
 use crate::{Arch, Spec};
 

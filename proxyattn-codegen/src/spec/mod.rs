@@ -14,9 +14,9 @@ use core::fmt;
 
 /// Everything that `#[proxy_attention(…)]` decides.
 ///
-/// A `Spec` is a plain value: the macro builds one as a constant, and every backend reads it. It says
-/// nothing of shapes beyond what the user pinned (`heads`, `kv_heads`), and nothing of tiles, which belong
-/// to the machine. [`Spec::violations`] tells what is wrong with it.
+/// A `Spec` is a plain value: the macro builds one as a constant, and every backend reads it. It contains no shapes except
+/// the head counts that the user fixed (`heads`, `kv_heads`), and no tile sizes, which depend on the machine.
+/// [`Spec::violations`] lists what is wrong with it.
 ///
 /// Symbols: a *token* is a row of Q or K, a *block* a run of `block.q` query tokens or `block.kv` key
 /// tokens, a *group* the contiguous KV heads (with all their query heads) that share one proxy head.
@@ -28,11 +28,11 @@ pub struct Spec {
     pub block: Block,
     /// Proxy heads; `None` is one per KV head. Must divide the KV heads.
     pub groups: Option<u32>,
-    /// Query heads, when pinned at compile time.
+    /// Query heads, if fixed at compile time.
     pub heads: Option<u32>,
-    /// Key/value heads, when pinned at compile time.
+    /// Key/value heads, if fixed at compile time.
     pub kv_heads: Option<u32>,
-    /// The scorer looks at the first token of each window of this many.
+    /// Windows of the scorer, which uses the first token of each.
     pub stride: Stride,
     /// Element type of Q, K, V and the output.
     pub dtype: Dtype,
@@ -44,7 +44,7 @@ pub struct Spec {
     pub scorer: Scorer,
     /// How many blocks each head of each row may visit.
     pub budget: Budget,
-    /// Blocks that are kept whatever their score, inside the budget. The diagonal always is.
+    /// Blocks that are kept regardless of score, within the budget. The diagonal is always kept.
     pub keep: Keep,
     /// GPU families that the kernel is generated for.
     pub arch: ArchSet,
@@ -68,7 +68,7 @@ pub struct Stride {
     pub kv: u32,
 }
 
-/// Blocks that are kept whatever their score: `keep(sink = 1, local = 0)`.
+/// Blocks that are kept regardless of score: `keep(sink = 1, local = 0)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Keep {
     /// The first `sink` key blocks.
@@ -87,8 +87,7 @@ pub enum Dtype {
 }
 
 impl Spec {
-    /// What `#[proxy_attention]` means without any key: the setting that measured best on retrieval tasks
-    /// at a fifth of the blocks.
+    /// `#[proxy_attention]` without any key: the setting that measured best on retrieval tasks at a fifth of the blocks.
     pub const DEFAULT: Spec = Spec {
         head_dim: 128,
         block: Block { q: 64, kv: 64 },
@@ -118,7 +117,7 @@ impl Spec {
         self.scale.unwrap_or_else(|| 1.0 / f64::from(self.head_dim).sqrt())
     }
 
-    /// The factor on `q·k` that gives base-2 logarithms: what kernels work with, as an f32.
+    /// The factor on `q·k` for base-2 softmax, which the kernels use, as an f32.
     pub fn softmax_scale_log2(&self) -> f32 {
         (self.softmax_scale() * core::f64::consts::LOG2_E) as f32
     }
@@ -128,7 +127,7 @@ impl Spec {
         matches!(self.budget, Budget::All)
     }
 
-    /// Key blocks that a block-aligned causal row keeps whatever their score: sink, local and diagonal.
+    /// Key blocks that a block-aligned causal row keeps regardless of score: sink, local and diagonal.
     pub const fn pinned_blocks(&self) -> u64 {
         let diagonal = self.block.q.div_ceil(self.block.kv) as u64;
         self.keep.sink as u64 + self.keep.local as u64 + diagonal

@@ -1,8 +1,8 @@
-//! The rules that every [`Spec`] must keep, each stated once.
+//! The rules that every [`Spec`] must satisfy, each stated once.
 //!
-//! A rule is a `const` predicate, a key and a message. The macro asks for [`Spec::violations`] to point at
-//! the values that the user wrote; the expansion asserts [`Spec::is_valid`] in a constant, so that a `Spec`
-//! assembled by hand is judged by the very same predicates.
+//! A rule is a `const` predicate, a key and a message. The macro uses [`Spec::violations`] to point at the user's
+//! values; the expansion asserts [`Spec::is_valid`] in a constant, so a `Spec` assembled by hand is checked by the same
+//! predicates.
 
 use crate::{Budget, Key, Share, Spec};
 use core::fmt;
@@ -11,12 +11,12 @@ use core::fmt;
 const HEAD_DIMS: [u32; 4] = [64, 96, 128, 256];
 /// Block sizes that kernels exist for.
 const BLOCKS: [u32; 3] = [32, 64, 128];
-/// More pinned blocks than any context has; keeps the arithmetic on counts inside 32 bits.
+/// More blocks than any context has; keeps arithmetic on counts within 32 bits.
 const MAX_COUNT: u32 = 1 << 20;
 
-/// The least `scale`: below, no f32 would be so low that a score that a query must not see weighs nothing beside others.
+/// The smallest `scale`: below it, no f32 is low enough to mask a score, that is to give it no weight in the softmax.
 const MIN_SCALE: f64 = 1e-30;
-/// The largest: times log₂ e it is an f32, if hardly.
+/// The largest: times log₂ e it just fits an f32.
 const MAX_SCALE: f64 = 2.3586e38;
 
 /// One broken rule: which key, what is wrong with its value, and what would be right.
@@ -28,7 +28,7 @@ pub struct Violation {
     pub key: Key,
     /// What was expected and what was given, in one line.
     pub message: String,
-    /// What to write instead, where that can be said.
+    /// What to write instead, if known.
     pub help: Option<String>,
 }
 
@@ -96,7 +96,7 @@ rules! {
 }
 
 impl Rule {
-    /// Whether `spec` keeps the rule.
+    /// Whether `spec` satisfies the rule.
     pub const fn holds(self, spec: &Spec) -> bool {
         match self {
             Rule::HeadDim => contains(&HEAD_DIMS, spec.head_dim),
@@ -139,7 +139,7 @@ impl Rule {
         }
     }
 
-    /// The key to blame, the message and the help, for a `spec` that breaks the rule.
+    /// The key, the message and the help for a `spec` that breaks the rule.
     fn violation(self, spec: &Spec) -> Violation {
         let (key, message, help) = self.explain(spec);
         Violation { rule: self, key, message, help }
@@ -185,8 +185,8 @@ impl Rule {
                 );
                 let message = if scale > 0.0 && scale.is_finite() {
                     format!(
-                        "`scale` must lie between {MIN_SCALE:e} and {MAX_SCALE:e}, not {scale:e}: kernels have it times \
-                         log₂ e as an f32"
+                        "`scale` must be between {MIN_SCALE:e} and {MAX_SCALE:e}, not {scale:e}: kernels multiply it by \
+                         log₂ e in f32"
                     )
                 } else {
                     format!("`scale` must be finite and above 0, not {scale}")
@@ -206,7 +206,7 @@ impl Rule {
                 let (expected, help) = if min_tokens < block {
                     (
                         format!("cover at least one key block of {block} tokens"),
-                        Some(format!("the least is {block}")),
+                        Some(format!("the minimum is {block}")),
                     )
                 } else {
                     (format!("be below {MAX_COUNT} blocks of {block} tokens"), None)
@@ -222,7 +222,7 @@ impl Rule {
                          (sink {}, local {}, and the diagonal)",
                         spec.keep.sink, spec.keep.local
                     );
-                    (message, Some(format!("the least is {pinned}, or keep fewer")))
+                    (message, Some(format!("use at least {pinned} blocks, or keep fewer")))
                 } else {
                     (format!("`top_k(blocks)` must be at most {MAX_COUNT}, not {blocks}"), None)
                 };
@@ -244,12 +244,12 @@ impl Rule {
 }
 
 impl Spec {
-    /// Every rule that the spec breaks, in the order of [`RULES`]; empty for a usable spec.
+    /// Every rule that the spec breaks, in the order of [`RULES`]; empty for a valid spec.
     pub fn violations(&self) -> Vec<Violation> {
         RULES.iter().filter(|rule| !rule.holds(self)).map(|rule| rule.violation(self)).collect()
     }
 
-    /// Whether the spec keeps every rule. Usable in constants.
+    /// Whether the spec satisfies every rule. Usable in constants.
     pub const fn is_valid(&self) -> bool {
         let mut i = 0;
         while i < RULES.len() {
@@ -261,8 +261,8 @@ impl Spec {
         true
     }
 
-    /// Whether tensors of `heads` query heads and `kv_heads` KV heads fit the spec: the ratio is whole, the
-    /// groups divide the KV heads, and pinned counts agree. Usable in constants.
+    /// Whether tensors of `heads` query heads and `kv_heads` KV heads fit the spec: the ratio is an integer, the groups
+    /// divide the KV heads, and fixed counts match. Usable in constants.
     pub const fn accepts_heads(&self, heads: u32, kv_heads: u32) -> bool {
         heads > 0
             && kv_heads > 0
@@ -288,7 +288,7 @@ const fn positive(count: Option<u32>) -> bool {
     !matches!(count, Some(0))
 }
 
-/// Whether `part` divides `whole`; true where either is open, or zero (another rule's business).
+/// Whether `part` divides `whole`; true if either is not given, or zero (which another rule rejects).
 const fn divides(part: Option<u32>, whole: Option<u32>) -> bool {
     match (part, whole) {
         (Some(part), Some(whole)) => part == 0 || whole == 0 || whole.is_multiple_of(part),
@@ -313,11 +313,7 @@ fn bad_block(key: Key, block: u32) -> (Key, String, Option<String>) {
 
 fn bad_stride(key: Key, stride: u32, block_key: Key, block: u32) -> (Key, String, Option<String>) {
     if stride == 0 {
-        return (
-            key,
-            format!("`{key}` must be at least 1, not 0"),
-            Some("1 looks at every token".to_owned()),
-        );
+        return (key, format!("`{key}` must be at least 1, not 0"), Some("1 scores every token".to_owned()));
     }
     let message = format!("`{key}` must divide `{block_key}`, and {stride} does not divide {block}");
     (key, message, divisors_help(block))
@@ -327,23 +323,23 @@ fn too_many(key: Key, count: u32) -> (Key, String, Option<String>) {
     (key, format!("`{key}` must be at most {MAX_COUNT} blocks, not {count}"), None)
 }
 
-/// The widths that there are, and how one between them is had all the same.
+/// The nearest supported widths, and how to pad to the next one.
 fn head_dim_help(spec: &Spec) -> Option<String> {
     let (given, nearest) = (spec.head_dim, nearest(&HEAD_DIMS, spec.head_dim)?);
     match HEAD_DIMS.into_iter().find(|&wider| given > 0 && given < wider) {
         None => Some(nearest),
         Some(wider) => Some(format!(
-            "{nearest}; q, k and v with zeros behind the {given} give the same scores and outputs: pad them to {wider} and \
+            "{nearest}; padding q, k and v from {given} to {wider} with zeros gives the same scores and outputs: pad, and \
              write head_dim = {wider}, scale = {}",
             spec.softmax_scale()
         )),
     }
 }
 
-/// What to write for a share in percent, or for one that is too small.
+/// The help for a share given in percent, or for one that is too small.
 fn share_help(share: f64, written: impl Fn(f64) -> String) -> Option<String> {
     if 0.0 < share && share < 1.0 {
-        return Some(format!("shares are counted in millionths; the least is {}", written(1e-6)));
+        return Some(format!("shares are rounded to millionths; the minimum is {}", written(1e-6)));
     }
     (1.0 < share && share <= 100.0).then(|| format!("for {share}%, write {}", written(share / 100.0)))
 }

@@ -31,7 +31,7 @@ impl Share {
         (count as u128 * self.millionths as u128).div_ceil(Self::WHOLE as u128) as u64
     }
 
-    /// Whether a share that somebody wrote is one: in (0, 1], and not so small that its nearest millionth is 0.
+    /// Whether a written share is valid: in (0, 1], and not so small that it rounds to 0 millionths.
     pub(crate) const fn is_valid(share: f64) -> bool {
         share <= 1.0 && Self::of(share).millionths > 0
     }

@@ -1,4 +1,4 @@
-//! The rustdoc that the expansion adds: the resolved configuration, so that nobody has to know defaults.
+//! The rustdoc that the expansion adds: the resolved configuration, defaults included.
 
 use super::item::Item;
 use proxyattn_codegen::{Block, Spec, Stride};

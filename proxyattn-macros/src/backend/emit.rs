@@ -1,7 +1,7 @@
-//! The tokens that the attribute leaves behind.
+//! The tokens that the attribute generates.
 //!
-//! Every path is absolute and goes through the facade's `__private`, so that nothing in the user's scope
-//! can get in the way. The inherent items have the struct's own visibility: what is private stays so.
+//! Every path is absolute and goes through the facade's `__private`, so that nothing in the user's scope can shadow it. The
+//! inherent items have the struct's own visibility.
 
 use super::docs;
 use super::item::Item;
@@ -19,7 +19,7 @@ pub(crate) fn kernel(item: &Item, model: &Model) -> TokenStream {
     let spec = spec(&model.spec, &private);
     let implementations = implementations(item, model, &spec);
     let refused = format!(
-        "the specification of `{}` breaks a rule: proxyattn and proxyattn-macros are not of one version",
+        "the configuration of `{}` breaks a rule: proxyattn and proxyattn-macros have different versions",
         item.plain_name()
     );
     quote! {
@@ -32,8 +32,8 @@ pub(crate) fn kernel(item: &Item, model: &Model) -> TokenStream {
     }
 }
 
-/// Implementations that let the rest of the crate type-check after an error: the defaults, with the
-/// element type that was asked for.
+/// Implementations that let the rest of the crate type-check after an error: the defaults, with the requested element
+/// type.
 pub(crate) fn stand_in(item: &Item, model: &Model) -> TokenStream {
     let private = private(model);
     let dtype = dtype(model.spec.dtype, &private);

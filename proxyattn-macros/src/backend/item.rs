@@ -24,8 +24,8 @@ impl Item {
         self.name.unraw().to_string()
     }
 
-    /// Attributes for everything generated beside the struct: it is there only if the struct is, and may
-    /// name the struct even if others should not.
+    /// Attributes for everything generated along with the struct: the struct's `cfg`s, and permission to name the struct
+    /// even if it is deprecated.
     pub(crate) fn shared_attrs(&self) -> TokenStream {
         let has = |name: &'static str| self.attrs.iter().filter(move |attr| attr.path().is_ident(name));
         let cfgs = has("cfg");
@@ -39,7 +39,7 @@ impl Item {
 pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Option<Item> {
     let read = |input: ParseStream<'_>| {
         let item = read(input, errors);
-        // What follows was judged above; syn would report it a second time.
+        // The rest was checked above; syn would report it a second time.
         let _rest: TokenStream = input.parse()?;
         item
     };
@@ -48,7 +48,7 @@ pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Option<Item> {
         Err(_) => {
             let found = kind(&tokens);
             let message = format!("`#[proxy_attention]` goes on a unit struct, not on {found}");
-            // The head of the item: its documentation and its whole body would be underlined otherwise.
+            // Only the head of the item: otherwise its documentation and whole body would be underlined.
             let head: TokenStream =
                 without_attributes(&flatten(tokens)).iter().take_while(is_not_body).cloned().collect();
             errors.push_with_help(head, message, "write `pub struct Name;`: the struct names the kernel");

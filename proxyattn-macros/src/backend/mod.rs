@@ -1,12 +1,12 @@
-//! The whole of the attribute, as functions on `proc_macro2` tokens.
+//! The implementation of the attribute, as functions on `proc_macro2` tokens.
 //!
 //! ```text
 //! attribute ──proxyattn-attribute──▶ Model ──emit, docs──▶ tokens
 //! struct    ──item────────────────────────────▲
 //! ```
 //!
-//! A step that meets something wrong tells [`Errors`] and goes on with what is left, so that one build
-//! shows every mistake. Nothing here touches `proc_macro`, so tests include this module by its path.
+//! Each step reports mistakes to [`Errors`] and continues with the rest, so that one build shows every mistake. Nothing
+//! here uses `proc_macro`, so tests include this module by its path.
 
 mod docs;
 mod emit;
@@ -17,8 +17,8 @@ use proxyattn_attribute::Errors;
 
 /// Expands `#[proxy_attention(attr)] item`.
 ///
-/// On errors the item stays as it was and gets a stand-in implementation, so that the code that uses it
-/// still type-checks and the errors shown are the user's own.
+/// On errors the item is unchanged and gets a stand-in implementation, so that code that uses it still type-checks and only
+/// the real mistakes are shown.
 pub(crate) fn expand(attr: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let item = item::parse(tokens.clone(), &mut errors);

@@ -1,24 +1,24 @@
-//! What the cache asks of a compiler. NVRTC is one; tests bring their own.
+//! The interface between the cache and a compiler. NVRTC implements it; tests use their own.
 
 use super::{Cubin, Program, Target};
 use crate::Result;
 
-/// Makes cubins.
+/// Compiles programs to cubins.
 pub trait Compiler: Send + Sync {
-    /// Everything beside the source that decides the result.
+    /// Everything besides the source that determines the result.
     ///
     /// # Errors
-    /// There is no compiler, or it cannot take this program or make code for this target.
+    /// There is no compiler, or it does not accept this program or support this target.
     fn invocation(&self, program: &Program, target: Target) -> Result<Invocation>;
 
     /// Compiles. May be called from several threads at once.
     ///
     /// # Errors
-    /// As [`invocation`](Self::invocation), and when the source is refused.
+    /// Those of [`invocation`](Self::invocation), and errors in the source.
     fn compile(&self, program: &Program, target: Target) -> Result<Cubin>;
 }
 
-/// What a compilation will be: part of the cache's key.
+/// The compiler and its options, which are part of the cache key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
     /// The compiler with its version and build.

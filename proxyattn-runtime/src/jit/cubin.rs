@@ -1,4 +1,4 @@
-//! A compiled program, and what its log says about each kernel.
+//! A compiled program, and the resource usage of its kernels from the compiler's log.
 
 /// A loadable image with the log of its compilation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,24 +8,24 @@ pub struct Cubin {
     kernels: Vec<KernelUsage>,
 }
 
-/// What one kernel takes of a multiprocessor.
+/// The resource usage of one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KernelUsage {
     /// The entry function, mangled unless it is `extern "C"`.
     pub name: String,
-    /// Registers of a thread.
+    /// Registers per thread.
     pub registers: u32,
-    /// Local memory of a thread, its spills included; functions that it calls count.
+    /// Local memory per thread, including spills and called functions.
     pub stack_bytes: u32,
-    /// Bytes written to local memory for want of registers.
+    /// Spilled bytes that are written to local memory.
     pub spill_stores: u32,
-    /// Bytes read back.
+    /// Spilled bytes that are read back.
     pub spill_loads: u32,
 }
 
 impl Cubin {
-    /// An image and the log that came with it.
+    /// An image and its compilation log.
     pub fn new(bytes: Vec<u8>, log: String) -> Self {
         let kernels = kernels(&log);
         Self { bytes, log, kernels }
@@ -36,12 +36,12 @@ impl Cubin {
         &self.bytes
     }
 
-    /// The compiler's log: resource usage, warnings, and advisories about code that it had to serialise.
+    /// The compiler's log: resource usage, warnings, and advisories about serialised code.
     pub fn log(&self) -> &str {
         &self.log
     }
 
-    /// What it was compiled for, as the log has it: `sm_90a`.
+    /// The target according to the log: `sm_90a`.
     pub fn target(&self) -> Option<&str> {
         let (_, rest) = self.log.split_once("' for '")?;
         rest.split('\'').next()
@@ -58,8 +58,8 @@ impl Cubin {
     }
 }
 
-/// Reads what `--ptxas-options=-v` writes. Lines that it does not know are passed over: the wording is not a
-/// promise, and a cubin is good without its figures.
+/// Parses the output of `--ptxas-options=-v`. Unknown lines are skipped: the format is not guaranteed, and a cubin is usable
+/// without these figures.
 fn kernels(log: &str) -> Vec<KernelUsage> {
     let mut kernels: Vec<KernelUsage> = Vec::new();
     for line in log.lines() {
@@ -79,7 +79,7 @@ fn kernels(log: &str) -> Vec<KernelUsage> {
     kernels
 }
 
-/// The number that stands right before `unit`.
+/// The number directly before `unit`.
 fn before(line: &str, unit: &str) -> Option<u32> {
     let (head, _) = line.split_once(unit)?;
     head.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()

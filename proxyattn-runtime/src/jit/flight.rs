@@ -1,4 +1,4 @@
-//! One compilation a key and process: the first caller works, the others wait for what it gets.
+//! Single flight: one compilation per key and process. The first caller compiles, the others wait for its result.
 
 use super::Cubin;
 use super::cache::Key;
@@ -6,7 +6,7 @@ use crate::Result;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Cubins in memory, and those on their way.
+/// Cubins in memory, and pending compilations.
 #[derive(Default)]
 pub(super) struct Flights {
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
@@ -15,22 +15,22 @@ pub(super) struct Flights {
 #[derive(Default)]
 struct Slot {
     state: Mutex<State>,
-    landed: Condvar,
+    done: Condvar,
 }
 
 #[derive(Default)]
 enum State {
     #[default]
-    Flying,
-    Landed(Result<Arc<Cubin>>),
-    /// The caller that worked panicked: someone else has to.
-    Lost,
+    Pending,
+    Done(Result<Arc<Cubin>>),
+    /// The compiling caller panicked, so that another one has to compile.
+    Abandoned,
 }
 
 impl Flights {
-    /// The cubin of `key`, made by `work` unless it is there or on its way; with it, whether `work` was spared.
+    /// The cubin of `key`, made by `work` unless it exists or is pending; and whether `work` was skipped.
     ///
-    /// A failure is told to everyone who waited, and forgotten: what was missing may be there next time.
+    /// All waiting callers get an error, but it is not kept: the next request tries again.
     pub(super) fn join(
         &self,
         key: Key,
@@ -42,31 +42,31 @@ impl Flights {
                 let slot = Arc::new(Slot::default());
                 slots.insert(key, slot.clone());
                 drop(slots);
-                let mut flight = Flight { flights: self, key, slot, end: State::Lost };
+                let mut flight = Flight { flights: self, key, slot, end: State::Abandoned };
                 let result = work();
-                flight.end = State::Landed(result.clone());
+                flight.end = State::Done(result.clone());
                 return (result, false);
             };
             drop(slots);
             let state = lock(&slot.state);
-            let flying = |state: &mut State| matches!(state, State::Flying);
-            let state = slot.landed.wait_while(state, flying).unwrap_or_else(PoisonError::into_inner);
-            if let State::Landed(result) = &*state {
+            let pending = |state: &mut State| matches!(state, State::Pending);
+            let state = slot.done.wait_while(state, pending).unwrap_or_else(PoisonError::into_inner);
+            if let State::Done(result) = &*state {
                 return (result.clone(), true);
             }
         }
     }
 
-    /// Forgets a cubin. One that is on its way arrives all the same.
+    /// Removes a cubin from memory. A pending compilation is not affected.
     pub(super) fn forget(&self, key: &Key) {
         let mut slots = lock(&self.slots);
-        if slots.get(key).is_some_and(|slot| !matches!(*lock(&slot.state), State::Flying)) {
+        if slots.get(key).is_some_and(|slot| !matches!(*lock(&slot.state), State::Pending)) {
             slots.remove(key);
         }
     }
 }
 
-/// Lands the slot whatever happens to the work.
+/// Completes the slot even if the work panics.
 struct Flight<'a> {
     flights: &'a Flights,
     key: Key,
@@ -76,16 +76,16 @@ struct Flight<'a> {
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
-        let end = std::mem::replace(&mut self.end, State::Lost);
-        if !matches!(end, State::Landed(Ok(_))) {
+        let end = std::mem::replace(&mut self.end, State::Abandoned);
+        if !matches!(end, State::Done(Ok(_))) {
             lock(&self.flights.slots).remove(&self.key);
         }
         *lock(&self.slot.state) = end;
-        self.slot.landed.notify_all();
+        self.slot.done.notify_all();
     }
 }
 
-/// No invariant is ever broken under these locks.
+/// Ignores poisoning: a panic under these locks leaves their data consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,10 @@
-//! Where the libraries of CUDA lie: what searches for them have in common. [`Nvrtc`](super::Nvrtc) is found so, and a program
-//! that opens another one at run time may look in the same places.
+//! Searches for CUDA's libraries. [`Nvrtc`](super::Nvrtc) is found this way, and programs can search for other libraries in
+//! the same locations.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-/// What the toolkit's installer calls the newest one.
+/// The installer's link to the newest toolkit.
 pub const USUAL_TOOLKIT: &str = "/usr/local/cuda";
 
 #[cfg(target_arch = "aarch64")]
@@ -12,22 +12,22 @@ const TARGET_LIB: &str = "targets/sbsa-linux/lib";
 #[cfg(not(target_arch = "aarch64"))]
 const TARGET_LIB: &str = "targets/x86_64-linux/lib";
 
-/// One attempt.
+/// One location of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A file that is there.
+    /// An existing file.
     File(PathBuf),
     /// A name for the dynamic linker.
     Name(&'static str),
-    /// A place without the library; kept to be told.
+    /// A location without the library, described for error messages.
     Empty(String),
 }
 
 impl Place {
-    /// What the linker is given.
+    /// The path to pass to the dynamic linker.
     ///
     /// # Errors
-    /// Why there is nothing to give it.
+    /// Why the location has no library.
     pub fn path(self) -> Result<PathBuf, String> {
         match self {
             Self::Empty(why) => Err(why),
@@ -38,17 +38,17 @@ impl Place {
     }
 }
 
-/// What a library's file may be called.
+/// The possible file names of a library.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
     /// Without a version: `libnvrtc.so`.
     pub plain: &'static str,
-    /// All of them, the best first.
+    /// All names, the preferred one first.
     pub all: &'static [&'static str],
 }
 
 impl Names {
-    /// A file, or a directory, that was named by `by`.
+    /// A file or directory given by `by`.
     pub fn given(&self, path: &Path, by: &str) -> Vec<Place> {
         if path.is_dir() {
             self.in_directory(path, by)
@@ -59,8 +59,8 @@ impl Names {
         }
     }
 
-    /// A directory to which `by` leads: every library in it, each under the best of its names. The best one may turn out
-    /// to be of no use.
+    /// A directory given by `by`: every library in it, each under the preferred one of its names. All are listed because the
+    /// first may turn out to be unusable.
     pub fn in_directory(&self, dir: &Path, by: &str) -> Vec<Place> {
         let mut files: Vec<(PathBuf, Option<PathBuf>)> = Vec::new();
         for path in self.all.iter().map(|name| dir.join(name)).filter(|path| path.exists()) {
@@ -86,8 +86,8 @@ pub fn toolkit(root: &Path) -> Vec<PathBuf> {
     ["lib64", TARGET_LIB].map(|lib| root.join(lib)).into()
 }
 
-/// The directories of a Python environment that may hold a library, whatever its Python's version: `nvidia/PACKAGE/lib` in
-/// each of `folders` (`site-packages`) where it is there, then the environment's own.
+/// The directories of a Python environment, of any Python version, that may contain a library: every existing
+/// `nvidia/PACKAGE/lib` in `folders` (`site-packages`), then the environment's own `lib` directories.
 pub fn python(root: &Path, folders: &[&str], packages: &[&str]) -> Vec<PathBuf> {
     let lib = root.join("lib");
     let mut versions: Vec<_> = std::fs::read_dir(&lib)
@@ -108,7 +108,7 @@ pub fn python(root: &Path, folders: &[&str], packages: &[&str]) -> Vec<PathBuf> 
     dirs
 }
 
-/// What the dynamic linker says, which libloading keeps apart from its own message.
+/// The dynamic linker's message, which libloading does not include in its own.
 pub fn reason(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }

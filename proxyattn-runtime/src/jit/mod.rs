@@ -1,19 +1,19 @@
-//! CUDA source to cubins: once a machine, then from a cache.
+//! Compiles CUDA source to cubins, once per machine; after that they come from a cache.
 //!
 //! ```text
 //! Program, Target ─▶ ahead of time? ─▶ key ─▶ memory ─▶ disk ─▶ allowed? ─▶ lock ─▶ disk again ─▶ NVRTC ─▶ publish
 //!                     cache/ahead.rs          flight.rs  cache/   env.rs      cache/                nvrtc/   cache/
 //! ```
 //!
-//! * [`Jit`] is the whole of it; [`Nvrtc`] is the compiler, found and opened at run time when the first key is
-//!   asked for. Nothing of CUDA is linked.
-//! * What comes back is what was compiled, whether or not it could be stored or someone else was faster.
-//! * The cache's key holds the compiler's version and build, so NVRTC has to be there even for a hit. A directory of
-//!   cubins that were compiled ahead of time ([`Aot`]) needs none.
-//! * Every compilation is a `tracing` event of target `proxyattn::jit` and level INFO, `JitCompiled`, with the fields `unit`
-//!   (the program's name), `arch` and `seconds`: a server that has [warmed up](crate::Attention::warmup) may raise an alarm.
-//! * A missing compiler, an unknown GPU, a refused source: each is its own [`Error`]. The cache has
-//!   none: whatever its files do is counted ([`Jit::counters`]), logged, and otherwise ignored.
+//! * [`Jit`] is the entry point; [`Nvrtc`] is the compiler, which is found and opened at run time on the first request.
+//!   Nothing of CUDA is linked.
+//! * A compiled cubin is returned even if it could not be stored, or another process stored one first.
+//! * The cache key includes the compiler's version and build, so NVRTC is needed even for a cache hit. A directory of
+//!   cubins compiled ahead of time ([`Aot`]) works without NVRTC.
+//! * Every compilation emits a `tracing` event, `JitCompiled`, with target `proxyattn::jit`, level INFO and the fields `unit`
+//!   (the program's name), `arch` and `seconds`. A server that has [warmed up](crate::Attention::warmup) can alert on it.
+//! * A missing compiler, an unsupported GPU and a rejected source each have an [`Error`] variant. Cache failures are no
+//!   errors: they are counted ([`Jit::counters`]), logged, and otherwise ignored.
 
 mod cache;
 mod compiler;
@@ -40,10 +40,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-/// The cache's size where nothing else is said, 512 MiB: some ten thousand kernels.
+/// The default size of the cache, 512 MiB: some ten thousand kernels.
 pub const CACHE_BYTES: u64 = 512 << 20;
 
-/// A compiler behind a cache. Share one: cubins in memory are its own.
+/// A compiler with a cache. Share one instance: each has its own in-memory cache.
 pub struct Jit {
     compiler: Box<dyn Compiler>,
     ahead: Option<Aot>,
@@ -53,20 +53,20 @@ pub struct Jit {
 }
 
 impl Jit {
-    /// NVRTC behind a cache. Nothing is opened or made before it is needed.
+    /// NVRTC with a cache. Nothing is opened or created before it is needed.
     ///
     /// # Errors
-    /// [`Error::Environment`]: a variable holds nonsense, or names a directory of cubins that cannot be used.
+    /// [`Error::Environment`] if a variable is invalid, or names a directory of cubins that cannot be used.
     pub fn new(options: JitOptions) -> Result<Self> {
         let nvrtc =
             Lazy { explicit: options.nvrtc.clone(), env: options.env.clone(), open: Mutex::default() };
         Self::with_compiler(options, nvrtc)
     }
 
-    /// Another compiler behind a cache.
+    /// Another compiler with a cache.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// Those of [`new`](Self::new).
     pub fn with_compiler(options: JitOptions, compiler: impl Compiler + 'static) -> Result<Self> {
         let JitOptions { cache_dir, aot_dir, cache_bytes, compile, patience, env, .. } = options;
         let bytes = cache_bytes.map_or_else(|| env.cache_bytes(), |bytes| Ok(Some(bytes)))?;
@@ -88,22 +88,22 @@ impl Jit {
         })
     }
 
-    /// The one of this process, set up by the environment as it was at the first call.
+    /// The instance of this process, configured by the environment at the first call.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// Those of [`new`](Self::new).
     pub fn global() -> Result<&'static Self> {
         static GLOBAL: OnceLock<Result<Jit>> = OnceLock::new();
         GLOBAL.get_or_init(|| Self::new(JitOptions::default())).as_ref().map_err(Clone::clone)
     }
 
-    /// The cubin of a program: compiled ahead of time, from memory, from disk, or compiled now. Threads that ask for the
-    /// same one meanwhile wait for it.
+    /// The cubin of a program: compiled ahead of time, from memory, from disk, or compiled now. Concurrent requests for the
+    /// same cubin wait for one compilation.
     ///
     /// # Errors
-    /// NVRTC is missing or unusable ([`Error::NvrtcNotFound`] and its kin) or does not know the target; the source
-    /// does not compile ([`Error::Compile`], with the path of the source); compiling is forbidden
-    /// ([`Error::JitDenied`]). Never because of the cache.
+    /// NVRTC is missing or unusable ([`Error::NvrtcNotFound`] and the other `Nvrtc` variants) or does not support the target;
+    /// the source does not compile ([`Error::Compile`], with the path of the source); compiling is not allowed
+    /// ([`Error::JitDenied`]). Cache failures are never errors.
     pub fn cubin(&self, program: &Program, target: Target) -> Result<Arc<Cubin>> {
         if let Some(cubin) = self.compiled_ahead(program, target) {
             return Ok(Arc::new(cubin));
@@ -112,9 +112,9 @@ impl Jit {
             Ok(invocation) => invocation,
             Err(error) if !self.may_compile => {
                 let why = match &error {
-                    // Compiling is forbidden: how to install a compiler is no help.
+                    // Compiling is not allowed, so how to install a compiler does not help.
                     Error::NvrtcNotFound { .. } => {
-                        "NVRTC, whose version is part of its keys, was not found".into()
+                        "its keys include the version of NVRTC, which was not found".into()
                     }
                     other => other.to_string(),
                 };
@@ -130,43 +130,43 @@ impl Jit {
         cubin
     }
 
-    /// The compiler with its version and build, as it is part of the key of a program's cubin.
+    /// The compiler's version and build, as in the cache key.
     ///
     /// # Errors
-    /// As [`cubin`](Self::cubin), but for the source.
+    /// Those of [`cubin`](Self::cubin), except for errors in the source.
     pub(crate) fn compiler(&self, program: &Program, target: Target) -> Result<String> {
         Ok(self.compiler.invocation(program, target)?.compiler)
     }
 
-    /// Forgets a cubin, in memory and on disk: for one that the driver refuses to load. The next
-    /// [`cubin`](Self::cubin) compiles it again; if that is refused too, the cache is not to blame.
+    /// Deletes a cubin from memory and disk, after the driver refused to load it. The next [`cubin`](Self::cubin) compiles
+    /// it again; if the driver refuses that one too, the cache was not the cause.
     pub fn discard(&self, program: &Program, target: Target) {
         if let Some(ahead) = &self.ahead {
             ahead.refuse(program, target);
         }
-        // Without a compiler there is no key, and nothing can have come from under it.
+        // Without a compiler there is no key, so nothing can have been cached under it.
         let Ok(invocation) = self.compiler.invocation(program, target) else { return };
         let key = Key::of(program, target, &invocation);
         self.flights.forget(&key);
         self.cache.remove(&key);
     }
 
-    /// What happened so far.
+    /// Counts of hits, misses, compilations and failures so far.
     pub fn counters(&self) -> Counters {
         self.cache.tally.read()
     }
 
-    /// The cache's directory, or `None` if there is none to be used; [`trouble`](Self::trouble) says why.
+    /// The cache's directory, or `None` if none can be used; [`trouble`](Self::trouble) says why.
     pub fn cache_dir(&self) -> Option<&Path> {
         self.cache.root()
     }
 
-    /// The first thing that went wrong with the cache.
+    /// The first failure of the cache.
     pub fn trouble(&self) -> Option<String> {
         self.cache.trouble()
     }
 
-    /// A file that is there and cannot be used is told like every other trouble on disk, and passed over.
+    /// An unusable file is reported like every other cache failure, and skipped.
     fn compiled_ahead(&self, program: &Program, target: Target) -> Option<Cubin> {
         match self.ahead.as_ref()?.find(program, target) {
             Ok(found) => found.inspect(|_| self.cache.tally.ahead_hits.add(1)),
@@ -178,7 +178,7 @@ impl Jit {
         }
     }
 
-    /// The error of a compiler that is missing, with the directory that was searched before it.
+    /// Adds the directory of cubins, which was searched first, to the error of a missing compiler.
     fn searched_ahead(&self, program: &Program, target: Target, mut error: Error) -> Error {
         if let (Some(ahead), Error::NvrtcNotFound { searched }) = (&self.ahead, &mut error) {
             let (dir, name) = (ahead.dir().display(), &program.name);
@@ -202,7 +202,7 @@ impl Jit {
             return Err(self.denied(program, target, cache));
         }
         let _lock = self.cache.lock(key);
-        // Someone else may have finished since, most likely while this process waited for the lock.
+        // Another process may have stored the cubin, most likely while this one waited for the lock.
         if let Some(cubin) = stored() {
             return Ok(cubin);
         }
@@ -239,7 +239,7 @@ impl Jit {
         let allow = "run once with PROXYATTN_JIT=allow and the same PROXYATTN_CACHE_DIR and NVRTC";
         let help = match &program.attribute {
             Some(attribute) => format!(
-                "make it where there is a compiler, with `proxyattn compile '{attribute}' --arch {target} --out {dir}`, \
+                "make it on a machine with NVRTC by `proxyattn compile '{attribute}' --arch {target} --out {dir}`, \
                  and set {}={dir}; or {allow}",
                 env::AOT_DIR
             ),
@@ -254,7 +254,7 @@ impl Jit {
     }
 }
 
-/// NVRTC, opened when it is first asked for. A failure is not kept: the next request searches again.
+/// NVRTC, opened on first use. A failure is not kept: the next request searches again.
 struct Lazy {
     explicit: Option<PathBuf>,
     env: Env,

@@ -1,29 +1,29 @@
-//! How a [`Jit`](super::Jit) is set up.
+//! The options of a [`Jit`](super::Jit).
 
 use super::Env;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Longer than any of these kernels takes to compile, so that waiting any longer is in vain.
+/// Longer than any kernel takes to compile, so waiting longer is pointless.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is `None` is left to the environment ([`env`](super::env) lists its variables).
+/// Fields that are `None` are taken from the environment ([`env`](super::env) lists the variables).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct JitOptions {
-    /// The NVRTC library, or its directory; no other is tried.
+    /// The NVRTC library or its directory; no other location is tried.
     pub nvrtc: Option<PathBuf>,
-    /// The cache's directory. It is made with mode 0700, or must be writable by its owner alone.
+    /// The cache's directory. It is created with mode 0700; an existing one must be writable by its owner only.
     pub cache_dir: Option<PathBuf>,
-    /// A directory of cubins that were compiled ahead of time ([`Aot`](super::Aot)).
+    /// A directory of cubins compiled ahead of time ([`Aot`](super::Aot)).
     pub aot_dir: Option<PathBuf>,
     /// The cache's size in bytes.
     pub cache_bytes: Option<u64>,
     /// Whether a kernel that is not stored may be compiled.
     pub compile: Option<bool>,
-    /// How long to wait for another process that compiles the same kernel, before doing so as well. Zero for not at all.
+    /// How long to wait for another process that compiles the same kernel before compiling it here too. Zero: do not wait.
     pub patience: Duration,
-    /// The environment: this process's, unless a test makes one up.
+    /// The environment; tests pass their own.
     pub env: Env,
 }
 

@@ -1,4 +1,4 @@
-//! What is compiled, and for which GPU.
+//! Programs and their targets.
 
 use crate::{Error, Result};
 use core::{fmt, str::FromStr};
@@ -8,23 +8,23 @@ use proxyattn_codegen::Arch;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Program {
-    /// What the compiler's log calls the file, and errors the kernel.
+    /// The name of the file in the compiler's log, and of the kernel in errors.
     pub name: String,
-    /// The whole translation unit: no header is on any path.
+    /// The whole translation unit, which includes no headers.
     pub source: String,
-    /// Options after the fixed ones, as `-DSTAGES=3`.
+    /// Options after the fixed ones, such as `-DSTAGES=3`.
     pub options: Vec<String>,
-    /// The attribute that the program was generated for: where a message names a command, this goes into it.
+    /// The attribute that the program was generated from; messages put it into the command to run.
     pub attribute: Option<String>,
 }
 
 impl Program {
-    /// A program without options of its own.
+    /// A program without additional options.
     pub fn new(name: impl Into<String>, source: impl Into<String>) -> Self {
         Self { name: name.into(), source: source.into(), options: Vec::new(), attribute: None }
     }
 
-    /// A kernel that does nothing, to see whether a compiler compiles and a driver loads.
+    /// An empty kernel, to test the compiler and the driver.
     pub(crate) fn empty() -> Self {
         Self::new("empty", "extern \"C\" __global__ void empty() {}\n")
     }
@@ -36,14 +36,14 @@ impl Program {
         self
     }
 
-    /// The program, known to be that of an attribute.
+    /// The program with the attribute that it was generated from.
     #[must_use]
     pub fn of_attribute(mut self, attribute: impl Into<String>) -> Self {
         self.attribute = Some(attribute.into());
         self
     }
 
-    /// That C strings can be made of it, and that its options may be given.
+    /// Rejects NUL characters, and options that are not allowed.
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |expected, got: &dyn fmt::Debug| {
             Err(Error::Program { program: self.name.replace('\0', "\\0"), expected, got: format!("{got:?}") })
@@ -59,24 +59,24 @@ impl Program {
                 return refuse("options without NUL", option);
             }
             if LEAKING.iter().any(|leaking| option.starts_with(leaking)) {
-                return refuse("no option that changes later compilations of the process", option);
+                return refuse("no option that affects later compilations of the process", option);
             }
             if ARCHITECTURE.iter().any(|arch| option.starts_with(arch)) {
-                return refuse("an architecture in the target alone", option);
+                return refuse("the architecture in the target only", option);
             }
         }
         Ok(())
     }
 }
 
-/// One compilation with any of these changes the code of every later one in the process, whatever its
-/// program (seen in NVRTC 13.0 and 13.5). A debug build needs a process of its own.
+/// A compilation with any of these changes the code of every later one in the same process, whatever the program (seen with
+/// NVRTC 13.0 and 13.5). A debug build needs a separate process.
 const LEAKING: [&str; 4] = ["-G", "--device-debug", "--Ofast-compile", "-Ofc"];
 
-/// Spellings of what [`Target`] says.
+/// Options that set the architecture, which [`Target`] does.
 const ARCHITECTURE: [&str; 2] = ["--gpu-architecture", "-arch"];
 
-/// Compute capabilities, and the CUDA version that each came with.
+/// Compute capabilities, and the CUDA version that introduced each.
 const SINCE: [(u32, (u32, u32)); 11] = [
     (80, (11, 0)),
     (86, (11, 1)),
@@ -91,7 +91,7 @@ const SINCE: [(u32, (u32, u32)); 11] = [
     (121, (12, 9)),
 ];
 
-/// The GPU that a cubin is for: exactly this compute capability, or a later minor version of it.
+/// The GPU that a cubin is for: this compute capability, or a later minor version of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     major: u8,
@@ -100,7 +100,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// `sm_80`: 8.0 and later 8.x.
+    /// `sm_80`: 8.0 to 8.9.
     pub const SM_80: Target = Target::of(Arch::Sm80);
     /// `sm_90a`: Hopper with `wgmma` and TMA.
     pub const SM_90A: Target = Target::of(Arch::Sm90a);
@@ -117,15 +117,15 @@ impl Target {
         Self { major, minor, specific: facts.specific }
     }
 
-    /// With the instructions that no later architecture promises: `sm_90` becomes `sm_90a`.
+    /// With architecture-specific instructions: `sm_90` becomes `sm_90a`.
     #[must_use]
     pub const fn specific(mut self) -> Self {
         self.specific = true;
         self
     }
 
-    /// The targets whose cubins this one's GPU can load, the best first: itself, and, unless it is specific, the
-    /// earlier minor versions of its major one.
+    /// The targets whose cubins a GPU of this target can load, best first: the target itself and, unless it is
+    /// architecture-specific, earlier minor versions of the same major version.
     pub fn loadable(self) -> impl Iterator<Item = Self> {
         let oldest = if self.specific { self.minor } else { 0 };
         (oldest..=self.minor).rev().map(move |minor| Self { minor, ..self })
@@ -138,8 +138,7 @@ impl Target {
         specific.unwrap_or(Arch::Sm80)
     }
 
-    /// The first CUDA version whose NVRTC compiles for it: major, minor. `None` for what this version of the crate has
-    /// not heard of.
+    /// The first CUDA version whose NVRTC supports it: major, minor. `None` if this version of the crate does not know.
     pub fn since(self) -> Option<(u32, u32)> {
         if self == Self::SM_90A {
             return Some((12, 0)); // sm_90 is older
@@ -147,7 +146,7 @@ impl Target {
         SINCE.iter().find(|(capability, _)| *capability == self.capability()).map(|(_, since)| *since)
     }
 
-    /// Whether it has instructions that no later architecture promises: `sm_90a`.
+    /// Whether it has architecture-specific instructions: `sm_90a`.
     pub(super) fn is_specific(self) -> bool {
         self.specific
     }
@@ -165,7 +164,7 @@ impl From<Arch> for Target {
     }
 }
 
-/// As [`Display`](fmt::Display) spells it: `sm_80`, `sm_90a`, `sm_120`.
+/// Parses the form of [`Display`](fmt::Display): `sm_80`, `sm_90a`, `sm_120`.
 impl FromStr for Target {
     type Err = UnknownTarget;
 
@@ -181,10 +180,10 @@ impl FromStr for Target {
     }
 }
 
-/// A text that names no GPU that kernels exist for.
+/// A text that is not the name of a supported target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected sm_90a (Hopper), or sm_ and the compute capability of another GPU from 8.0 on: \
+    "expected sm_90a (Hopper), or sm_ and the compute capability of another GPU, 8.0 or later: \
      sm_80, sm_86, sm_89, sm_90, sm_100, sm_120"
 )]
 pub struct UnknownTarget;
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_spoil_other_compilations_are_refused() {
+    fn options_that_affect_other_compilations_are_rejected() {
         for option in ["-G", "--device-debug", "--Ofast-compile=max", "-arch=sm_75", "-D\0"] {
             let error = Program::new("k", "").option(option).check().unwrap_err();
             assert!(error.to_string().starts_with("`k`: expected "), "{error}");

@@ -34,7 +34,7 @@ impl<T: Element> Tensor<T> {
     /// Zeros in host memory, in memory order `[batch, heads, tokens, dim]`.
     ///
     /// # Errors
-    /// [`Error::Overflow`](crate::Error::Overflow) if the shape is not addressable, [`Error::Memory`](crate::Error::Memory) if there is no room for it.
+    /// [`Error::Overflow`](crate::Error::Overflow) if the shape is not addressable, [`Error::Memory`](crate::Error::Memory) if the memory is not available.
     pub fn zeros(shape: [usize; 4]) -> Result<Self> {
         Self::zeros_for("tensor", shape)
     }
@@ -44,10 +44,10 @@ impl<T: Element> Tensor<T> {
         Ok(Self { storage: Storage::Host(zeros(what, extent(shape, strides)?)?), shape, strides })
     }
 
-    /// A tensor that takes `data` over, in memory order `[batch, heads, tokens, dim]`.
+    /// A tensor that takes ownership of `data`, in memory order `[batch, heads, tokens, dim]`.
     ///
     /// # Errors
-    /// As [`View::bhsd`].
+    /// Those of [`View::bhsd`].
     pub fn from_bhsd(data: Vec<T>, shape: [usize; 4]) -> Result<Self> {
         let strides = bhsd_strides(shape);
         check(data.len(), shape, strides)?;
@@ -62,7 +62,7 @@ impl<T: Element> Tensor<T> {
     /// The elements, in memory order `[batch, heads, tokens, dim]`.
     ///
     /// # Panics
-    /// If the tensor is on a GPU: [`to`](Self::to) brings it to the host.
+    /// If the tensor is on a GPU; [`to`](Self::to) copies it to the host.
     pub fn as_slice(&self) -> &[T] {
         match &self.storage {
             Storage::Host(data) => data,
@@ -70,7 +70,7 @@ impl<T: Element> Tensor<T> {
         }
     }
 
-    /// The tensor to write to.
+    /// A mutable view of the tensor.
     pub fn view_mut(&mut self) -> ViewMut<'_, T> {
         let data = match &mut self.storage {
             Storage::Host(data) => DataMut::Host(data),
@@ -79,10 +79,10 @@ impl<T: Element> Tensor<T> {
         ViewMut { data, shape: self.shape, strides: self.strides }
     }
 
-    /// A copy on `device`; for the host it waits until the elements are there.
+    /// A copy on `device`; a copy to the host waits until it is complete.
     ///
     /// # Errors
-    /// [`Error::Memory`](crate::Error::Memory) if there is no room for the copy, [`Error::Cuda`](crate::Error::Cuda) if it fails.
+    /// [`Error::Memory`](crate::Error::Memory) if the memory is not available, [`Error::Cuda`](crate::Error::Cuda) if it fails.
     pub fn to(&self, device: &Device) -> Result<Self> {
         let storage = match (&self.storage, device) {
             (Storage::Host(data), Device::Cpu) => Storage::Host(copied("tensor", data)?),
@@ -112,7 +112,7 @@ impl<T: Element> Tensor<T> {
         Ok(Self { storage, shape: self.shape, strides: self.strides })
     }
 
-    /// Waits until whatever was asked of the tensor's stream is done; returns at once in host memory.
+    /// Waits until all work on the tensor's stream is done; returns at once for a tensor in host memory.
     ///
     /// # Errors
     /// [`Error::Cuda`](crate::Error::Cuda), also for a kernel that failed earlier in the stream.
@@ -123,7 +123,8 @@ impl<T: Element> Tensor<T> {
         }
     }
 
-    /// A tensor on `device` for a kernel to write, in memory order `[batch, heads, tokens, dim]`.
+    /// A tensor on `device` for a kernel to write, in memory order `[batch, heads, tokens, dim]`: uninitialised on a GPU, zeros
+    /// on the CPU.
     pub(crate) fn uninit(shape: Shape, device: &Device) -> Result<Self> {
         let Device::Cuda(cuda) = device else { return Self::zeros_for("output", shape) };
         let strides = bhsd_strides(shape);
@@ -153,7 +154,7 @@ impl<T: Element> Tensor<T> {
 
 impl<T: Element> Clone for Tensor<T> {
     /// # Panics
-    /// If there is no room for another, in host memory by the abort of the process; [`Tensor::to`] reports that instead.
+    /// If the memory is not available; for host memory the process aborts. [`Tensor::to`] returns an error instead.
     fn clone(&self) -> Self {
         let storage = match &self.storage {
             Storage::Host(data) => Storage::Host(data.clone()),

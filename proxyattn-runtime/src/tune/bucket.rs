@@ -4,15 +4,15 @@ use crate::Plan;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// A range of context lengths and densities, named by its middle.
+/// A range of context lengths and densities, named by its centre.
 ///
-/// Edges lie at the geometric means: 24,000 of 32,768 tokens is nearer to them than to 16,384.
+/// The boundaries are geometric means of neighbouring centres: a context of 24,000 tokens is in the bucket of 32,768.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bucket {
     /// Key tokens: a power of two from 512 to 1,048,576.
     pub tokens: u64,
-    /// Visited tiles, in percent of what dense attention visits: 5, 10, 20, 30 or 100.
+    /// Visited tiles, in percent of the tiles that dense attention visits: 5, 10, 20, 30 or 100.
     pub density: u32,
 }
 
@@ -21,7 +21,7 @@ const LENGTHS: core::ops::RangeInclusive<u32> = 9..=20;
 const DENSITIES: [u32; 5] = [5, 10, 20, 30, 100];
 
 impl Bucket {
-    /// The bucket of a plan. A dynamic budget counts as 20%, or what its floor keeps if that is more.
+    /// The bucket of a plan. A dynamic budget counts as 20%, or as what its minimum keeps if that is more.
     pub fn of(plan: &Plan) -> Self {
         let kv_len = plan.problem().kv_len as u64;
         let below = kv_len.max(1).ilog2();
@@ -37,19 +37,19 @@ impl Bucket {
         LENGTHS.flat_map(|exponent| DENSITIES.map(|density| Self { tokens: 1 << exponent, density }))
     }
 
-    /// Its place among all.
+    /// Its index in [`all`](Self::all).
     pub(crate) fn index(self) -> usize {
         let (length, density) = self.steps();
         length * DENSITIES.len() + density
     }
 
-    /// Whether it is one of [`all`](Self::all); a record might name another.
+    /// Whether the bucket is in [`all`](Self::all), as one read from a record may not be.
     pub(crate) fn exists(self) -> bool {
         let length = self.tokens.is_power_of_two() && LENGTHS.contains(&self.tokens.ilog2());
         length && DENSITIES.contains(&self.density)
     }
 
-    /// Steps between two buckets; densities count for nothing where a kernel does not depend on them.
+    /// Steps between two buckets; `densities` is false for kernels that do not depend on density.
     pub(crate) fn distance(self, other: Self, densities: bool) -> (usize, usize) {
         let ((length, density), (others_length, others_density)) = (self.steps(), other.steps());
         let density = if densities { density.abs_diff(others_density) } else { 0 };

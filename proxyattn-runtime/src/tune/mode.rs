@@ -5,11 +5,11 @@ use std::time::Duration;
 /// Where the tiles of a kernel come from when it is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tune {
-    /// The default tiles, whatever was measured.
+    /// Always the default tiles.
     Off,
     /// This machine's record, else the shipped one, else the default tiles. Nothing is measured.
     #[default]
     Cached,
-    /// As [`Cached`](Self::Cached); what the given problems have no record for is measured first, for at most this long.
+    /// Like [`Cached`](Self::Cached), but the given problems that have no record are measured first, for at most this long.
     Now(Duration),
 }

@@ -1,4 +1,4 @@
-//! What was measured, as it is kept.
+//! Tuning records and their text form.
 //!
 //! ```text
 //! {"checksum":"<BLAKE3 of the record's text, 64 digits>","record":{…}}
@@ -15,21 +15,21 @@ use std::fmt::Write;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// The GPU's name, as the driver has it.
+    /// The GPU's name, as reported by the driver.
     pub gpu: String,
     /// Its multiprocessors.
     pub multiprocessors: u64,
-    /// The driver: the CUDA version that it speaks and, on Linux, its own.
+    /// The driver: the CUDA version that it supports and, on Linux, its own version.
     pub driver: String,
     /// The compiler's version and build.
     pub nvrtc: String,
 }
 
-/// What a record counts for: everything that decides which tiles there are and how fast they run, but for the shape.
+/// What a record is valid for: everything except the shape that determines the candidate tiles and their speed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
-    /// Where it was measured.
+    /// The machine.
     pub machine: Machine,
     /// BLAKE3 of the configuration and of the kernels' text, in hexadecimal.
     pub spec: String,
@@ -52,8 +52,8 @@ impl Scope {
         Self { machine, spec: hash(&text), candidates: hash(&choices) }
     }
 
-    /// What keeps a record of this scope from being used in another; `None` if nothing does. A reviewed record may come
-    /// from another driver and NVRTC.
+    /// Why a record of this scope cannot be used in another; `None` if it can. A reviewed record may come from another
+    /// driver and NVRTC.
     pub fn differs(&self, other: &Scope, reviewed: bool) -> Option<String> {
         let (mine, theirs) = (&self.machine, &other.machine);
         let multiprocessors = [mine, theirs].map(|machine| machine.multiprocessors.to_string());
@@ -67,17 +67,17 @@ impl Scope {
         ];
         let (name, mine, theirs, _) =
             fields.into_iter().find(|(_, mine, theirs, counts)| *counts && mine != theirs)?;
-        Some(format!("made for {name} `{mine}`, and this is `{theirs}`"))
+        Some(format!("made for {name} `{mine}`, not for `{theirs}`"))
     }
 }
 
-/// A constant of the text, and its value.
+/// A constant of the kernels' text, and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Constant {
     /// The macro.
     pub name: String,
-    /// What it stands for.
+    /// Its value.
     pub value: u32,
 }
 
@@ -92,18 +92,18 @@ pub(crate) fn constants(choice: &[(&'static str, u32)]) -> Vec<Constant> {
     choice.iter().map(|&(name, value)| Constant { name: name.into(), value }).collect()
 }
 
-/// How it went for one choice of tiles.
+/// The outcome for one choice of tiles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It is used from now on.
+    /// It won, and is used from now on.
     Won,
-    /// It came to the last round, and was not faster by enough.
+    /// It was still running when the search ended, but did not win.
     Lost,
-    /// Others were faster.
+    /// It was dropped because others were faster.
     Eliminated {
-        /// In this round, counted from 0.
+        /// The round, counted from 0.
         round: usize,
     },
     /// It does not fit this GPU or these heads, does not compile, or cannot be launched.
@@ -111,48 +111,48 @@ pub enum Outcome {
         /// Why.
         why: String,
     },
-    /// Its output is not the default's.
+    /// Its output differs from that of the default tiles.
     Wrong {
-        /// How far it is.
+        /// By how much.
         why: String,
     },
 }
 
-/// One choice of tiles, and every time that was taken.
+/// One choice of tiles, and every measured time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measurement {
-    /// The constants that differ from the default tiles'; none for these.
+    /// The constants that differ from the default tiles; empty for the default tiles.
     pub constants: Vec<Constant>,
     /// Milliseconds of each launch, for each round.
     pub rounds: Vec<Vec<f32>>,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What one unit was measured to run fastest with, in one bucket.
+/// The fastest tiles of one unit in one bucket, with all measurements.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// What it counts for.
+    /// What it is valid for.
     pub scope: Scope,
-    /// The configuration, as the arguments of the attribute that give it
-    /// ([`Spec::attribute`](proxyattn_codegen::Spec::attribute)). For people: `scope` decides.
+    /// The configuration as arguments of the attribute ([`Spec::attribute`](proxyattn_codegen::Spec::attribute)). For
+    /// information only: `scope` decides.
     pub attribute: String,
     /// The family of kernels: `sm_80` or `sm_90a`.
     pub arch: String,
     /// The translation unit.
     #[serde(with = "super::unit")]
     pub unit: UnitId,
-    /// The problems that it speaks for.
+    /// The problems that it applies to.
     pub bucket: Bucket,
-    /// The one that was measured.
+    /// The problem that was measured.
     pub problem: Problem,
     /// Median of the default tiles in the last round, in milliseconds.
     pub default_ms: f32,
-    /// Median of the winner there.
+    /// Median of the winner in the last round, in milliseconds.
     pub winner_ms: f32,
-    /// The winner's constants; none if the default tiles won.
+    /// The winner's constants; empty if the default tiles won.
     pub winner: Vec<Constant>,
     /// Everything that was measured, the default tiles first.
     pub measurements: Vec<Measurement>,
@@ -163,10 +163,10 @@ const BETWEEN: &str = "\",\"record\":";
 const DIGITS: usize = 64;
 
 impl Record {
-    /// The line of a file, with its end: what a [`Store`](super::Store) holds, and what ships with the crate.
+    /// The line of a file, including the line break, as in a [`Store`](super::Store) and in the shipped files.
     ///
     /// # Errors
-    /// A time that is no number, which JSON cannot hold.
+    /// A time that is not finite, which JSON cannot represent.
     pub fn line(&self) -> Result<String, String> {
         let finite = |ms: &f32| ms.is_finite();
         let times = self.measurements.iter().flat_map(|measurement| measurement.rounds.iter().flatten());
@@ -178,7 +178,7 @@ impl Record {
         Ok(format!("{OPEN}{checksum}{BETWEEN}{text}}}\n"))
     }
 
-    /// Reads a line without its end, or says what is wrong with it.
+    /// Reads a line without its line break, or says what is wrong with it.
     pub(super) fn read(line: &str) -> Result<Self, String> {
         let torn = || "expected a checksum and a record, got a torn or foreign line".to_owned();
         let rest = line.strip_prefix(OPEN).ok_or_else(torn)?;
@@ -186,7 +186,7 @@ impl Record {
         let text = rest.strip_prefix(BETWEEN).and_then(|rest| rest.strip_suffix('}')).ok_or_else(torn)?;
         let found = blake3::hash(text.as_bytes()).to_hex();
         if found.as_str() != checksum {
-            return Err(format!("its checksum is {found:.8}…, and it states {checksum:.8}…: it was changed"));
+            return Err(format!("its checksum is {found:.8}…, expected {checksum:.8}…: it was modified"));
         }
         let record: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if !record.bucket.exists() {

@@ -1,4 +1,4 @@
-//! What is told of tuning, while it runs, afterwards, and when a kernel is loaded.
+//! Reports of the tuner: progress while it runs, its results, and the records in use after a load.
 
 use super::{Bucket, Constant, Machine, Record};
 use crate::Problem;
@@ -6,66 +6,66 @@ use proxyattn_codegen::cuda::UnitId;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// What [`Attention::tune`](crate::Attention::tune) did.
+/// The result of [`Attention::tune`](crate::Attention::tune).
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct TuneReport {
-    /// Where it was measured.
+    /// The machine that was measured.
     pub machine: Machine,
-    /// What was measured, in that order.
+    /// The new records, in the order in which they were measured.
     pub tuned: Vec<Record>,
-    /// Units and buckets whose time did not come before the limit.
+    /// Units and buckets that were not measured before the time limit.
     #[serde(serialize_with = "super::unit::pairs")]
     pub skipped: Vec<(UnitId, Bucket)>,
-    /// Lines of the store that are not used, and why.
+    /// Lines of the store that were rejected, and why.
     pub refused: Vec<String>,
-    /// The file that the records were added to; `None` where that was not possible.
+    /// The file that the records were added to; `None` if they could not be stored.
     pub stored_in: Option<PathBuf>,
-    /// Why it was not. The winners are used by this process all the same.
+    /// Why the records could not be stored. This process uses the winners all the same.
     pub store_trouble: Option<String>,
-    /// How long it took.
+    /// How long tuning took.
     pub seconds: f64,
 }
 
-/// What [`Attention::tune`](crate::Attention::tune) is doing.
+/// The progress of [`Attention::tune`](crate::Attention::tune).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Progress<'a> {
-    /// A unit's candidates are next.
+    /// Tuning of a unit begins.
     Unit {
         /// The translation unit.
         unit: UnitId,
         /// The problems that it is measured for.
         bucket: Bucket,
-        /// How many there are, the default tiles included.
+        /// The number of candidates, including the default tiles.
         candidates: usize,
     },
-    /// So many candidates are compiled and loaded, or cannot be.
+    /// Candidates were compiled and loaded, or failed to.
     Compiled {
-        /// How many.
+        /// How many so far.
         done: usize,
     },
-    /// A candidate gave the default tiles' output, and takes part; or it does not.
+    /// A candidate was checked against the output of the default tiles.
     Ready {
-        /// Its constants; none for the default tiles.
+        /// Its constants; empty for the default tiles.
         constants: &'a [Constant],
-        /// How long compiling or finding it took.
+        /// How long it took to compile or find the candidate.
         seconds: f64,
-        /// Why it is out already.
+        /// Why the candidate was rejected, if it was.
         failed: Option<&'a str>,
     },
-    /// A round is over.
+    /// A round is complete.
     Round {
-        /// Which one, counted from 0.
+        /// Its number, counted from 0.
         round: usize,
-        /// Candidates that go on.
+        /// The number of remaining candidates.
         left: usize,
         /// The fastest one's median in milliseconds.
         best_ms: f32,
         /// The default tiles' median in milliseconds.
         default_ms: f32,
     },
-    /// A unit's recorded tiles are launched in turns with the default ones.
+    /// A unit's recorded tiles are measured again, interleaved with the default ones.
     Again {
         /// The translation unit.
         unit: UnitId,
@@ -74,7 +74,7 @@ pub enum Progress<'a> {
     },
     /// A unit is done.
     Done {
-        /// What will be stored.
+        /// The record to be stored.
         record: &'a Record,
     },
 }
@@ -85,30 +85,30 @@ pub enum Progress<'a> {
 pub struct Tuned {
     /// Every record in use.
     pub choices: Vec<Choice>,
-    /// Records that are not used, and why.
+    /// Rejected records, and why.
     pub refused: Vec<String>,
 }
 
-/// A record in use. Buckets without one take the nearest.
+/// A record in use. Buckets without a record use the nearest one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Choice {
     /// The translation unit.
     #[serde(with = "super::unit")]
     pub unit: UnitId,
-    /// The problems that it speaks for.
+    /// The problems that it applies to.
     pub bucket: Bucket,
-    /// The constants; none for the default tiles.
+    /// The constants; empty for the default tiles.
     pub constants: Vec<Constant>,
-    /// Whose record it is.
+    /// The origin of the record.
     pub source: Source,
 }
 
-/// A unit whose record was put to the test again: its tiles and the default ones, launched in turns.
+/// A unit that was measured again: the recorded tiles and the default ones, with interleaved launches.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Remeasured {
-    /// What was measured; its bucket is the record's, which is the nearest one to the problem.
+    /// The record; its bucket is the one nearest to the problem.
     pub choice: Choice,
     /// The problem.
     pub problem: Problem,
@@ -119,13 +119,13 @@ pub struct Remeasured {
 }
 
 impl Remeasured {
-    /// Time with the recorded tiles over time with the default ones: below 1 they are faster.
+    /// Time with the recorded tiles divided by time with the default tiles; below 1 the recorded tiles are faster.
     pub fn ratio(&self) -> f64 {
         f64::from(self.tuned_ms) / f64::from(self.default_ms)
     }
 }
 
-/// Who made a record.
+/// The origin of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {

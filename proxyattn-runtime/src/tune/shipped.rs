@@ -1,13 +1,13 @@
-//! Records that come with the crate: measured by the tuner on the authors' machines (`proxyattn tune --export`), reviewed,
-//! and copied here line by line. They are held to the same rules as others, but for the driver and NVRTC: those change
-//! every few weeks and move times by little, while another GPU, text or set of candidates is another contest. A machine's
-//! own record of a bucket wins over a shipped one.
+//! Records that ship with the crate: measured by the tuner on the authors' machines (`proxyattn tune --export`), reviewed, and
+//! copied here line by line. The same rules apply to them as to other records, except that driver and NVRTC may differ: those
+//! change every few weeks and affect times little, whereas another GPU, text or set of candidates needs a new measurement. A
+//! machine's own record of a bucket takes precedence over a shipped one.
 
 use super::Found;
 
 const FILES: &[(&str, &str)] = &[("shipped/h200.jsonl", include_str!("shipped/h200.jsonl"))];
 
-/// Every record that this version comes with.
+/// Every record that ships with this version.
 pub fn shipped() -> Found {
     let mut all = Found::default();
     for (name, text) in FILES {
@@ -44,8 +44,7 @@ mod tests {
         }
     }
 
-    /// What was exported counts on a machine of another driver and NVRTC, until that machine measures for itself; and
-    /// nowhere else.
+    /// An exported record is used with another driver and NVRTC until that machine has its own, and nowhere else.
     #[test]
     fn an_exported_record_counts_where_nothing_was_measured() {
         let exported: String = [record(4096, 3), record(8192, 4)].iter().map(|r| r.line().unwrap()).collect();
@@ -58,14 +57,17 @@ mod tests {
         here.machine.nvrtc = "nvrtc 13.1, 2 bytes of 2.2".into();
         let mut own = Found::default();
         own.records.push(Record { scope: here.clone(), ..record(8192, 7) });
-        // This machine's records of the time before its driver was updated count no more.
+        // Own records from before a driver update are no longer valid.
         own.records.push(record(4096, 9));
-        let told = |own: &Found, scope: &Scope| -> Vec<_> {
+        let chosen = |own: &Found, scope: &Scope| -> Vec<_> {
             let records = own.or_shipped(&shipped, scope);
             records.iter().map(|(r, source)| (r.bucket.tokens, r.winner[0].value, *source)).collect()
         };
-        assert_eq!(told(&own, &here), [(8192, 7, Source::Measured), (4096, 3, Source::Shipped)]);
-        assert_eq!(told(&Found::default(), &here), [(4096, 3, Source::Shipped), (8192, 4, Source::Shipped)]);
+        assert_eq!(chosen(&own, &here), [(8192, 7, Source::Measured), (4096, 3, Source::Shipped)]);
+        assert_eq!(
+            chosen(&Found::default(), &here),
+            [(4096, 3, Source::Shipped), (8192, 4, Source::Shipped)]
+        );
 
         let changes: [fn(&mut Scope); 4] = [
             |scope| scope.machine.gpu = "NVIDIA H100 PCIe".into(),
@@ -76,7 +78,7 @@ mod tests {
         for change in changes {
             let mut elsewhere = here.clone();
             change(&mut elsewhere);
-            assert_eq!(told(&Found::default(), &elsewhere), []);
+            assert_eq!(chosen(&Found::default(), &elsewhere), []);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Records on disk: `<cache>/tune/<spec>.jsonl`, one record a line. New ones are added at the end, and of several for one
-//! bucket the last counts; what was measured before stays to be read.
+//! Records on disk: `<cache>/tune/<spec>.jsonl`, one record per line. New records are appended, and the last one for a bucket
+//! is used; older ones are kept for reference.
 //!
-//! A file is replaced whole. Writers wait for each other where they can, and without the lock the worst that happens is
-//! that one's records are measured again.
+//! Files are replaced atomically. Writers use a lock if they can get it; without the lock, the worst case is that records of
+//! one writer are lost and measured again.
 
 use super::{Record, Scope, Source};
 use crate::jit::{Access, acquire, publish};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Digits of a configuration's hash in a file's name.
 const DIGITS: usize = 32;
-/// How long a writer waits for another.
+/// How long a writer waits for the lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The records of a cache directory.
@@ -22,33 +22,33 @@ pub struct Store {
     dir: PathBuf,
 }
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
-    /// Records, the oldest first; of any machine.
+    /// Records of any machine, oldest first.
     pub records: Vec<Record>,
-    /// Lines that are no records, and why.
+    /// Lines that were rejected, and why.
     pub refused: Vec<String>,
 }
 
 impl Store {
-    /// The store of the cache at `root` ([`Jit::cache_dir`](crate::jit::Jit::cache_dir)). Nothing is made before something
-    /// is written.
+    /// The store of the cache at `root` ([`Jit::cache_dir`](crate::jit::Jit::cache_dir)). Directories are created only when
+    /// something is written.
     pub fn new(root: &Path) -> Self {
         Self { dir: root.join("tune") }
     }
 
-    /// The file of a configuration, by [`Scope::spec`].
+    /// The file of a configuration, which [`Scope::spec`] names.
     pub fn path(&self, spec: &str) -> PathBuf {
         self.dir.join(format!("{spec:.DIGITS$}.jsonl"))
     }
 
-    /// Every record of a configuration. A file that cannot be read counts as refused.
+    /// Every record of a configuration. A file that cannot be read is reported as rejected.
     pub fn read(&self, spec: &str) -> Found {
         let path = self.path(spec);
         let mut found = Found::default();
         match fs::read(&path) {
-            // A line that is no text is no record either, and the others are none of its business.
+            // A line that is not UTF-8 is rejected on its own; the others are read.
             Ok(bytes) => {
                 found.read(&path.display().to_string(), &String::from_utf8_lossy(&bytes));
             }
@@ -58,20 +58,19 @@ impl Store {
         found
     }
 
-    /// Adds records of one configuration behind those that are there; lines that are refused go. Says which file it was.
+    /// Appends records of one configuration, drops rejected lines, and returns the file's path.
     ///
     /// # Errors
-    /// What the file system says, or a record that no line can hold.
+    /// An I/O error, or a record that cannot be written as a line.
     pub fn append(&self, spec: &str, records: &[Record]) -> io::Result<PathBuf> {
         crate::jit::create(&self.dir, Access::Owner)?;
         self.rewrite(spec, |known| known.extend_from_slice(records))
     }
 
-    /// Every configuration of which there are records, as [`path`](Self::path) and [`read`](Self::read) take it; none
-    /// where nothing was tuned.
+    /// Every configuration that has records, in the form of [`path`](Self::path)'s argument; empty if nothing was tuned.
     ///
     /// # Errors
-    /// What the file system says.
+    /// An I/O error.
     pub fn specs(&self) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -88,11 +87,11 @@ impl Store {
         Ok(specs)
     }
 
-    /// Drops the lines of a configuration that are refused and, if `replaced`, the records that a later one of the same
-    /// scope, unit and bucket has replaced. Says how many lines went.
+    /// Drops rejected lines of a configuration and, if `replaced`, the records that a later one of the same scope, unit and
+    /// bucket has replaced. Returns the number of dropped lines.
     ///
     /// # Errors
-    /// What the file system says.
+    /// An I/O error.
     pub fn tidy(&self, spec: &str, replaced: bool) -> io::Result<usize> {
         let found = self.read(spec);
         let gone = found.refused.len() + if replaced { found.replaced().count() } else { 0 };
@@ -109,10 +108,10 @@ impl Store {
         Ok(gone)
     }
 
-    /// Deletes the records of a configuration. That there are none is no error.
+    /// Deletes the records of a configuration, if there are any.
     ///
     /// # Errors
-    /// What the file system says.
+    /// An I/O error.
     pub fn remove(&self, spec: &str) -> io::Result<()> {
         match fs::remove_file(self.path(spec)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -120,13 +119,13 @@ impl Store {
         }
     }
 
-    /// Replaces a file by its records after `change`.
+    /// Applies `change` to the records of a file, and replaces the file.
     fn rewrite(&self, spec: &str, change: impl FnOnce(&mut Vec<Record>)) -> io::Result<PathBuf> {
         let path = self.path(spec);
         let lock = acquire(&self.dir.join("lock"), PATIENCE);
         if !matches!(lock, Ok(Some(_))) {
             tracing::warn!(
-                "`{}` is written without its lock: another writer's records may be lost",
+                "writing `{}` without its lock: another writer's records may be lost",
                 path.display()
             );
         }
@@ -140,20 +139,20 @@ impl Store {
 }
 
 impl Found {
-    /// Adds the records among the lines of `text`, a file of that name.
+    /// Adds the records in `text`; `name` is its file name, for messages.
     pub fn read(&mut self, name: &str, text: &str) {
         for (i, line) in text.lines().enumerate() {
             match Record::read(line) {
                 Ok(record) => self.records.push(record),
                 Err(why) => self.refused.push(format!(
-                    "`{name}` line {}: {why}; the record is not used, and measuring writes it anew",
+                    "`{name}` line {}: {why}; the record is not used, and tuning again replaces it",
                     i + 1
                 )),
             }
         }
     }
 
-    /// Records that a later one has replaced: of the same scope, unit and bucket.
+    /// Records that a later one of the same scope, unit and bucket has replaced.
     pub fn replaced(&self) -> impl Iterator<Item = &Record> {
         let same = |a: &Record, b: &Record| (&a.scope, a.unit, a.bucket) == (&b.scope, b.unit, b.bucket);
         let replaced = move |(i, record): &(usize, &Record)| {
@@ -162,8 +161,8 @@ impl Found {
         self.records.iter().enumerate().filter(replaced).map(|(_, record)| record)
     }
 
-    /// The records that count in `scope`, the last of each unit and bucket alone. What was made for the same
-    /// configuration elsewhere is none of this machine's.
+    /// The records that are valid in `scope`, only the last of each unit and bucket. Records of the same configuration from
+    /// other machines are skipped.
     pub fn for_scope(&self, scope: &Scope, reviewed: bool) -> Vec<&Record> {
         let mut chosen: Vec<&Record> = Vec::new();
         for record in self.records.iter().filter(|record| record.scope.differs(scope, reviewed).is_none()) {
@@ -173,7 +172,7 @@ impl Found {
         chosen
     }
 
-    /// The records that count in `scope`: these and, for units and buckets that they lack, reviewed ones.
+    /// The records that are valid in `scope`: this machine's and, for units and buckets that they lack, the reviewed ones.
     pub(crate) fn or_shipped(&self, shipped: &Found, scope: &Scope) -> Vec<(Record, Source)> {
         let own = self.for_scope(scope, false);
         let known =

@@ -1,4 +1,4 @@
-//! Units in records: they are written by their names.
+//! Serialises units by name.
 
 use super::Bucket;
 use proxyattn_codegen::cuda::UnitId;
@@ -17,7 +17,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     })
 }
 
-/// Units, each with a bucket.
+/// Serialises pairs of a unit and a bucket.
 pub(super) fn pairs<S: Serializer>(pairs: &[(UnitId, Bucket)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(pairs.iter().map(|(unit, bucket)| (unit.name(), bucket)))
 }

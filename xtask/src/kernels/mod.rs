@@ -166,7 +166,7 @@ fn open(library: &Path) -> Outcome<Nvrtc> {
 }
 
 /// The compiler behind a cache in `target/`: a text that has not changed is not compiled again. The key holds the
-/// compiler's build and every option beside the text and the target.
+/// compiler's build and every option besides the text and the target.
 fn cached(nvrtc: Nvrtc) -> Outcome<Jit> {
     let mut options = JitOptions::default();
     options.cache_dir = Some(target().join("kernels"));

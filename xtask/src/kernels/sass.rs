@@ -1,4 +1,4 @@
-//! What is in a cubin, as the disassembler tells it.
+//! The contents of a cubin, according to the disassembler.
 
 use crate::run::{Outcome, command, target};
 use proxyattn_runtime::jit::Cubin;
@@ -17,7 +17,7 @@ pub(super) struct Function {
     pub(super) utmaldg: usize,
 }
 
-/// The kernels of a cubin, by symbol. They are kept beside it under `name`, until it changes.
+/// The kernels of a cubin, by symbol. The result is cached next to the cubin under `name`, until it changes.
 pub(super) fn functions(nvdisasm: &Path, cubin: &Cubin, name: &str) -> Outcome<HashMap<String, Function>> {
     let file = target().join("nvdisasm").join(format!("{name}.cubin"));
     let counts = file.with_extension("counts");

@@ -1,4 +1,4 @@
-//! Machines that are made up: stubs of a driver with a Hopper GPU and of NVRTC, as the tests have them, and an environment.
+//! Simulated machines: the tests' stubs of a driver with a Hopper GPU and of NVRTC, and an environment.
 
 use crate::candle::stub;
 use crate::run::{Outcome, target};
@@ -8,15 +8,15 @@ use std::process::Command;
 
 /// A machine.
 pub(super) struct Machine {
-    /// What is odd about it.
+    /// What is wrong with it.
     pub(super) about: &'static str,
-    /// What its driver does, as the stub takes it; not shown.
+    /// Variables that control the driver stub; not shown.
     driver: &'static [(&'static str, &'static str)],
-    /// The environment, as it is shown.
+    /// The environment, as shown on the page.
     pub(super) variables: &'static [(&'static str, &'static str)],
 }
 
-/// Libraries that stand for NVRTC: where each is, and as what the stub is compiled.
+/// Stubs of NVRTC: where each is, and its compiler definitions.
 const COMPILERS: [(&str, &[&str]); 5] = [
     ("cuda-11.8/lib64/libnvrtc.so.11.2", &["-DMAJOR=11", "-DMINOR=8"]),
     ("cuda-12.4/lib64/libnvrtc.so.12", &["-DMAJOR=12", "-DMINOR=4"]),
@@ -25,27 +25,27 @@ const COMPILERS: [(&str, &[&str]); 5] = [
     ("venv/lib/python3.12/site-packages/nvidia/cu13/lib/libnvrtc.so.13", &[]),
 ];
 
-/// Where the libraries are said to be.
+/// The directory of the libraries, as shown on the page.
 pub(super) const SHOWN: &str = "/opt";
 
 pub(super) const MACHINES: [Machine; 6] = [
     Machine {
-        about: "A toolkit from before Hopper's own kernels: the portable ones run.",
+        about: "A toolkit too old for the Hopper kernels: the portable ones run.",
         driver: &[("STUB_VERSION", "12040")],
         variables: &[("CUDA_HOME", "/opt/cuda-11.8")],
     },
     Machine {
-        about: "A toolkit without the builtins that NVRTC compiles with: the wheel behind it is used.",
+        about: "A toolkit without NVRTC's builtins library: the wheel, which is searched next, is used.",
         driver: &[],
         variables: &[("CUDA_HOME", "/opt/half"), ("VIRTUAL_ENV", "/opt/venv")],
     },
     Machine {
-        about: "A home in which no directory can be made.",
+        about: "A home directory that is not writable.",
         driver: &[],
         variables: &[("CUDA_HOME", "/opt/cuda-13.0"), ("HOME", "/dev/null")],
     },
     Machine {
-        about: "A variable that means nothing, and one that is misspelt.",
+        about: "An invalid value, and a misspelt variable.",
         driver: &[],
         variables: &[
             ("CUDA_HOME", "/opt/cuda-13.0"),
@@ -54,7 +54,7 @@ pub(super) const MACHINES: [Machine; 6] = [
         ],
     },
     Machine {
-        about: "A driver without a GPU: a container that was started without one, say.",
+        about: "A driver without a GPU, as in a container that was started without one.",
         driver: &[("STUB_FAIL", "cuInit"), ("STUB_CODE", "100"), ("STUB_VERSION", "12040")],
         variables: &[("CUDA_HOME", "/opt/cuda-12.4")],
     },
@@ -93,20 +93,20 @@ impl Machine {
         command.envs(self.variables.iter().map(|(name, value)| (name, value.replace(SHOWN, &home))));
     }
 
-    /// What the program printed, without what the stub did, and with files as they are shown.
+    /// The program's output without the stub's log, with paths as shown on the page.
     pub(super) fn shown(&self, text: &str) -> String {
         let text = text.replace(&home().display().to_string(), SHOWN);
         let mut lines: Vec<String> = Vec::new();
         for line in text.lines() {
             let stub = ["calls ", "live ", "fails "].iter().any(|word| line.starts_with(word));
             match line.split_once("build: ") {
-                // Size and time of a stub say nothing.
+                // Size and time of a stub carry no information.
                 Some((indent, build)) => {
                     let version = build.split(',').next().unwrap_or(build);
                     lines.push(format!("{indent}build: {version}, its size and time"));
                 }
                 None if !stub => lines.push(line.to_owned()),
-                // The stub begins a line of its own with an empty one.
+                // The stub prints an empty line before its log.
                 None if lines.last().is_some_and(String::is_empty) => drop(lines.pop()),
                 None => {}
             }

@@ -1,4 +1,4 @@
-//! `docs/cli.md`: every subcommand as it answers on a machine without a GPU.
+//! `docs/cli.md`: the output of every subcommand on a machine without a GPU.
 
 mod machines;
 
@@ -10,21 +10,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-/// Lines of a text that are shown; kernels are longer.
+/// Maximum lines shown of an output; kernels are longer.
 const SHOWN: usize = 60;
 
-/// A section: its title, what is said first, and the commands, each with `true` where NVRTC is installed.
+/// A section: title, introduction, and commands, each with `true` if NVRTC is installed.
 type Section = (&'static str, &'static str, &'static [(bool, &'static str)]);
 
 const SECTIONS: &[Section] = &[
     (
         "doctor",
-        "What this machine can do: without anything, and with NVRTC.",
+        "What this machine can run: with nothing installed, and with NVRTC.",
         &[(false, "proxyattn doctor"), (true, "proxyattn doctor")],
     ),
     (
         "expand",
-        "The CUDA text, and mistakes at their place.",
+        "The CUDA source, and errors at their position.",
         &[
             (false, "proxyattn expand 'block = 64, groups = 4' --arch sm_90a --unit attend"),
             (false, "proxyattn expand 'blok = 64, stride(q = 5)'"),
@@ -32,7 +32,7 @@ const SECTIONS: &[Section] = &[
     ),
     (
         "inspect",
-        "Registers and spills need NVRTC; everything else does not.",
+        "Only registers and spills need NVRTC.",
         &[
             (true, "proxyattn inspect 'block = 64, groups = 4' --tokens 32768 --heads 32 --kv-heads 8"),
             (false, "proxyattn inspect 'head_dim = 64, budget = all' --arch sm_80 --tokens 8192"),
@@ -40,7 +40,7 @@ const SECTIONS: &[Section] = &[
     ),
     (
         "compile",
-        "NVRTC compiles for GPUs that are elsewhere.",
+        "NVRTC compiles for GPUs that this machine does not have.",
         &[
             (true, "proxyattn compile 'head_dim = 64, budget = all' --arch sm_90a,sm_80 --out kernels"),
             (false, "proxyattn compile 'head_dim = 96' --arch sm_80 --out kernels"),
@@ -48,7 +48,7 @@ const SECTIONS: &[Section] = &[
     ),
     (
         "tune",
-        "Tiles are measured on a GPU; without one there is nothing to do, and the exit code says so.",
+        "Tuning needs a GPU; without one the command fails with exit code 3.",
         &[(true, "proxyattn tune 'head_dim = 64' --tokens 8192,32768 --heads 9 --kv-heads 3")],
     ),
     (
@@ -62,7 +62,7 @@ const SECTIONS: &[Section] = &[
     ),
     (
         "cache",
-        "The cache of the commands above, and the directory that `compile` filled.",
+        "The cache after the commands above, and the output directory of `compile`.",
         &[
             (false, "proxyattn cache ls"),
             (false, "proxyattn cache ls --dir kernels"),
@@ -82,17 +82,39 @@ const SECTIONS: &[Section] = &[
 const OPENING: &str = "\
 # The command line, command by command
 
-What `proxyattn` prints on a machine without a GPU: two CPU cores, nothing installed but, where it says so, NVRTC. The
-README has the commands in one table, and the exit codes.
+`cargo install --path proxyattn-cli` installs `proxyattn`. A configuration is written like the arguments of
+`#[proxy_attention(…)]` and read by the macro's own parser; an empty one is the default.
 
-`cargo xtask transcripts` runs the commands again and writes this page. `/srv` stands for the directory that they run in;
-long texts are cut where it says so.
+| command | what it does |
+|---|---|
+| `doctor` | tries the driver, the GPUs, NVRTC, the cache and the records; says why CUDA is not used and how to fix it |
+| `expand` | the CUDA source of a configuration, coloured on a terminal |
+| `inspect` | grids, buffers, shared memory, registers and spills for a shape, and the candidate tiles for `tune` |
+| `compile` | cubins for machines without NVRTC |
+| `tune` | measures the fastest tiles on this GPU and stores them for all programs |
+| `bench` | times every stage and dense attention; TFLOP/s over the visited blocks, and the tiles in use |
+| `cache` | `ls`, `verify`, `gc` and `clear` for cached cubins and tuning records |
+| `completions` | a completion script for a shell |
+
+| exit code | meaning |
+|---|---|
+| 0 | success; `doctor`: kernels run on a GPU |
+| 1 | the command failed |
+| 2 | an argument, a configuration or an environment variable is invalid |
+| 3 | the machine lacks a GPU, its driver, an NVRTC that supports both, a kernel (and compiling is not allowed), or memory; `doctor`: kernels run on the CPU only, or cannot be loaded for the GPU |
+| 4 | a check failed: `cache verify` found damage, or `tune --check` found tiles that are slower than the defaults |
+
+Colours are used on terminals only, and never if `NO_COLOR` is set.
+
+The rest of this page is the output on a machine without a GPU: two CPU cores, and NVRTC where noted.
+`cargo xtask transcripts` runs the commands and writes the page. `/srv` stands for the working directory; long output is
+cut where marked.
 ";
 
 const ODD: &str = "
-### Machines that are not as they should be
+### Machines with problems
 
-Stubs stand for the driver, for a GPU of capability 9.0 and for NVRTC.
+The driver, a GPU of capability 9.0 and NVRTC are stubs.
 ";
 
 /// Where a command runs.
@@ -102,14 +124,14 @@ enum On<'a> {
     Bare,
     /// With NVRTC alone.
     Nvrtc(&'a Path),
-    /// On a machine that is made up.
+    /// On a simulated machine.
     Machine(&'a Machine),
 }
 
 /// Runs every command, and writes the page.
 pub(crate) fn write() -> Outcome {
     if Device::why_not_cuda().is_none() {
-        return Err("this machine has a GPU, and the page is about machines without one".into());
+        return Err("this machine has a GPU; docs/cli.md shows machines without one".into());
     }
     step(&mut cargo(&["build", "--package", "proxyattn-cli"]))?;
     let nvrtc = kernels::nvrtc()?;
@@ -140,12 +162,12 @@ pub(crate) fn write() -> Outcome {
     Ok(())
 }
 
-/// A command as it is typed, what it prints, and its exit code if that is not 0.
+/// A command line, its output, and its exit code if that is not 0.
 fn transcript(line: &str, dir: &Path, on: On<'_>) -> Outcome<String> {
     let path = env::join_paths([target().join("debug")].into_iter().chain(search_path()))
         .map_err(|error| format!("PATH: {error}"))?;
     let mut shell = Command::new("sh");
-    // Errors come where they came.
+    // stderr is interleaved with stdout, as on a terminal.
     shell.args(["-c", &format!("exec 2>&1; {line}")]).current_dir(dir).stdin(Stdio::null()).env_clear();
     shell.env("PATH", path).env("HOME", dir);
     match on {

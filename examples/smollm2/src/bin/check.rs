@@ -6,22 +6,22 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// bf16 keeps eight bits, and thirty layers add their roundings up.
+/// bf16 has eight bits of precision, and rounding errors accumulate over thirty layers.
 const TOLERANCE: f64 = 0.05;
 
 /// Compares a GPU with the CPU, layer by layer: a prompt in one step, a chunk on top of it, and single tokens.
 #[derive(Debug, Parser)]
 #[command(name = "check")]
 struct Args {
-    /// Tokens of the prompt; a quarter as many follow in a chunk
+    /// Number of prompt tokens; a chunk of a quarter as many follows
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(4..))]
     tokens: u32,
 
-    /// How they attend: `full`, `default`, or the arguments of the attribute
+    /// Attention method: `full`, `default`, or the arguments of the attribute
     #[arg(long, value_name = "METHOD", default_value = "full")]
     method: String,
 
-    /// The model, a GGUF file of the Llama architecture [default: what `cargo xtask model` fetched]
+    /// Model: a GGUF file of the Llama architecture [default: the one downloaded by `cargo xtask model`]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
 
@@ -29,7 +29,7 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     adapters: Option<PathBuf>,
 
-    /// What is compared with the CPU: cuda, cuda:N
+    /// Device to compare with the CPU: cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "cuda")]
     device: String,
 }
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the GPU is as near as its precision allows.
+/// Whether the GPU's results agree within its precision.
 fn run(args: &Args) -> Result<bool> {
     let (weights, tokenizer) = load(args.model.as_deref(), args.adapters.as_deref(), &mut |_| ())?;
     let weights = Arc::new(weights);

@@ -20,7 +20,7 @@ pub struct Recall<F> {
 }
 
 impl<F: FnMut()> Recall<F> {
-    /// For a model of so many layers; `done` hears of each layer.
+    /// For a model with this many layers; `done` is called for each layer.
     pub fn new(layers: usize, recall: bool, done: F) -> Self {
         let detail = if recall { Detail::Inputs } else { Detail::Visits };
         Self { visits: vec![Visits::default(); layers], recall: Vec::new(), detail, done }

@@ -55,7 +55,7 @@ impl Kernels {
         };
         let module = load().or_else(|error| match error {
             Error::Cuda { .. } => {
-                // A cubin from the cache that the driver refuses is thrown away and made anew, once.
+                // If the driver rejects a cubin from the cache, discard it and compile again, once.
                 jit.discard(&program, target);
                 load()
             }

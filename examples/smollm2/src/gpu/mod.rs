@@ -135,7 +135,7 @@ impl Runner for Gpu {
     }
 
     fn device(&self) -> String {
-        format!("{}, {}", Device::Cuda(self.device.clone()), self.cublas.told())
+        format!("{}, {}", Device::Cuda(self.device.clone()), self.cublas.description())
     }
 
     fn capacity(&self) -> usize {
@@ -189,7 +189,7 @@ impl Runner for Gpu {
     }
 }
 
-/// The device with the default stream. Beside no other stream of the context, cudarc need not order buffers by events.
+/// The device with the default stream. As the context's only stream, it needs no events from cudarc to order buffers.
 fn on_the_default_stream(ordinal: usize) -> proxyattn::Result<CudaDevice> {
     // Looks for a driver before cudarc does, which panics without one.
     match Device::cuda(ordinal)? {

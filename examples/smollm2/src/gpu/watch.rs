@@ -30,7 +30,7 @@ impl<'a> Tensor<'a> {
     }
 }
 
-/// Tells `observer`, who wants to know something of the layer, of the attention that has just run on `inputs`: q, k, v.
+/// Reports the attention that has just run on `inputs` (q, k, v) to an `observer` that asked for this layer.
 pub(super) fn layer(
     layer: usize,
     attention: &Attention<bf16>,

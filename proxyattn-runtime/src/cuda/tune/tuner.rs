@@ -7,8 +7,8 @@ use crate::cuda::launch::Lanes;
 use crate::cuda::load::{LoadedKernel, Loader, in_parallel, of_unit};
 use crate::jit::Jit;
 use crate::tune::{
-    Bucket, Constant, Lane, Measurement, Outcome, Progress, Record, Remeasured, Scope, Store, TuneReport,
-    constants, contest, duel,
+    Bucket, Constant, Measurement, Outcome, Progress, Record, Remeasured, Scope, Store, Trial, TuneReport,
+    compare, constants, search,
 };
 use crate::{Error, Plan, Problem, Result};
 use proxyattn_codegen::cuda::{Constants, Unit, UnitId, candidates};
@@ -112,7 +112,7 @@ impl Tuner<'_> {
             for choice in choices {
                 progress(&Progress::Again { unit: choice.unit, bucket: Bucket::of(plan) });
                 let tiles = [&self.kernels.default, &picked].map(|kernels| of_unit(kernels, choice.unit));
-                let [default_ms, tuned_ms] = duel(|lane| bench.time(&tiles[lane]))?;
+                let [default_ms, tuned_ms] = compare(|trial| bench.time(&tiles[trial]))?;
                 measured.push(Remeasured { choice, problem: *plan.problem(), default_ms, tuned_ms });
             }
         }
@@ -149,19 +149,19 @@ impl Tuner<'_> {
         };
         bench.prepare()?;
         let expected = bench.output(default)?;
-        let mut lanes = Vec::new();
+        let mut trials = Vec::new();
         for candidate in &candidates {
-            let mut lane = Lane::default();
+            let mut trial = Trial::default();
             match &candidate.kernels {
-                Err(error) => lane.outcome = Some(Outcome::Failed { why: reason(error) }),
+                Err(error) => trial.outcome = Some(Outcome::Failed { why: reason(error) }),
                 Ok(_) if candidate.constants.is_empty() => {}
                 Ok(_) if late() => return Ok(None),
                 Ok(kernels) => match bench.output(&pipeline(kernels)) {
-                    Ok(got) => lane.outcome = self.judge(bench, unit, &expected, &got),
-                    Err(error) => lane.outcome = Some(Outcome::Failed { why: reason(&error) }),
+                    Ok(got) => trial.outcome = self.judge(bench, unit, &expected, &got),
+                    Err(error) => trial.outcome = Some(Outcome::Failed { why: reason(&error) }),
                 },
             }
-            let failed = match &lane.outcome {
+            let failed = match &trial.outcome {
                 Some(Outcome::Failed { why } | Outcome::Wrong { why }) => Some(why.as_str()),
                 _ => None,
             };
@@ -170,29 +170,29 @@ impl Tuner<'_> {
                 seconds: candidate.seconds,
                 failed,
             });
-            lanes.push(lane);
+            trials.push(trial);
         }
         bench.prepare()?;
         let kernels: Vec<&[Arc<LoadedKernel>]> =
             candidates.iter().map(|c| c.kernels.as_ref().map_or(&[][..], Vec::as_slice)).collect();
-        let won = contest(
-            &mut lanes,
-            |lane| bench.time(kernels[lane]),
+        let won = search(
+            &mut trials,
+            |trial| bench.time(kernels[trial]),
             late,
-            |standing| {
+            |round| {
                 progress(&Progress::Round {
-                    round: standing.round,
-                    left: standing.left,
-                    best_ms: standing.best_ms,
-                    default_ms: standing.default_ms,
+                    round: round.round,
+                    left: round.left,
+                    best_ms: round.best_ms,
+                    default_ms: round.default_ms,
                 });
             },
         )?;
         let Some((winner, default_ms, winner_ms)) = won else { return Ok(None) };
-        let measurement = |(lane, candidate): (Lane, &Candidate)| Measurement {
+        let measurement = |(trial, candidate): (Trial, &Candidate)| Measurement {
             constants: candidate.constants.clone(),
-            rounds: lane.rounds,
-            outcome: lane.outcome.unwrap_or(Outcome::Lost),
+            rounds: trial.rounds,
+            outcome: trial.outcome.unwrap_or(Outcome::Lost),
         };
         Ok(Some(Record {
             scope: scope.clone(),
@@ -204,7 +204,7 @@ impl Tuner<'_> {
             default_ms,
             winner_ms,
             winner: candidates[winner].constants.clone(),
-            measurements: lanes.into_iter().zip(&candidates).map(measurement).collect(),
+            measurements: trials.into_iter().zip(&candidates).map(measurement).collect(),
         }))
     }
 

@@ -1,7 +1,7 @@
-//! Cubins that were compiled ahead of time, for machines without a compiler.
+//! Cubins compiled ahead of time, for machines without a compiler.
 //!
-//! The directory has the cache's layout and its entries. What differs is the name: it holds no compiler, so that it can
-//! be told where there is none, and no program's name. Nothing here is ever deleted, and nothing is made by reading.
+//! The directory has the layout and the entries of the cache. Only the keys differ: they include neither the compiler, so that
+//! they can be computed without one, nor the program's name. Entries are never deleted, and reading creates nothing.
 
 use super::key::Key;
 use super::list::{CacheFile, list};
@@ -15,18 +15,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// A directory of cubins that were compiled ahead of time.
+/// A directory of cubins compiled ahead of time.
 pub struct Aot {
     root: PathBuf,
-    /// What the driver refused to load.
+    /// Cubins that the driver refused to load.
     refused: Mutex<HashSet<Key>>,
 }
 
 impl Aot {
-    /// A directory to read from.
+    /// Opens a directory for reading.
     ///
     /// # Errors
-    /// [`Error::CubinFile`] if there is no such directory, or if others than its owner may write to it: whoever can
+    /// [`Error::CubinFile`] if there is no such directory, or if users other than its owner can write to it: a user who can
     /// write a cubin can run code on the GPU with this process's data.
     pub fn open(dir: &Path) -> Result<Self> {
         let why = |why: String| Error::CubinFile { path: dir.to_owned(), why };
@@ -39,10 +39,10 @@ impl Aot {
         Ok(Self { root, refused: Mutex::default() })
     }
 
-    /// The same, made if it is not there: for everybody to read and its owner to write.
+    /// Opens a directory, and creates it if necessary: readable by everyone, writable by its owner.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Those of [`open`](Self::open).
     pub fn create(dir: &Path) -> Result<Self> {
         root::create(dir, Access::Everyone)
             .map_err(|error| Error::CubinFile { path: dir.to_owned(), why: error.to_string() })?;
@@ -54,7 +54,7 @@ impl Aot {
         &self.root
     }
 
-    /// Every file in it, in no order.
+    /// Every file in it, in no particular order.
     ///
     /// # Errors
     /// [`Error::CubinFile`] if the directory cannot be read.
@@ -62,7 +62,7 @@ impl Aot {
         list(&self.root).map_err(|error| Error::CubinFile { path: self.root.clone(), why: error.to_string() })
     }
 
-    /// Stores a program's cubin, and says in which file.
+    /// Stores a program's cubin, and returns the file's path.
     ///
     /// # Errors
     /// [`Error::CubinFile`] if it cannot be written.
@@ -75,10 +75,10 @@ impl Aot {
         }
     }
 
-    /// A program's cubin for a GPU of this target, if one is there that such a GPU can load.
+    /// A program's cubin that a GPU of this target can load, if there is one.
     ///
     /// # Errors
-    /// [`Error::CubinFile`] for a file that cannot be read or is not what was once written.
+    /// [`Error::CubinFile`] for a file that cannot be read or is damaged.
     pub fn find(&self, program: &Program, target: Target) -> Result<Option<Cubin>> {
         for target in target.loadable() {
             let key = Key::ahead(program, target);
@@ -94,14 +94,14 @@ impl Aot {
             return match entry::decode(&key, &bytes) {
                 Ok(cubin) => Ok(Some(cubin)),
                 Err(corrupt) => {
-                    Err(Error::CubinFile { path, why: format!("{corrupt}; compile the kernel once more") })
+                    Err(Error::CubinFile { path, why: format!("{corrupt}; compile the kernel again") })
                 }
             };
         }
         Ok(None)
     }
 
-    /// Passes over a program's cubins from now on, because the driver refused one.
+    /// Skips a program's cubins from now on, because the driver refused one.
     pub(in crate::jit) fn refuse(&self, program: &Program, target: Target) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.extend(target.loadable().map(|target| Key::ahead(program, target)));

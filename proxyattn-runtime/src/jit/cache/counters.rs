@@ -1,4 +1,4 @@
-//! What the cache did, for tests and for those who wonder.
+//! Statistics of the cache.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -9,7 +9,7 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct Counters { $($(#[$doc])* pub $name: u64,)* }
 
-        /// The same, while it counts.
+        /// The live counters.
         #[derive(Default)]
         pub(in crate::jit) struct Tally { $(pub(in crate::jit) $name: Count,)* }
 
@@ -22,25 +22,25 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Answered by this process's memory, or by a compilation that another thread had begun.
+    /// Served from this process's memory, or by a compilation that another thread had started.
     memory_hits,
     /// Read from disk.
     disk_hits,
-    /// Read from the directory of cubins that were compiled ahead of time.
+    /// Read from the directory of cubins compiled ahead of time.
     ahead_hits,
     /// Neither in memory nor on disk.
     misses,
-    /// Compilations begun.
+    /// Compilations started.
     compiles,
-    /// Failures of the file system: none of them fails a request.
+    /// I/O errors, none of which fails a request.
     io_errors,
-    /// Entries that were not what was once written, and were deleted.
+    /// Damaged entries.
     corrupt,
     /// Files deleted to keep the cache within its size.
     evicted,
 }
 
-/// One count.
+/// One counter.
 #[derive(Default)]
 pub(in crate::jit) struct Count(AtomicU64);
 

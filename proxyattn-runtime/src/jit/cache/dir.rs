@@ -1,4 +1,4 @@
-//! A directory of cubins, looked at from outside: by people and their tools, never on the way to a kernel.
+//! Inspection and maintenance of a directory of cubins; not used when kernels are loaded.
 
 use super::evict::{Limits, evict};
 use super::key::Key;
@@ -11,18 +11,18 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A cache's directory, or one of cubins that were compiled ahead of time. Processes may use it meanwhile.
+/// A cache directory, or one of cubins compiled ahead of time. Other processes may use it at the same time.
 #[derive(Clone, Debug)]
 pub struct CacheDir {
     root: PathBuf,
 }
 
 impl CacheDir {
-    /// A directory that is there; nothing is made. `None` if there is none.
+    /// Opens an existing directory; `None` if there is none. Nothing is created.
     ///
     /// # Errors
-    /// [`Error::CubinFile`] for a file, or a directory that the cache would refuse, being another user's or open to
-    /// others, and for a path that leads nowhere, as through a file.
+    /// [`Error::CubinFile`] for a file, for a directory that the cache would reject because it belongs to another user or is
+    /// writable by others, and for an invalid path, such as one through a file.
     pub fn open(dir: &Path) -> Result<Option<Self>> {
         match dir.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -35,11 +35,11 @@ impl CacheDir {
         }
     }
 
-    /// Does what the cache does when it first stores something, and undoes it: whether it can be used there. Says whether
-    /// the directory was there; one that was not is gone again.
+    /// Tests whether the cache can use a directory: does what it does on its first write, and undoes it. Returns whether the
+    /// directory existed; if it did not, it is removed again.
     ///
     /// # Errors
-    /// [`Error::CubinFile`] with what is in the way.
+    /// [`Error::CubinFile`] with the reason.
     pub fn rehearse(dir: &Path) -> Result<bool> {
         root::rehearse(dir).map_err(|why| {
             let quoted = format!("`{}`: ", dir.display());
@@ -53,7 +53,7 @@ impl CacheDir {
         &self.root
     }
 
-    /// Every file that the cache wrote, the least recently used first.
+    /// Every file that the cache wrote, least recently used first.
     ///
     /// # Errors
     /// [`Error::CubinFile`] if the directory cannot be read.
@@ -63,22 +63,22 @@ impl CacheDir {
         Ok(files)
     }
 
-    /// The cubin in a file of [`files`](Self::files), checked from its name to its last byte.
+    /// The cubin in a file of [`files`](Self::files), after verifying its name, header and checksum.
     ///
     /// # Errors
-    /// [`Error::CubinFile`] for a file that cannot be read or is not what was once written.
+    /// [`Error::CubinFile`] for a file that cannot be read or is damaged.
     pub fn read(&self, file: &CacheFile) -> Result<Cubin> {
         let failed = |why: String| Error::CubinFile { path: file.path.clone(), why };
         let name = file.path.file_stem().and_then(|stem| stem.to_str());
-        let key = name.and_then(Key::parse).ok_or_else(|| failed("it is no cubin of the cache".into()))?;
+        let key = name.and_then(Key::parse).ok_or_else(|| failed("it is not a cubin of the cache".into()))?;
         let bytes = fs::read(&file.path).map_err(|error| failed(error.to_string()))?;
         entry::decode(&key, &bytes).map_err(|corrupt| failed(corrupt.to_string()))
     }
 
-    /// Deletes a file of [`files`](Self::files). One that is gone already is no error.
+    /// Deletes a file of [`files`](Self::files), if it still exists.
     ///
     /// # Errors
-    /// [`Error::CubinFile`] if it stays.
+    /// [`Error::CubinFile`] if it cannot be deleted.
     pub fn remove(&self, file: &CacheFile) -> Result<()> {
         match fs::remove_file(&file.path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -88,11 +88,11 @@ impl CacheDir {
         }
     }
 
-    /// Deletes what was not used for longer than `age`, then the least recently used until the rest has at most
-    /// `bytes`; and files that a process which died left half written. Says what went.
+    /// Deletes files not used for longer than `age`, then the least recently used ones until at most `bytes` are left, and
+    /// incomplete files of processes that died. Returns the deleted files.
     ///
     /// # Errors
-    /// [`Error::CubinFile`] if a file stays that should go.
+    /// [`Error::CubinFile`] if a file cannot be deleted.
     pub fn shrink(&self, bytes: u64, age: Duration) -> Result<Vec<CacheFile>> {
         evict(&self.root, Limits { bytes, age, newest: None }).map_err(|error| self.failed(&error))
     }

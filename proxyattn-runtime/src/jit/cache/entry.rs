@@ -1,11 +1,11 @@
-//! The bytes of an entry.
+//! The file format of an entry.
 //!
 //! ```text
 //! magic 8 │ format 4 │ key 32 │ cubin length 8 │ log length 8 │ checksum 32 │ cubin … │ log …
 //! ```
 //!
-//! Little-endian. The checksum covers everything but itself. It tells a torn or rotten file from a whole one;
-//! it does not prove who wrote it, which is what the directory's owner and mode are for.
+//! Little-endian. The checksum covers everything except itself. It detects torn and corrupted files; it does not authenticate
+//! the writer, which is what the directory's owner and mode are for.
 
 use super::key::Key;
 use crate::jit::Cubin;
@@ -31,10 +31,10 @@ impl fmt::Display for Corrupt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Corrupt::Short => "it is shorter than its header",
-            Corrupt::Magic => "it is no cache entry",
-            Corrupt::Format => "it has another format",
+            Corrupt::Magic => "it is not a cache entry",
+            Corrupt::Format => "it has another format version",
             Corrupt::Key => "it belongs to another key",
-            Corrupt::Length => "its length is not the one that it states",
+            Corrupt::Length => "its length differs from the one in its header",
             Corrupt::Checksum => "its checksum does not match",
         })
     }

@@ -1,4 +1,4 @@
-//! Keeps the cache within its size: the files that were used longest ago go first.
+//! Keeps the cache within its size: the least recently used files are deleted first.
 
 use super::list::{CacheFile, CacheFileKind, list};
 use std::fs;
@@ -6,22 +6,22 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// A temporary file this old was left by a process that died.
+/// A temporary file of this age was left by a process that died.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// What may stay.
+/// What may be kept.
 #[derive(Clone, Copy)]
 pub(super) struct Limits<'a> {
-    /// Bytes of all files together.
+    /// Total bytes.
     pub(super) bytes: u64,
-    /// The time since a file was used.
+    /// Time since the last use.
     pub(super) age: Duration,
-    /// The file just written, which stays whatever its size.
+    /// The file just written, which is kept regardless of its size.
     pub(super) newest: Option<&'a Path>,
 }
 
-/// Deletes abandoned temporary files and those that are too old, then the least recently used of the rest until they
-/// fit. Says which files went. Files that vanish meanwhile are someone else's eviction.
+/// Deletes abandoned temporary files and files that are too old, then the least recently used of the rest until they fit.
+/// Returns the deleted files. Files that disappear meanwhile were evicted by another process.
 pub(super) fn evict(root: &Path, limits: Limits<'_>) -> io::Result<Vec<CacheFile>> {
     let (temporary, mut files): (Vec<_>, Vec<_>) =
         list(root)?.into_iter().partition(|file| file.kind == CacheFileKind::Temporary);
@@ -37,7 +37,7 @@ pub(super) fn evict(root: &Path, limits: Limits<'_>) -> io::Result<Vec<CacheFile
     for file in files {
         let old = file.used.elapsed().is_ok_and(|age| age > limits.age);
         if total <= limits.bytes && !old {
-            break; // and so are all that follow: they were used later
+            break; // the files that follow were used more recently
         }
         total -= file.bytes;
         match fs::remove_file(&file.path) {

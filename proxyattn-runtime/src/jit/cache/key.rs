@@ -1,17 +1,17 @@
-//! The name of an entry: a hash of everything that decides its bytes.
+//! The key of an entry: a hash of everything that determines its contents.
 
 use crate::jit::nvrtc::flags;
 use crate::jit::{Invocation, Program, Target};
 use core::fmt;
 
-/// BLAKE3 over the fields of [`Key::of`], each with its length, so that no two lists of fields run together.
+/// BLAKE3 over the fields of [`Key::of`], each prefixed with its length, so that different fields never hash alike.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::jit) struct Key([u8; 32]);
 
 impl Key {
-    /// The first field names what follows; it changes whenever the fields or the entries do.
+    /// The first field is a version, which changes whenever the fields or the entry format do.
     ///
-    /// The program's name is a field because the log, which is cached too, holds it.
+    /// The program's name is included because the cached log contains it.
     pub(in crate::jit) fn of(program: &Program, target: Target, invocation: &Invocation) -> Self {
         let mut hasher = blake3::Hasher::new();
         let mut field = |bytes: &[u8]| {
@@ -29,8 +29,7 @@ impl Key {
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// The name of a cubin that was compiled ahead of time: whatever compiler made it, and whatever the program is
-    /// called.
+    /// The key of a cubin compiled ahead of time, which depends neither on the compiler nor on the program's name.
     pub(in crate::jit) fn ahead(program: &Program, target: Target) -> Self {
         let mut hasher = blake3::Hasher::new();
         let mut field = |bytes: &[u8]| {
@@ -45,7 +44,7 @@ impl Key {
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// The key that a file is named after.
+    /// Parses a file name.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
         let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
@@ -63,7 +62,7 @@ impl Key {
         &self.0
     }
 
-    /// The directory: its first two digits.
+    /// The directory: the first two digits.
     pub(super) fn shard(&self) -> String {
         format!("{:02x}", self.0[0])
     }

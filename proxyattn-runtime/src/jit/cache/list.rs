@@ -1,4 +1,4 @@
-//! What lies in a directory of cubins.
+//! Lists the files in a directory of cubins.
 
 use super::store::{FAILED, is_ours, is_temporary};
 use std::fs;
@@ -10,17 +10,17 @@ use std::time::SystemTime;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
     /// When it was written, or last read as a cubin.
     pub used: SystemTime,
-    /// What it is.
+    /// Its kind.
     pub kind: CacheFileKind,
 }
 
-/// What a file of the cache is. Locks are none: they stay.
+/// The kind of a cache file. Lock files are not listed, because they are never deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CacheFileKind {
@@ -32,8 +32,8 @@ pub enum CacheFileKind {
     Temporary,
 }
 
-/// Every file that the cache wrote, in no order. Files that vanish meanwhile are someone else's doing, and a user's own
-/// files are not looked at.
+/// Every file that the cache wrote, in no particular order. Files that disappear meanwhile and files that are not the cache's
+/// are skipped.
 pub(super) fn list(root: &Path) -> io::Result<Vec<CacheFile>> {
     let mut files = Vec::new();
     for dir in fs::read_dir(root)? {

@@ -1,14 +1,14 @@
-//! A lock between processes, so that a cold start of many compiles once.
+//! A lock between processes, so that many processes that start together compile each kernel once.
 //!
-//! It is a courtesy: whoever cannot have it, or has waited long enough, compiles all the same. The files stay:
-//! deleting one would let two processes hold "the" lock. Whoever waits says so, and for whom.
+//! The lock is only an optimisation: a process that cannot get it, or has waited long enough, compiles anyway. Lock files are
+//! never deleted, because then two processes could hold the lock. A waiting process logs that it waits, and for which process.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long it is waited without a word.
+/// How long to wait before logging a warning.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// Held until dropped, or until the process dies.
@@ -16,7 +16,7 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// The lock, or `None` if someone else holds it for longer than `patience`.
+/// The lock, or `None` if another process holds it for longer than `patience`.
 pub(crate) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Lock>> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
@@ -24,14 +24,14 @@ pub(crate) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Lock
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path)?;
     let begun = Instant::now();
-    // Asking again and again, because a blocking request on a network file system may never come back.
+    // Polls, because a blocking request on a network file system may never return.
     let mut pause = Duration::from_millis(1);
     let mut silent = true;
     loop {
         let waited = begun.elapsed();
         match file.try_lock() {
             Ok(()) => {
-                // Those who wait name this process; without it they do not, so failing is no matter.
+                // Waiting processes show this number in their warning; a failure is harmless.
                 let _ = file
                     .set_len(0)
                     .and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
@@ -45,7 +45,7 @@ pub(crate) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Lock
             silent = false;
             tracing::warn!(
                 target: "proxyattn",
-                "waiting for {}, which holds `{}`; in {:.0} s it goes on without that lock",
+                "waiting for {}, which holds `{}`; continuing without the lock in {:.0} s",
                 holder(path),
                 path.display(),
                 (patience - waited).as_secs_f64().ceil()
@@ -56,10 +56,10 @@ pub(crate) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Lock
     }
 }
 
-/// Who holds a lock, as a message names it.
+/// The holder of a lock, for messages.
 pub(crate) fn holder(path: &Path) -> String {
     let Some(process) = listed_holder(path).or_else(|| written_holder(path)) else {
-        return "another process".into(); // of another machine or container
+        return "another process".into(); // on another machine or in another container
     };
     match fs::read_to_string(format!("/proc/{process}/comm")) {
         Ok(name) => format!("process {process} ({})", name.trim_end()),
@@ -67,7 +67,7 @@ pub(crate) fn holder(path: &Path) -> String {
     }
 }
 
-/// As the kernel has it, which lists locks by the file's device and number.
+/// The holder according to the kernel, which lists locks by device and inode.
 fn listed_holder(path: &Path) -> Option<u32> {
     #[cfg(target_os = "linux")]
     {
@@ -82,14 +82,14 @@ fn listed_holder(path: &Path) -> Option<u32> {
     }
 }
 
-/// As the last holder wrote it, if that still runs: whoever locks the file by other means writes nothing.
+/// The holder according to the file's contents, if that process still runs. Other programs that lock the file write nothing.
 fn written_holder(path: &Path) -> Option<u32> {
     let process = fs::read_to_string(path).ok()?.parse().ok()?;
     Path::new(&format!("/proc/{process}")).exists().then_some(process)
 }
 
-/// The process of a line such as `3: FLOCK  ADVISORY  WRITE 4711 08:01:262190 0 EOF`, if it is about that file. Of the device
-/// nothing is asked: some file systems list another one than they tell elsewhere. Lines of those who wait have an arrow.
+/// The process of a line such as `3: FLOCK  ADVISORY  WRITE 4711 08:01:262190 0 EOF`, if the inode matches. The device is not
+/// compared, because some file systems list a different one here. Lines of waiting processes have an arrow.
 #[cfg(target_os = "linux")]
 fn listed(line: &str, file: u64) -> Option<u32> {
     let mut words = line.split_whitespace().skip(1);

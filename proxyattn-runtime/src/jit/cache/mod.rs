@@ -1,16 +1,16 @@
-//! Cubins on disk, by content.
+//! The content-addressed cache of cubins on disk.
 //!
 //! ```text
 //! get: read ─▶ header, key, length, checksum ─▶ hit          put: encode ─▶ temporary file ─▶ rename ─▶ evict
-//!               └─ anything wrong: deleted, a miss
+//!               └─ damaged: deleted, a miss
 //! ```
 //!
-//! * An entry's name is the [`Key`]: everything that decides its bytes. Entries are never changed.
-//! * **No failure here fails a request.** A directory that cannot be made or trusted, a full disk, a torn
-//!   file: each is counted, the first is remembered, the first of each kind is a warning, and the kernel is compiled as
+//! * An entry's name is its [`Key`], a hash of everything that determines its contents. Entries are never modified.
+//! * **No failure here fails a request.** If the directory cannot be created or trusted, the disk is full or a file is torn,
+//!   the failure is counted, the first is kept, the first of each kind is logged as a warning, and the kernel is compiled as
 //!   if there were no cache.
-//! * `ahead.rs` reads the same entries under names that hold no compiler; `dir.rs` lets people look at either.
-//! * Nothing depends on the lock: without it processes compile the same thing twice, and the last rename wins.
+//! * `ahead.rs` reads the same entries under keys without a compiler; `dir.rs` is for inspection of either.
+//! * Correctness does not depend on the lock: without it processes compile the same kernel twice, and the last rename wins.
 
 mod ahead;
 mod counters;
@@ -44,9 +44,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// What to do about a directory that is of no use.
+/// What to do about an unusable directory.
 fn advice() -> String {
-    format!("set {} to a directory of this user's that can be written to", env::CACHE_DIR)
+    format!("set {} to a writable directory that this user owns", env::CACHE_DIR)
 }
 
 /// The cache on disk.
@@ -54,12 +54,12 @@ pub(super) struct Cache {
     dir: Option<PathBuf>,
     limit: u64,
     patience: Duration,
-    /// Looked at on first use: a process that never compiles makes no directory.
+    /// Opened on first use, so that a process that never compiles creates no directory.
     root: OnceLock<Option<PathBuf>>,
-    /// Bytes that this process wrote since it last evicted.
+    /// Bytes that this process wrote since its last eviction.
     written: AtomicU64,
-    /// Whether a lock was waited for in vain.
-    in_vain: AtomicBool,
+    /// Whether waiting for a lock has timed out.
+    timed_out: AtomicBool,
     trouble: Mutex<Option<String>>,
     pub(super) tally: Tally,
 }
@@ -71,20 +71,20 @@ impl Cache {
             limit,
             patience,
             root: OnceLock::new(),
-            // A process that writes a single entry evicts too, or short-lived ones never would.
+            // The first write evicts too; otherwise short-lived processes never would.
             written: AtomicU64::new(limit / 16),
-            in_vain: AtomicBool::new(false),
+            timed_out: AtomicBool::new(false),
             trouble: Mutex::new(None),
             tally: Tally::default(),
         }
     }
 
-    /// The directory, if there is one that can be trusted.
+    /// The directory, if there is one and it can be trusted.
     pub(super) fn root(&self) -> Option<&Path> {
         let open = || {
             let Some(dir) = &self.dir else {
                 let unset = "PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset";
-                let what = format!("no cache on disk, so every process compiles anew: {unset}; {}", advice());
+                let what = format!("no cache on disk, so every process recompiles: {unset}; {}", advice());
                 self.remember("using", what);
                 return None;
             };
@@ -93,7 +93,7 @@ impl Cache {
                 self.tally.io_errors.add(1);
                 self.remember(
                     "using",
-                    format!("no cache on disk, so every process compiles anew: {why}; {}", advice()),
+                    format!("no cache on disk, so every process recompiles: {why}; {}", advice()),
                 );
             })
             .ok()
@@ -101,7 +101,7 @@ impl Cache {
         self.root.get_or_init(open).as_deref()
     }
 
-    /// The first thing that went wrong.
+    /// The first failure.
     pub(super) fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -154,11 +154,11 @@ impl Cache {
         }
     }
 
-    /// Waits for whoever compiles this key in another process, up to the limit; once that was in vain, for nobody any
-    /// more. Whoever has no lock compiles all the same.
+    /// Waits, up to the limit, for another process that compiles this key. After one timeout this process never waits again.
+    /// Without the lock it compiles anyway.
     pub(super) fn lock(&self, key: &Key) -> Option<impl Sized> {
         let path = store::lock_path(self.root()?, key);
-        let patience = if self.in_vain.load(Ordering::Relaxed) { Duration::ZERO } else { self.patience };
+        let patience = if self.timed_out.load(Ordering::Relaxed) { Duration::ZERO } else { self.patience };
         let locked = path
             .parent()
             .map_or(Ok(()), |dir| root::create(dir, Access::Owner))
@@ -166,9 +166,9 @@ impl Cache {
         match locked {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => {
-                self.in_vain.store(true, Ordering::Relaxed);
+                self.timed_out.store(true, Ordering::Relaxed);
                 let holder = lock::holder(&path);
-                tracing::warn!(target: "proxyattn", "`{}` is held by {holder}: compiling beside it", path.display());
+                tracing::warn!(target: "proxyattn", "`{}` is held by {holder}: compiling without the lock", path.display());
                 None
             }
             Err(error) => {
@@ -178,7 +178,7 @@ impl Cache {
         }
     }
 
-    /// Writes a source that did not compile where it can be read.
+    /// Saves a source that did not compile, for inspection.
     pub(super) fn keep_source(&self, key: &Key, program: &str, source: &str) -> Option<PathBuf> {
         let path = store::source_path(self.root()?, key, program);
         match store::publish(&path, source.as_bytes(), Access::Owner) {
@@ -202,7 +202,7 @@ impl Cache {
         self.remember(doing, format!("{doing} `{}`: {error}", path.display()));
     }
 
-    /// Keeps the first trouble, and warns of the first of each kind in this process and directory.
+    /// Keeps the first failure, and logs a warning for the first of each kind in this process and directory.
     pub(super) fn remember(&self, kind: &str, what: String) {
         let dir = self.dir.as_deref().unwrap_or(Path::new("")).display();
         once::warn(format!("cache {kind} {dir}"), &format_args!("cubin cache: {what}"));

@@ -1,18 +1,18 @@
-//! The cache's directory: made private, or refused.
+//! The cache's directory, which must be private.
 //!
-//! Whoever can write an entry can run code on the GPU with this process's data. So the directory belongs to this
-//! user (or to root) and nobody else may write to it; there is no shared directory to fall back to.
+//! A user who can write an entry can run code on the GPU with this process's data. So the directory must belong to this user
+//! or to root, and no other user may write to it; there is no shared directory to fall back to.
 
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Who may read what is written. Nobody but the owner may write.
+/// Who may read the files. Only the owner may write.
 #[derive(Clone, Copy)]
 pub(crate) enum Access {
-    /// The owner: a user's cache.
+    /// The owner only: a user's cache.
     Owner,
-    /// Everybody: what is deployed.
+    /// Everyone: deployed cubins.
     Everyone,
 }
 
@@ -30,16 +30,16 @@ impl Access {
     }
 }
 
-/// How the file is called that is written to see whether one can be.
+/// The name of the file that tests whether the directory is writable.
 const TRIAL: &str = ".proxyattn-trial-";
 
-/// The directory, absolute, or why it is not used.
+/// The absolute path of the directory, or why it is not used.
 pub(super) fn open(base: &Path) -> Result<PathBuf, String> {
-    let told = |error: io::Error| format!("`{}`: {error}", base.display());
-    let base = std::path::absolute(base).map_err(told)?;
-    create(&base, Access::Owner).map_err(told)?;
-    // Of what a link leads to, too.
-    let meta = fs::metadata(&base).map_err(told)?;
+    let message = |error: io::Error| format!("`{}`: {error}", base.display());
+    let base = std::path::absolute(base).map_err(message)?;
+    create(&base, Access::Owner).map_err(message)?;
+    // Follows symbolic links.
+    let meta = fs::metadata(&base).map_err(message)?;
     if !meta.is_dir() {
         return Err(format!("`{}`: expected a directory, got a file", base.display()));
     }
@@ -49,30 +49,30 @@ pub(super) fn open(base: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// Does what a first compilation would, and undoes it: whether the directory can be made, and a file written into it. Says
-/// whether it was there; what was not is gone again.
+/// Tests whether the directory can be created and a file written into it, and undoes both. Returns whether the directory
+/// existed.
 pub(super) fn rehearse(base: &Path) -> Result<bool, String> {
     let absolute = std::path::absolute(base).map_err(|error| format!("`{}`: {error}", base.display()))?;
     let missing: Vec<&Path> = absolute.ancestors().take_while(|dir| !dir.exists()).collect();
     let written = open(&absolute).and_then(|root| {
         let file = root.join(format!("{TRIAL}{}", std::process::id()));
-        let made = fs::OpenOptions::new().create_new(true).write(true).open(&file);
-        let gone = made.and_then(|_| fs::remove_file(&file));
-        gone.map_err(|error| format!("`{}`: no file can be written there: {error}", absolute.display()))
+        let created = fs::OpenOptions::new().create_new(true).write(true).open(&file);
+        let removed = created.and_then(|_| fs::remove_file(&file));
+        removed.map_err(|error| format!("`{}`: cannot write a file there: {error}", absolute.display()))
     });
     for dir in &missing {
-        let _ = fs::remove_dir(dir); // somebody else may have put something into it meanwhile
+        let _ = fs::remove_dir(dir); // fails if another process has put something into it
     }
     written.map(|()| missing.is_empty())
 }
 
-/// Makes a directory and its parents. One that is there is left as it is.
+/// Creates a directory and its parents. An existing one is not changed.
 pub(crate) fn create(dir: &Path, access: Access) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, access.of_directory());
     #[cfg(not(unix))]
-    let _ = access; // the parent's access control is passed on
+    let _ = access; // inherits the parent's access control
     builder.recursive(true).create(dir)
 }
 
@@ -85,26 +85,28 @@ fn private(meta: &fs::Metadata) -> Result<(), String> {
     }
     let (owner, user) = (meta.uid(), geteuid());
     if owner != user && owner != 0 {
-        return Err(format!("expected a directory of user {user} or of root, got one of user {owner}"));
+        return Err(format!(
+            "expected a directory owned by user {user} or root, got one owned by user {owner}"
+        ));
     }
     closed(meta)
 }
 
-/// That nobody but the owner may write.
+/// Rejects a directory that users other than its owner may write to.
 #[cfg(unix)]
 pub(super) fn closed(meta: &fs::Metadata) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt;
 
     if meta.mode() & 0o022 != 0 {
         return Err(format!(
-            "expected a directory that only its owner may write to, got mode {:04o}; `chmod go-w` it",
+            "expected a directory that only its owner can write to, got mode {:04o}; run `chmod go-w` on it",
             meta.mode() & 0o7777
         ));
     }
     Ok(())
 }
 
-/// Elsewhere the user's profile has its own access control.
+/// On other systems the user's profile has its own access control.
 #[cfg(not(unix))]
 fn private(_: &fs::Metadata) -> Result<(), String> {
     Ok(())

@@ -1,4 +1,4 @@
-//! Files of the cache: `<root>/ab/ab12….cubin`, one lock file a shard, sources that did not compile in `failed/`.
+//! Files of the cache: `<root>/ab/ab12….cubin`, one lock file per shard, sources that did not compile in `failed/`.
 
 use super::key::Key;
 use super::root::{self, Access};
@@ -20,7 +20,7 @@ pub(super) fn lock_path(root: &Path, key: &Key) -> PathBuf {
     root.join(key.shard()).join("lock")
 }
 
-/// A file name that says which kernel it was; two programs of one name differ in the key.
+/// A file name with the kernel's name; the key distinguishes programs with the same name.
 pub(super) fn source_path(root: &Path, key: &Key, program: &str) -> PathBuf {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
     let name: String = program.chars().take(80).map(safe).collect();
@@ -31,8 +31,8 @@ pub(super) fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY)
 }
 
-/// Whether this module writes files of that name into a directory of the other. A cache directory that
-/// holds a user's own files as well must not lose them.
+/// Whether this module writes files named `name` into directories named `dir`. Other files in the cache directory are the
+/// user's and must not be deleted.
 pub(super) fn is_ours(dir: &str, name: &str) -> bool {
     let hex = |text: &str, digits: usize| {
         text.len() == digits
@@ -45,14 +45,14 @@ pub(super) fn is_ours(dir: &str, name: &str) -> bool {
     }
 }
 
-/// Writes a file whole or not at all: under a name of its own beside the final one, then renamed. Readers see
-/// the old file or the new one; of several writers the last wins.
+/// Writes a file atomically: to a temporary name in the same directory, then renamed. Readers see the old file or the new
+/// one; of several writers the last one wins.
 pub(crate) fn publish(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     root::create(dir, access)?;
-    // The process and a counter are unique on one machine, the time tells the machines of a shared file
-    // system apart, and `create_new` settles what is left.
+    // Process and counter are unique on one machine, the time distinguishes machines on a shared file system, and
+    // `create_new` rejects any remaining collision.
     let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
     let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
     let temporary = dir.join(format!("{TEMPORARY}{}-{unique}-{time:x}", std::process::id()));
@@ -61,16 +61,16 @@ pub(crate) fn publish(path: &Path, bytes: &[u8], access: Access) -> io::Result<(
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, access.of_file());
     let mut file = options.open(&temporary)?;
-    // Not synced: a crash of the machine may leave a torn file, which its checksum gives away.
+    // Not synced: a crash of the machine may leave a torn file, which the checksum detects.
     let written = file.write_all(bytes).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
-        // Its failing changes nothing: eviction sweeps what is left.
+        // A failure is harmless: eviction deletes the file later.
         let _ = fs::remove_file(&temporary);
     }
     written
 }
 
-/// Notes that a file was used. A cache that may only be read keeps its times.
+/// Updates the time of last use. In a read-only cache the times do not change.
 pub(super) fn touch(path: &Path) {
     let _ = File::options()
         .write(true)

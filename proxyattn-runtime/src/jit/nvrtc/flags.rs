@@ -1,22 +1,22 @@
 //! The options of every compilation.
 //!
-//! They are the same everywhere, so that a gate that looked at a kernel's code has looked at the code that
-//! runs. Older libraries refuse options that they do not know; what they lack is left out.
+//! They are the same everywhere, so that checks of a kernel's code examine the code that runs. Options that an older library
+//! does not support are left out.
 //!
 //! | Option | From | Why |
 //! |---|---|---|
 //! | `--gpu-architecture=sm_XY` | | `sm_`, never `compute_`: the latter yields PTX and an empty cubin |
-//! | `--std=c++17` | | what the templates are written in |
+//! | `--std=c++17` | | the language of the templates |
 //! | `--minimal` | 12.4 | no texture types or runtime API in the preamble: a faster front end, the same code |
 //! | `--no-cache` | 12.9 | no second cache in the driver, and no `cuInit` from inside a compilation |
-//! | `--modify-stack-limit=false` | | the process's stack limit is not the compiler's to change |
-//! | `--ftz=true`, `--prec-div=false`, `--prec-sqrt=false` | | fast reciprocals without a slow path; `fmad` stays as it is |
+//! | `--modify-stack-limit=false` | | the compiler must not change the process's stack limit |
+//! | `--ftz=true`, `--prec-div=false`, `--prec-sqrt=false` | | fast reciprocals without a slow path; `fmad` keeps its default |
 //! | `--ptxas-options=-v` | | registers, stack and spills in the log |
-//! | `--ptxas-options=--warn-on-spills` | | a line for each kernel that spills |
+//! | `--ptxas-options=--warn-on-spills` | | a warning for each kernel that spills |
 
 use crate::jit::Target;
 
-/// Options, and the first version that knows them.
+/// Options, and the first version that supports them.
 const FIXED: [(&str, (u32, u32)); 9] = [
     ("--std=c++17", (11, 2)),
     ("--minimal", (12, 4)),
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_libraries_are_spared_what_they_refuse() {
+    fn old_libraries_do_not_get_options_that_they_lack() {
         let options = |version| options(version, Target::SM_90A, &["-DSTAGES=3".into()]);
         assert_eq!(options((13, 0)).len(), FIXED.len() + 2);
         assert_eq!(options((13, 0))[0], "--gpu-architecture=sm_90a");

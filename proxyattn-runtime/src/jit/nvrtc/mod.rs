@@ -1,16 +1,16 @@
 //! NVRTC, opened at run time: CUDA source in, a cubin out. No GPU or driver is needed.
 //!
 //! ```text
-//! places ──▶ dlopen ──▶ version ≥ 11.2? ──▶ builtins beside it? ──▶ create ─▶ compile ─▶ log ─▶ cubin
+//! places ──▶ dlopen ──▶ version ≥ 11.2? ──▶ builtins next to it? ─▶ create ─▶ compile ─▶ log ─▶ cubin
 //! search.rs             table.rs             else: a trial          └──────── flags.rs ────────┘
 //! ```
 //!
-//! * A missing library, a missing symbol and an old version are errors that say what was searched.
-//! * `libnvrtc-builtins.so.X.Y` is opened by absolute path before the first compilation. NVRTC asks the dynamic
-//!   linker for it by name alone, and 13.0 carries no search path of its own: with the file already open, the
-//!   name resolves to it.
-//! * A library without them is put to the trial with an empty kernel: NVRTC may find them elsewhere. If it does not, the
-//!   library counts as unusable, and the search goes on. A whole one is spared the trial, which takes some 50 ms.
+//! * The errors of a missing library, a missing symbol and an old version list what was searched.
+//! * `libnvrtc-builtins.so.X.Y` is opened by absolute path before the first compilation. NVRTC loads it by bare name, and
+//!   13.0 has no rpath: with the file already open, the name resolves to it.
+//! * A library without the builtins next to it compiles an empty kernel as a test, because NVRTC may find the builtins
+//!   elsewhere. If the test fails, the library is unusable and the search continues. Otherwise the test, which takes some
+//!   50 ms, is skipped.
 //! * Libraries stay open until the process ends.
 
 pub(super) mod flags;
@@ -33,11 +33,11 @@ use table::{Handle, Table};
 /// `NVRTC_ERROR_COMPILATION`.
 const COMPILATION_FAILED: i32 = 6;
 
-/// What looking for NVRTC came to.
+/// The result of a search for NVRTC.
 pub struct Search {
-    /// The places before the library, or all of them, in order, each with what was wrong there.
-    pub in_vain: Vec<String>,
-    /// The library; the error is that of [`Nvrtc::open`].
+    /// The rejected locations in order, each with the reason.
+    pub rejected: Vec<String>,
+    /// The library, or the error of [`Nvrtc::open`].
     pub found: Result<Nvrtc>,
 }
 
@@ -50,19 +50,18 @@ pub struct Nvrtc {
 }
 
 impl Nvrtc {
-    /// Opens the first usable library of: the `explicit` file or directory, else `PROXYATTN_NVRTC`, and nothing
-    /// else if one of them is given; the toolkit at `CUDA_HOME` or `CUDA_PATH`; the wheel in the Python
-    /// environment at `VIRTUAL_ENV` or `CONDA_PREFIX`; whatever the dynamic linker finds.
+    /// Opens the first usable library. If `explicit`, or else `PROXYATTN_NVRTC`, gives a file or directory, nothing else is
+    /// searched. Otherwise the order is: the toolkit at `CUDA_HOME` or `CUDA_PATH`; the wheel in the Python environment at
+    /// `VIRTUAL_ENV` or `CONDA_PREFIX`; the dynamic linker's search path; `/usr/local/cuda`.
     ///
     /// # Errors
-    /// [`Error::NvrtcNotFound`] with every place searched; [`Error::NvrtcSymbol`], [`Error::NvrtcTooOld`],
-    /// [`Error::NvrtcUnusable`] or [`Error::NvrtcCall`] for the first library that is there and cannot be used, if no
-    /// other can.
+    /// [`Error::NvrtcNotFound`] with every searched location; if libraries were found but none is usable,
+    /// [`Error::NvrtcSymbol`], [`Error::NvrtcTooOld`], [`Error::NvrtcUnusable`] or [`Error::NvrtcCall`] for the first one.
     pub fn open(explicit: Option<&Path>, env: &Env) -> Result<Self> {
         Self::search(explicit, env).found
     }
 
-    /// [`open`](Self::open), with the places that were tried in vain.
+    /// Like [`open`](Self::open), with the rejected locations.
     pub fn search(explicit: Option<&Path>, env: &Env) -> Search {
         let mut searched = Vec::new();
         let mut unusable = None;
@@ -77,7 +76,7 @@ impl Nvrtc {
             // SAFETY: runs the initialisers of a library that the user, or the system, names as NVRTC.
             match unsafe { Library::new(&path) } {
                 Ok(library) => match Self::with(library, path) {
-                    Ok(nvrtc) => return Search { in_vain: searched, found: Ok(nvrtc) },
+                    Ok(nvrtc) => return Search { rejected: searched, found: Ok(nvrtc) },
                     Err(error) => {
                         searched.push(error.to_string());
                         unusable.get_or_insert(error);
@@ -86,15 +85,15 @@ impl Nvrtc {
                 Err(error) => searched.push(format!("`{}` ({})", path.display(), reason(&error))),
             }
         }
-        let in_vain = searched.clone();
-        Search { in_vain, found: Err(unusable.unwrap_or(Error::NvrtcNotFound { searched })) }
+        let rejected = searched.clone();
+        Search { rejected, found: Err(unusable.unwrap_or(Error::NvrtcNotFound { searched })) }
     }
 
     fn with(library: Library, path: PathBuf) -> Result<Self> {
         let path = file_of(&library, "nvrtcVersion").unwrap_or(path);
         let table = Table::resolve(library, path)?;
         let (major, minor) = table.version;
-        let builtins = beside(&table.library, &format!("libnvrtc-builtins.so.{major}.{minor}"));
+        let builtins = sibling(&table.library, &format!("libnvrtc-builtins.so.{major}.{minor}"));
         let mut identity = format!("nvrtc {major}.{minor}{}", build(&table.library));
         let builtins = builtins.and_then(|path| {
             identity += &build(&path);
@@ -104,13 +103,13 @@ impl Nvrtc {
         let supported = table.supported()?;
         let nvrtc = Self { table, identity, supported, builtins };
         if nvrtc.builtins.is_none() {
-            nvrtc.trial()?;
+            nvrtc.try_empty()?;
         }
         Ok(nvrtc)
     }
 
-    /// That it compiles at all, whatever the GPU.
-    fn trial(&self) -> Result<()> {
+    /// Compiles an empty kernel, to see whether the library works at all.
+    fn try_empty(&self) -> Result<()> {
         let number = self.supported.iter().copied().filter(|number| *number >= 80).min().unwrap_or(80);
         let target = Target::new((number / 10) as u8, (number % 10) as u8);
         let failed = |error| Error::NvrtcUnusable {
@@ -118,22 +117,22 @@ impl Nvrtc {
             version: self.table.version,
             why: match error {
                 Error::NvrtcCall { call, why, .. } => format!("{call} failed: {why}"),
-                Error::Compile { log, .. } => format!("an empty kernel is refused: {}", log.trim_end()),
-                Error::NotACubin { got, .. } => format!("an empty kernel becomes {got}"),
+                Error::Compile { log, .. } => format!("it rejects an empty kernel: {}", log.trim_end()),
+                Error::NotACubin { got, .. } => format!("for an empty kernel it returns {got}"),
                 other => other.to_string(),
             },
         };
         self.compile(&Program::empty(), target).map(drop).map_err(failed)
     }
 
-    /// Whether it compiles for a target: the capability is listed, and the version is one that has the target. It lists
-    /// 90 for `sm_90` and for `sm_90a`, which is younger.
+    /// Whether it supports a target: it lists the capability, and its version is not too old. The version matters because it
+    /// lists 90 for both `sm_90` and the newer `sm_90a`.
     pub fn knows(&self, target: Target) -> bool {
         let too_old = |since| target.is_specific() && self.table.version < since;
         self.supported.contains(&target.capability()) && !target.since().is_some_and(too_old)
     }
 
-    /// Version and build: what tells this compiler from every other in the cache's keys.
+    /// Version and build, which identify this compiler in cache keys.
     pub fn identity(&self) -> &str {
         &self.identity
     }
@@ -143,12 +142,12 @@ impl Nvrtc {
         self.table.version
     }
 
-    /// The file that was opened.
+    /// The opened file.
     pub fn library(&self) -> &Path {
         &self.table.library
     }
 
-    /// The compute capabilities that it makes code for, as 90 for 9.0.
+    /// The supported compute capabilities, as 90 for 9.0.
     pub fn supported(&self) -> &[u32] {
         &self.supported
     }
@@ -180,14 +179,14 @@ impl Nvrtc {
         Ok(cubin)
     }
 
-    /// Zeroed room for what the library announces; a nonsensical size is an error, not an abort.
+    /// A zeroed buffer of the size that the library reported; an absurd size is an error, not an abort.
     fn buffer(&self, call: &'static str, size: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(size).map_err(|_| Error::NvrtcCall {
             library: self.table.library.clone(),
             call,
             code: 0,
-            why: format!("it announces {size} bytes"),
+            why: format!("it reports a size of {size} bytes"),
             log: String::new(),
         })?;
         bytes.resize(size, 0);
@@ -233,7 +232,7 @@ impl Compiler for Nvrtc {
         // SAFETY: `handle` was just made; the options' strings outlive the call.
         let code = unsafe { (self.table.compile)(live.handle, options.len() as i32, options.as_ptr()) };
         if code != 0 {
-            // Without a log the code alone has to do.
+            // If there is no log, the code has to suffice.
             let log = self.log(live.handle).unwrap_or_default();
             return Err(match code {
                 COMPILATION_FAILED => Error::Compile {
@@ -251,14 +250,14 @@ impl Compiler for Nvrtc {
                 program: program.name.clone(),
                 target: target.to_string(),
                 library: self.table.library.clone(),
-                got: format!("{} bytes that are none", bytes.len()),
+                got: format!("{} bytes that are not ELF", bytes.len()),
             });
         }
         Ok(Cubin::new(bytes, log))
     }
 }
 
-/// A program that is destroyed on every way out.
+/// A program that is destroyed on drop.
 struct Live<'a> {
     table: &'a Table,
     handle: Handle,
@@ -267,13 +266,13 @@ struct Live<'a> {
 impl Drop for Live<'_> {
     fn drop(&mut self) {
         if !self.handle.is_null() {
-            // SAFETY: made by this library and not destroyed before. Failing costs a few kilobytes.
+            // SAFETY: created by this library and not destroyed yet. A failure leaks a few kilobytes.
             unsafe { (self.table.destroy)(&mut self.handle) };
         }
     }
 }
 
-/// What tells one build of a version from another: its size and time.
+/// Size and time of a library, which identify its build.
 fn build(path: &Path) -> String {
     let stamp = |file: Metadata| {
         let time = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
@@ -282,8 +281,8 @@ fn build(path: &Path) -> String {
     path.metadata().ok().and_then(stamp).unwrap_or_default()
 }
 
-/// A file in the directory of `library`, or of what it links to.
-fn beside(library: &Path, name: &str) -> Option<PathBuf> {
+/// A file in the directory of `library`, or in that of the file it links to.
+fn sibling(library: &Path, name: &str) -> Option<PathBuf> {
     let real = library.canonicalize().ok();
     let places = [Some(library), real.as_deref()];
     places.into_iter().flatten().map(|place| place.with_file_name(name)).find(|path| path.exists())

@@ -1,27 +1,27 @@
-//! Where NVRTC is looked for.
+//! The search order for NVRTC.
 //!
-//! 1. The path that the caller gives, else `PROXYATTN_NVRTC`: a file, or a directory. **Nothing else is tried**
-//!    then: falling back from a mistyped path to some other compiler would hide the mistake.
+//! 1. The caller's path, else `PROXYATTN_NVRTC`: a file or a directory. If one of them is given, **nothing else is
+//!    searched**: falling back from a mistyped path to another compiler would hide the mistake.
 //! 2. `CUDA_HOME`, `CUDA_PATH`: `lib64` and `targets/<machine>-linux/lib`.
 //! 3. `VIRTUAL_ENV`, `CONDA_PREFIX`: the wheels' `site-packages/nvidia/{cu13,cuda_nvrtc}/lib`, then the
 //!    environment's own `lib` and `targets/<machine>-linux/lib`.
-//! 4. The dynamic linker's own search for `libnvrtc.so.13`, `.12` and the bare name.
-//! 5. `/usr/local/cuda`, where a toolkit is installed unless it is told otherwise.
+//! 4. The dynamic linker's search path, for `libnvrtc.so.13`, `.12`, the bare name and `.11.2`.
+//! 5. `/usr/local/cuda`, the toolkit's default location.
 //!
-//! A later place is tried when an earlier one has no library, or one that cannot be used: old, incomplete, or without the
-//! builtins that it compiles with.
+//! A later location is tried if an earlier one has no library, or an unusable one: too old, incomplete, or without its
+//! builtins.
 
 use crate::jit::env::{self, Env};
 use crate::jit::library::{Names, Place, USUAL_TOOLKIT, python, toolkit};
 use std::path::{Path, PathBuf};
 
-/// Newest first. `libnvrtc.so.11.2` is what every 11.x from 11.2 on is called.
+/// Newest first. `libnvrtc.so.11.2` is the name of every 11.x from 11.2 on.
 const NVRTC: Names = Names {
     plain: "libnvrtc.so",
     all: &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "libnvrtc.so.11.2"],
 };
 
-/// Every place, in order.
+/// Every location, in order.
 pub(super) fn places(explicit: Option<&Path>, env: &Env) -> Vec<Place> {
     if let Some(path) = explicit {
         return NVRTC.given(path, "the given path");
@@ -62,15 +62,15 @@ mod tests {
     #[test]
     fn a_given_path_is_the_only_place() {
         let env = Env::of([(env::NVRTC, "/nowhere/else")]);
-        let told = |places: Vec<Place>| match places.as_slice() {
+        let why = |places: Vec<Place>| match places.as_slice() {
             [Place::Empty(why)] => why.clone(),
             other => panic!("{other:?}"),
         };
         assert_eq!(
-            told(places(Some(Path::new("/nowhere")), &env)),
+            why(places(Some(Path::new("/nowhere")), &env)),
             "`/nowhere` (the given path: no such file)"
         );
-        assert_eq!(told(places(None, &env)), "`/nowhere/else` (PROXYATTN_NVRTC: no such file)");
+        assert_eq!(why(places(None, &env)), "`/nowhere/else` (PROXYATTN_NVRTC: no such file)");
     }
 
     #[test]
@@ -88,7 +88,7 @@ mod tests {
         let mut expected =
             vec![Place::File(toolkit.join("libnvrtc.so.12")), Place::File(wheel.join("libnvrtc.so.13"))];
         expected.extend(NVRTC.for_the_linker());
-        // This machine may have a toolkit of its own, which comes last.
+        // This machine may have a toolkit in the usual location, which comes last.
         assert!(found.starts_with(&expected), "{found:?}");
         let last: Vec<_> = usual().collect();
         assert!(places(None, &env).ends_with(&last));

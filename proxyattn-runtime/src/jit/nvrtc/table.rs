@@ -1,6 +1,6 @@
-//! NVRTC's functions, resolved by hand.
+//! NVRTC's functions, resolved by name.
 //!
-//! Results are plain integers: a library newer than this file may return codes that no enumeration here knows.
+//! Results are plain integers, because a newer library may return codes that are unknown here.
 
 use crate::{Error, Result};
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 /// `nvrtcProgram`.
 pub(super) type Handle = *mut c_void;
 
-/// The oldest NVRTC that makes cubins and lists its architectures.
+/// The oldest NVRTC that produces cubins and lists its architectures.
 const OLDEST: (u32, u32) = (11, 2);
 
-/// The library and what is used of it.
+/// The library and the functions in use.
 pub(super) struct Table {
     pub(super) library: PathBuf,
     pub(super) version: (u32, u32),
@@ -36,12 +36,12 @@ pub(super) struct Table {
     pub(super) cubin_size: unsafe extern "C" fn(Handle, *mut usize) -> c_int,
     pub(super) cubin: unsafe extern "C" fn(Handle, *mut c_char) -> c_int,
     pub(super) destroy: unsafe extern "C" fn(*mut Handle) -> c_int,
-    // Never closed: NVRTC keeps threads and exit handlers of its own.
+    // Never closed: NVRTC has its own threads and exit handlers.
     _library: ManuallyDrop<Library>,
 }
 
 impl Table {
-    /// Resolves everything, the version first: an old library lacks the rest, and should be told by its age.
+    /// Resolves everything, the version first: an old library lacks other functions, and the error should say that it is old.
     pub(super) fn resolve(library: Library, path: PathBuf) -> Result<Self> {
         let library = ManuallyDrop::new(library);
         macro_rules! symbol {
@@ -90,12 +90,12 @@ impl Table {
         let mut error = call_error(&self.library, self.error_string, call, code, log);
         if let (BUILTINS_FAILED, Error::NvrtcCall { why, .. }) = (code, &mut error) {
             let (major, minor) = self.version;
-            *why += &format!("; libnvrtc-builtins.so.{major}.{minor} must lie in the library's directory");
+            *why += &format!("; libnvrtc-builtins.so.{major}.{minor} must be in the library's directory");
         }
         error
     }
 
-    /// The architectures that it makes code for.
+    /// The supported architectures.
     pub(super) fn supported(&self) -> Result<Vec<u32>> {
         let mut count = 0;
         // SAFETY: `count` outlives the call.

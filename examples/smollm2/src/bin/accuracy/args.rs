@@ -4,13 +4,13 @@ use clap::Parser;
 use std::num::NonZero;
 use std::path::PathBuf;
 
-/// Accuracy of a model that reads long contexts by sparse attention, beside full attention.
+/// Measures a model's accuracy on long contexts with sparse attention, compared with full attention.
 ///
-/// Results are kept in a JSON file context by context: a run that was stopped goes on where it was.
+/// Results are saved to a JSON file after each context, so that an interrupted run can continue.
 #[derive(Debug, Parser)]
 #[command(name = "accuracy")]
 pub(crate) struct Args {
-    /// Directory of the evaluation sets (`evalset-LENGTH.safetensors`), and of the adapters unless --adapters names another
+    /// Directory of the evaluation sets (`evalset-LENGTH.safetensors`), and of the adapters unless --adapters is given
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
 
@@ -18,47 +18,47 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) adapters: Option<PathBuf>,
 
-    /// The model, a GGUF file of the Llama architecture [default: what `cargo xtask model` fetched]
+    /// Model: a GGUF file of the Llama architecture [default: the one downloaded by `cargo xtask model`]
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
 
-    /// Tokens of a context, parted by commas
+    /// Context lengths in tokens, comma-separated
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "4096")]
     pub(crate) lengths: Vec<usize>,
 
-    /// How contexts are read, parted by `;`: `full`, `default`, or the arguments of `#[proxy_attention(…)]`
+    /// Attention methods, separated by `;`: `full`, `default`, or the arguments of `#[proxy_attention(…)]`
     #[arg(long, value_name = "LIST", default_value = "full;default")]
     pub(crate) configs: String,
 
-    /// Only these tasks, parted by commas
+    /// Run only these tasks, comma-separated
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) tasks: Vec<String>,
 
-    /// Only the first contexts of each task
+    /// Run only the first N contexts of each task
     #[arg(long, value_name = "N")]
     pub(crate) contexts: Option<NonZero<usize>>,
 
-    /// Also measure how much of the true attention the visited blocks hold, on the first context of `multikey`
+    /// Also measure the share of true attention in the visited blocks, on the first context of `multikey`
     #[arg(long)]
     pub(crate) recall: bool,
 
-    /// Where to run: cpu, cuda, cuda:N
+    /// Device: cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
 
-    /// Stop after this many seconds, between two questions
+    /// Time limit; the run stops between two questions
     #[arg(long, value_name = "SECONDS")]
     pub(crate) limit: Option<u64>,
 
-    /// Where results are kept; what is there already is not run again
+    /// Results file; results that it already has are not run again
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// A picture of accuracy against density
+    /// Draw accuracy against density to this file
     #[arg(long, value_name = "PNG")]
     pub(crate) picture: Option<PathBuf>,
 
-    /// Run nothing: only show what --json holds
+    /// Run nothing; show the results in the --json file
     #[arg(long, requires = "json")]
     pub(crate) show: bool,
 }

@@ -1,4 +1,4 @@
-//! Answers right, for full attention and any configuration, on retrieval tasks over long contexts.
+//! Accuracy on retrieval tasks over long contexts, for full attention and any configuration.
 //!
 //! ```text
 //! cargo xtask model
@@ -45,7 +45,7 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Runs what the records lack. Returns what there was no time for.
+/// Runs what the results file lacks. Returns what the time limit left out.
 fn measure(args: &Args, records: &mut Vec<Record>) -> Result<Vec<String>> {
     let deadline = Deadline(args.limit.map(|limit| Instant::now() + Duration::from_secs(limit)));
     if let Some(unknown) = args.tasks.iter().find(|task| !TASKS.contains(&task.as_str())) {

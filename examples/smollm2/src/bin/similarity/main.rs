@@ -1,4 +1,4 @@
-//! How alike the heads of a real model look at a context: each layer as the model reads it, none of them kept.
+//! Similarity of the heads of a real model on a context, measured layer by layer while the model reads it.
 //!
 //! ```text
 //! cargo xtask model
@@ -21,17 +21,17 @@ use std::sync::Arc;
 /// A failure ends the program with its message, on one line.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Measures how alike the heads of the model look at a context, layer by layer, and says how many proxy heads that allows.
+/// Measures how similar the model's heads are on a context, layer by layer, and recommends the number of proxy heads.
 ///
-/// The model reads by full attention: what is measured does not depend on what a selection has left out.
+/// The model uses full attention, so that the result does not depend on a selection.
 #[derive(Debug, Parser)]
 #[command(name = "similarity", max_term_width = 110)]
 struct Args {
-    /// A text to read
+    /// Text file to read
     #[arg(long, value_name = "FILE", required_unless_present = "data", conflicts_with_all = ["data", "task", "context"])]
     file: Option<PathBuf>,
 
-    /// Directory of evaluation sets, of which a context is read
+    /// Directory of evaluation sets; one of their contexts is read
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -39,19 +39,19 @@ struct Args {
     #[arg(long, value_name = "NAME", default_value = "multikey", requires = "data")]
     task: String,
 
-    /// Which of the task's contexts
+    /// Index of the context within the task
     #[arg(long, value_name = "N", default_value_t = 0, requires = "data")]
     context: usize,
 
-    /// Tokens to read; a text is repeated where it is shorter
+    /// Number of tokens to read; a shorter text is repeated
     #[arg(long, value_name = "N", default_value_t = 4096)]
     tokens: usize,
 
-    /// Only these layers, parted by commas
+    /// Measure only these layers, comma-separated
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     layers: Vec<usize>,
 
-    /// The model, a GGUF file of the Llama architecture [default: what `cargo xtask model` fetched]
+    /// Model: a GGUF file of the Llama architecture [default: the one downloaded by `cargo xtask model`]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
 
@@ -59,7 +59,7 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     adapters: Option<PathBuf>,
 
-    /// Where to run: cpu, cuda, cuda:N
+    /// Device: cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
 
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     kit::program::print(run(&Args::parse()))
 }
 
-/// Does what the arguments say and returns what is to be printed on stdout.
+/// Runs the program and returns the text for stdout.
 fn run(args: &Args) -> Result<String> {
     let report = Report::new(args.flags.options())?;
     let progress = bar("loading");

@@ -4,35 +4,35 @@ use clap::Parser;
 use std::num::NonZero;
 use std::path::PathBuf;
 
-/// SmolLM2-135M answers; says how long the first token took, and how much of attention was visited.
+/// Answers a prompt with SmolLM2-135M, and prints the time to the first token and the share of attention that was visited.
 #[derive(Debug, Parser)]
 #[command(name = "smollm2")]
 pub(crate) struct Args {
-    /// What is asked
+    /// The question
     #[arg(default_value = "The capital of France is")]
     pub(crate) prompt: String,
 
-    /// A text to read before the question
+    /// Text file to read before the question
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
-    /// Read exactly this many tokens of the file, which is repeated where it is shorter
+    /// Read exactly this many tokens of the file, repeating it if it is shorter
     #[arg(long, value_name = "N", requires = "file")]
     pub(crate) tokens: Option<NonZero<usize>>,
 
-    /// How the prompt is read: `full`, `default`, or the arguments of `#[proxy_attention(…)]`; several, parted by `;`, in turn
+    /// Attention methods for the prompt, separated by `;`: `full`, `default`, or the arguments of `#[proxy_attention(…)]`
     #[arg(long, value_name = "LIST", default_value = "default")]
     pub(crate) methods: String,
 
-    /// Continue the text as it stands, instead of answering it in a chat
+    /// Continue the raw text instead of answering it as a chat message
     #[arg(long)]
     pub(crate) raw: bool,
 
-    /// Tokens of the answer at the most
+    /// Maximum number of tokens in the answer
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) limit: usize,
 
-    /// The model, a GGUF file of the Llama architecture [default: what `cargo xtask model` fetched]
+    /// Model: a GGUF file of the Llama architecture [default: the one downloaded by `cargo xtask model`]
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
 
@@ -40,15 +40,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) adapters: Option<PathBuf>,
 
-    /// Where to run: cpu, cuda, cuda:N
+    /// Device: cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
 
-    /// Read the prompt this many times; the fastest counts
+    /// Number of runs per method; the fastest is reported
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) rounds: NonZero<usize>,
 
-    /// One JSON object instead of a report
+    /// Print one JSON object instead of a report
     #[arg(long)]
     pub(crate) json: bool,
 }

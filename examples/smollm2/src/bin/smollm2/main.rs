@@ -1,4 +1,4 @@
-//! A real model that reads its prompt by proxyattn, and answers.
+//! A real model that reads its prompt with proxyattn's attention, and answers.
 //!
 //! ```text
 //! cargo xtask model
@@ -53,7 +53,7 @@ fn run(args: &Args) -> Result<()> {
     std::io::stdout().write_all(report.as_bytes()).map_err(|error| Error::file("stdout", error))
 }
 
-/// Reads the prompt, some times, and answers after the last.
+/// Reads the prompt, possibly several times, and answers after the last time.
 fn read(
     args: &Args,
     runner: &mut dyn Runner,

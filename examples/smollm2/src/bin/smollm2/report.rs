@@ -70,7 +70,7 @@ impl fmt::Display for Run {
         if let Some(more) = tokens.len().checked_sub(1).filter(|&more| more > 0) {
             writeln!(f, "  every other     {}", time(decode.total() / more as u32))?;
         }
-        writeln!(f, "  density         {:.1}% of the tiles; by layer", 100.0 * self.density())?;
+        writeln!(f, "  density         {:.1}% of the tiles; per layer", 100.0 * self.density())?;
         for layers in self.densities.chunks(15) {
             let layers: Vec<_> = layers.iter().map(|density| format!("{:3.0}", 100.0 * density)).collect();
             writeln!(f, "                  {}", layers.join(" "))?;
@@ -85,11 +85,14 @@ pub(crate) fn summary(runs: &[Run], runner: &dyn Runner) -> String {
     if let [first, others @ ..] = runs {
         for run in others {
             let ratio = run.answer.prefill.total().as_secs_f64() / first.answer.prefill.total().as_secs_f64();
-            out += &format!("first token of `{}`: {ratio:.2} × that of `{}`\n", run.method, first.method);
+            out += &format!(
+                "time to first token of `{}`: {ratio:.2} × that of `{}`\n",
+                run.method, first.method
+            );
         }
     }
     if let Some(peak) = runner.peak_memory() {
-        out += &format!("memory at its peak: {:.2} GiB\n", peak as f64 / f64::from(1 << 30));
+        out += &format!("peak memory: {:.2} GiB\n", peak as f64 / f64::from(1 << 30));
     }
     out
 }

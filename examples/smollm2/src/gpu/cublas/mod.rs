@@ -82,7 +82,7 @@ impl Cublas {
     }
 
     /// The library and its version, for people.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn description(&self) -> String {
         let (major, minor) = self.table.version;
         format!("cuBLAS {major}.{minor} ({})", self.table.library.display())
     }
@@ -134,7 +134,7 @@ impl Cublas {
 
 impl Drop for Cublas {
     fn drop(&mut self) {
-        // SAFETY: the handle is live and not used again; nobody is left to hear of an error.
+        // SAFETY: the handle is live and not used again; an error cannot be reported from here.
         unsafe { (self.table.destroy)(self.handle) };
     }
 }

@@ -93,8 +93,8 @@ impl Table {
 
     /// Of one library; the error says what is wrong with it.
     fn of(path: &Path) -> Result<Self, String> {
-        // It needs libcublasLt, which lies beside it and is found by name once it is open. Where that fails the linker
-        // has a search of its own, and an error of its own.
+        // It needs libcublasLt, which is in the same directory and is found by name once it is open. If opening it fails,
+        // the linker searches for it and reports its own error.
         if let Some(companion) = companion(path) {
             // SAFETY: runs the initialisers of the library's own companion, which it would open itself.
             drop(unsafe { Library::new(companion) }.map(ManuallyDrop::new));
@@ -119,7 +119,7 @@ impl Table {
             // SAFETY: writes a number; 0 asks for the major version, 1 for the minor one.
             let code = unsafe { (table.property)(number as c_int, part) };
             if code != 0 {
-                return Err(format!("it does not tell its version: status {code}"));
+                return Err(format!("it does not report its version: status {code}"));
             }
         }
         let (major, minor) = table.version;
@@ -144,7 +144,7 @@ impl Table {
     }
 }
 
-/// `libcublasLt.so.13` beside `libcublas.so.13`.
+/// `libcublasLt.so.13` next to `libcublas.so.13`.
 fn companion(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?.strip_prefix("libcublas.")?;
     let companion = path.with_file_name(format!("libcublasLt.{name}"));
