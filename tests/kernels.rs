@@ -146,7 +146,7 @@ fn what_is_not_used_is_not_there() {
     {
         assert!(defaults.contains(absent) && !dense.contains(absent), "{absent}");
     }
-    assert!(!defaults.contains("pool_keys") && !defaults.contains("STRIDE_KV"));
+    assert!(!defaults.contains("pool_keys"));
     assert!(text(Spec { groups: Some(2), ..D }).contains("pool_keys"));
     let pinned = Spec { groups: Some(8), heads: Some(32), kv_heads: Some(8), ..D };
     assert!(!text(pinned).contains("pool_keys"), "a group of one KV head has that head's keys");

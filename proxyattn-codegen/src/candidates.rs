@@ -166,7 +166,7 @@ fn hopper_score(spec: &Spec, default: &Tiles) -> Vec<Tiles> {
     let mut found = Vec::new();
     for score_warpgroups in [2, 3, 4] {
         for keys in [64u32, 128] {
-            let samples = spec.block.kv / spec.stride.kv;
+            let samples = spec.block_samples().kv;
             // Scores, and two rows' maxima of each block.
             let registers = keys / 2 + 2 * keys.div_ceil(samples) + OTHER_REGISTERS;
             for score_stages in [2, 4] {

@@ -6,7 +6,7 @@ use crate::arch::hopper::WG_ROWS;
 use crate::arch::portable::SCORING_ROWS;
 use crate::arch::{HopperTiles, Tiles, hopper, portable};
 use crate::scorer::proxy::POOL_THREADS;
-use crate::{Arch, Spec, attend, scorer, select};
+use crate::{Arch, Spec, attend, scorer, select, text};
 
 /// What kernels are made for.
 pub(crate) struct Cx<'a> {
@@ -51,8 +51,7 @@ impl Cx<'_> {
 
     /// Samples of a row of blocks.
     pub(crate) fn samples_q(&self) -> u32 {
-        let [window, _] = self.spec.scorer.contract().window(self.spec);
-        self.spec.block.q / window
+        self.spec.block_samples().q
     }
 
     /// Whether the sums of the scorer come in segments of the keys, and its work by ticket.
@@ -127,7 +126,6 @@ impl Pipeline {
             whole.memory.extend(part.memory);
         };
         add(configuration(spec));
-        add(hopper::registers_part(cx));
         // Of a dense configuration the sections and constants alone: files that it shares with others ask for them.
         let of_sparse = |part: Part| match spec.is_dense() {
             true => Part { kernels: vec![], buffers: vec![], memory: vec![], ..part },
@@ -137,7 +135,7 @@ impl Pipeline {
         add(portable::part(cx));
         add(of_sparse(spec.budget.contract(|budget| budget.part(cx))));
         add(of_sparse(select::part(cx)));
-        add(hopper::part());
+        add(hopper::part(cx));
         add(scorer::contract_part());
         add(of_sparse(attend::attend(cx)));
         add(attend::dense(cx));
@@ -206,12 +204,24 @@ impl Pipeline {
 
 /// What every kernel may ask of a configuration.
 fn configuration(spec: &Spec) -> Part {
+    let (window, samples) = (spec.sample_window(), spec.block_samples());
     Part {
-        sections: vec![("CAUSAL", spec.causal), ("DYNAMIC", spec.budget.is_measured())],
+        sections: vec![
+            ("CAUSAL", spec.causal),
+            ("UNUSUAL_SCALE", text::has_unusual_scale(spec)),
+            ("PER_HEAD", spec.budget.differs_within_group()),
+        ],
         defines: vec![
             ("HEAD_DIM", spec.head_dim.to_string()),
             ("BLOCK_Q", spec.block.q.to_string()),
             ("BLOCK_KV", spec.block.kv.to_string()),
+            ("STRIDE_Q", window.q.to_string()),
+            ("STRIDE_KV", window.kv.to_string()),
+            ("SAMPLES_Q", samples.q.to_string()),
+            ("SAMPLES_KV", samples.kv.to_string()),
+            ("KEEP_SINK", spec.keep.sink.to_string()),
+            ("KEEP_LOCAL", spec.keep.local.to_string()),
+            ("MASKED_SCORE", text::masked_score(spec)),
         ],
         ..Part::default()
     }

@@ -56,12 +56,13 @@ pub(crate) fn comment(pipeline: &Pipeline, spec: &Spec, arch: Arch, unit: UnitId
         Operand::Tensor(_) | Operand::Scratch(_) => None,
     });
     if let Some(keys) = keys {
+        let window = spec.sample_window().kv;
         let keys = match keys {
             Keys::Pooled => "keys = proxy_k".to_owned(),
-            Keys::Sampled if spec.stride.kv == 1 => "keys = k".to_owned(),
+            Keys::Sampled if window == 1 => "keys = k".to_owned(),
             Keys::Sampled => format!(
                 "keys = k at every {}th token: keys_sample is {} times k's token stride",
-                spec.stride.kv, spec.stride.kv
+                window, window
             ),
         };
         line(&format!("  {keys}"));

@@ -2,7 +2,7 @@
 
 use crate::Problem;
 use core::ops::Range;
-use proxyattn_codegen::{Budget, RowView, Spec};
+use proxyattn_codegen::{Budget, RowView, Spec, Stride};
 
 /// The block geometry of a [`Problem`] under a [`Spec`].
 ///
@@ -51,6 +51,21 @@ impl Geometry {
         self.kv_len.saturating_sub(self.q_len)
     }
 
+    /// The key position of a query token.
+    pub fn position(&self, token: usize) -> usize {
+        self.offset() + token
+    }
+
+    /// How many keys a query token sees, from the first on.
+    pub fn seen(&self, token: usize) -> usize {
+        if self.causal { (self.position(token) + 1).min(self.kv_len) } else { self.kv_len }
+    }
+
+    /// How many samples of the keys, the first of each window of `window.kv`, a sample of the queries sees.
+    pub(crate) fn seen_samples(&self, window: Stride, sample: usize) -> usize {
+        self.seen(sample * window.q as usize).div_ceil(window.kv as usize)
+    }
+
     /// The query tokens of a row.
     pub fn tokens(&self, row: usize) -> Range<usize> {
         let start = row * self.block_q;
@@ -75,8 +90,8 @@ impl Geometry {
             return 0..0;
         }
         let Range { start, end } = self.tokens(row);
-        let first = (self.offset() + start) / self.block_kv;
-        let last = (self.offset() + end - 1) / self.block_kv;
+        let first = self.position(start) / self.block_kv;
+        let last = self.position(end - 1) / self.block_kv;
         first..last + 1
     }
 
@@ -103,7 +118,7 @@ impl Geometry {
 
     /// Whether a key of `block` comes after some query of `row`, so that the causal mask must be applied token by token.
     pub fn needs_mask(&self, row: usize, block: usize) -> bool {
-        self.causal && self.keys(block).end > self.offset() + self.tokens(row).start + 1
+        self.causal && self.keys(block).end > self.seen(self.tokens(row).start)
     }
 
     /// The number of tiles (row, block) that dense attention visits, for one head.

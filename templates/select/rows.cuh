@@ -13,22 +13,17 @@ struct RowBlocks {
     u32 diagonal_end;
 };
 
-__device__ __forceinline__ RowBlocks row_blocks(u32 row, i32 q_len, i32 kv_len, u32 blocks) {
-    const i32 start = (i32)(row * BLOCK_Q), end = min(start + BLOCK_Q, q_len);
+__device__ __forceinline__ RowBlocks row_blocks(const Sequence& sequence, u32 row, u32 blocks) {
+    const Diagonal diagonal = diagonal_of(sequence, row);
     RowBlocks r;
+    r.diagonal_end = diagonal.end;
 //@if CAUSAL
-    const u32 diagonal = (u32)(kv_len - q_len + start) / BLOCK_KV;
-    r.diagonal_end = (u32)(kv_len - q_len + end - 1) / BLOCK_KV + 1;
-    r.visible = r.diagonal_end;
+    r.visible = diagonal.end;
 //@else
-    // More queries than keys are no end of the keys: their rows have no diagonal.
-    const bool placed = q_len <= kv_len;
-    const u32 diagonal = placed ? (u32)(kv_len - q_len + start) / BLOCK_KV : 0;
-    r.diagonal_end = placed ? (u32)(kv_len - q_len + end - 1) / BLOCK_KV + 1 : 0;
     r.visible = blocks;
 //@end
     r.sink = min((u32)KEEP_SINK, r.visible);
-    r.local = diagonal > KEEP_LOCAL ? diagonal - KEEP_LOCAL : 0;
+    r.local = diagonal.first > KEEP_LOCAL ? diagonal.first - KEEP_LOCAL : 0;
     const u32 local = max(r.local, r.sink);
     r.pinned = r.sink + (r.diagonal_end > local ? r.diagonal_end - local : 0);
     return r;

@@ -10,7 +10,9 @@
     const u64 group_row = ((u64)batch * p.groups + group) * p.rows + row;
     const u32 words = smem_u32(smem);
     auto word = [&](u32 i) -> u32 { return words + i * 4; };
-    const RowBlocks r = row_blocks(row, p.q_len, p.kv_len, p.blocks);
+    const Sequence sequence = sequence_of(p);
+    const RowBlocks r = row_blocks(sequence, row, p.blocks);
+    const u32 last_visible = row_blocks(sequence, p.rows - 1, p.blocks).visible;
 //@if TICKETS
     // attend begins with its first tile.
     if (row == 0 && group == 0 && batch == 0 && threadIdx.x == 0) *p.tickets = 0;
@@ -24,12 +26,11 @@
     // The counts of the group's heads, and where they cut the ranking: distinct, ascending.
     const u32 heads = p.heads_per_group;
     const u64 first_head = ((u64)batch * p.groups + group) * heads;
-//@if DYNAMIC
+//@if PER_HEAD
     if (warp_id() == 0) {
-        const u32 last_visible = row_blocks(p.rows - 1, p.q_len, p.kv_len, p.blocks).visible;
         for (u32 head = lane_id(); head < heads; head += WARP_SIZE) {
-            u32 count = wanted_blocks(p.measured[first_head + head], r.visible, last_visible);
-            count = min(max(count, r.pinned), r.visible);
+            const u32 wanted = wanted_blocks(p, (u32)first_head + head, row, r.visible, last_visible);
+            const u32 count = min(max(wanted, r.pinned), r.visible);
             p.counts[(first_head + head) * p.rows + row] = count;
             st_shared_u32(word(SELECT_COUNTS + head), count);
         }
@@ -48,11 +49,8 @@
         if (lane_id() == 0) st_shared_u32(word(SELECT_FOUND), found);
     }
 //@else
-//@if TOP_K_BUDGET
-    const u32 count = min(max(wanted_blocks(), r.pinned), r.visible);
-//@else
-    const u32 count = min(max(wanted_blocks(r.visible), r.pinned), r.visible);
-//@end
+    const u32 wanted = wanted_blocks(p, (u32)first_head, row, r.visible, last_visible);
+    const u32 count = min(max(wanted, r.pinned), r.visible);
     for (u32 head = threadIdx.x; head < heads; head += SELECT_THREADS)
         p.counts[(first_head + head) * p.rows + row] = count;
     if (threadIdx.x == 0) st_shared_u32(word(SELECT_CUTS), count);
@@ -65,28 +63,12 @@
 //@end
 //@if SEGMENTS
     // Segments that the row's last sample sees: `score` has gone through no others for certain.
-    const i32 last_token = min((i32)((row + 1) * BLOCK_Q), p.q_len) - 1;
-//@if CAUSAL
-//@if STRIDED_Q
-    const i32 last_position = p.kv_len - p.q_len + last_token / STRIDE_Q * STRIDE_Q;
-//@else
-    const i32 last_position = p.kv_len - p.q_len + last_token;
-//@end
-//@if STRIDED_KV
-    const u32 segments = (u32)(last_position / STRIDE_KV) / (u32)p.segment_keys + 1;
-//@else
-    const u32 segments = (u32)last_position / (u32)p.segment_keys + 1;
-//@end
-//@else
-    const u32 segments = p.segments;
-//@end
+    const i32 last_sample = (min((i32)((row + 1) * BLOCK_Q), p.q_len) - 1) / STRIDE_Q;
+    const i32 seen_last = seen_samples(sequence, last_sample, (p.kv_len + STRIDE_KV - 1) / STRIDE_KV);
+    const u32 segments = (u32)(seen_last - 1) / (u32)p.segment_keys + 1;
 //@end
     for (u32 i = SELECT_THREADS - 1 - threadIdx.x; i < SAMPLES_Q; i += SELECT_THREADS) {
-//@if STRIDED_Q
         const bool inside = (i32)(row * BLOCK_Q + i * STRIDE_Q) < p.q_len;
-//@else
-        const bool inside = (i32)(row * BLOCK_Q + i) < p.q_len;
-//@end
 //@if SEGMENTS
         // The sum over a sample's keys, from those over its segments: four are on their way at a time.
         const float* parts = p.lse + group_row * p.segments * SAMPLES_Q + i;
@@ -108,7 +90,7 @@
 //@end
     }
     sync_threads();
-//@if DYNAMIC
+//@if PER_HEAD
     const u32 cuts = ld_shared_u32(word(SELECT_FOUND));
     if (threadIdx.x == 0) p.runs[group_row] = ld_shared_u32(word(SELECT_CUTS));
 //@else

@@ -68,27 +68,23 @@ pub(crate) fn registers(spec: &Spec) -> [ByWarpgroups; 2] {
     }
 }
 
-/// Registers of the roles.
-pub(crate) fn registers_part(cx: &Cx<'_>) -> Part {
-    let [producer, consumer] = registers(cx.spec);
-    Part {
-        tables: vec![(
-            "Registers of a thread after the roles have parted: the producer needs few.",
-            vec![("PRODUCER_REGISTERS", producer.text()), ("CONSUMER_REGISTERS", consumer.text())],
-        )],
-        ..Part::default()
-    }
-}
-
 /// Constants that kernels of every stage share.
-pub(crate) fn part() -> Part {
+pub(crate) fn part(cx: &Cx<'_>) -> Part {
     let numbers = [
         ("WG_THREADS", WG_THREADS),
         ("WG_ROWS", WG_ROWS),
         ("BOX_COLUMNS", Field::BOX_COLUMNS),
         ("TILES_AT", BARRIER_BYTES),
     ];
-    Part { shared: numbers.map(|(name, value)| (name, value.to_string())).into(), ..Part::default() }
+    let [producer, consumer] = registers(cx.spec);
+    Part {
+        shared: numbers.map(|(name, value)| (name, value.to_string())).into(),
+        tables: vec![(
+            "Registers of a thread after the roles have parted: the producer needs few.",
+            vec![("PRODUCER_REGISTERS", producer.text()), ("CONSUMER_REGISTERS", consumer.text())],
+        )],
+        ..Part::default()
+    }
 }
 
 /// What lies in shared memory of the scoring passes, behind what comes `first`.

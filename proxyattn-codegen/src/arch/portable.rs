@@ -2,7 +2,6 @@
 
 use super::ArchFacts;
 use crate::pipeline::{Cx, Part};
-use crate::text;
 
 /// What is known of the family; the shared memory is that of 8.0.
 pub(super) const FACTS: ArchFacts = ArchFacts {
@@ -35,15 +34,7 @@ pub(crate) const SCORING_THREADS: u32 = 128;
 /// Sections and constants that kernels of every stage share.
 pub(crate) fn part(cx: &Cx<'_>) -> Part {
     Part {
-        sections: vec![
-            ("UNUSUAL_SCALE", text::has_unusual_scale(cx.spec)),
-            ("ROW_OF_96", cx.spec.head_dim == 96),
-        ],
-        defines: vec![
-            ("KEEP_SINK", cx.spec.keep.sink.to_string()),
-            ("KEEP_LOCAL", cx.spec.keep.local.to_string()),
-            ("MASKED_SCORE", text::masked_score(cx.spec)),
-        ],
+        sections: vec![("ROW_OF_96", cx.spec.head_dim == 96)],
         shared: vec![
             ("SCORING_THREADS", SCORING_THREADS.to_string()),
             ("SCORING_ROWS", SCORING_ROWS.to_string()),

@@ -9,6 +9,7 @@ use crate::pipeline::Cx;
 /// What both kernels stand on.
 const COMMON: &[&str] = &[
     "arch/hopper/cta.cuh",
+    "geometry/sequence.cuh",
     "attend/hopper/order.cuh",
     "attend/hopper/ring.cuh",
     "attend/hopper/flash.cuh",
@@ -37,7 +38,7 @@ pub(super) fn attend(cx: &Cx<'_>) -> Kernel {
         id: KernelId::Attend,
         unit: UnitId::Attend,
         pack: cx.tiles.hopper.heads(cx.spec),
-        files: [COMMON, ATTEND].concat(),
+        files: [COMMON, super::diagonal(cx), ATTEND].concat(),
         ..kernel(cx, cx.tiles.hopper.piece_keys(cx.spec), fields, tiles)
     }
 }

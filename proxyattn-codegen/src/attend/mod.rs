@@ -54,3 +54,8 @@ fn lists(cx: &Cx<'_>) -> Vec<Field> {
     }
     fields
 }
+
+/// The template of the diagonal, where the causal rule makes it special.
+fn diagonal(cx: &Cx<'_>) -> &'static [&'static str] {
+    if cx.spec.causal { &["geometry/diagonal.cuh"] } else { &[] }
+}

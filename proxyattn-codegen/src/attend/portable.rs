@@ -5,22 +5,25 @@ use crate::abi::build::{lay_out, number, numbers, read, strides, write};
 use crate::abi::{Expr, Field, Kernel, KernelId, Macro, Scalar, Tensor, UnitId};
 use crate::pipeline::Cx;
 
-const ATTEND: &[&str] =
-    &["arch/portable/tile.cuh", "attend/portable/flash.cuh", "attend/portable/attend.cuh"];
-const DENSE: &[&str] = &["arch/portable/tile.cuh", "attend/portable/flash.cuh", "attend/portable/dense.cuh"];
+const COMMON: &[&str] = &["arch/portable/tile.cuh", "geometry/sequence.cuh", "attend/portable/flash.cuh"];
+const ATTEND: &str = "attend/portable/attend.cuh";
+const DENSE: &str = "attend/portable/dense.cuh";
 
 pub(super) fn attend(cx: &Cx<'_>) -> Kernel {
     let mut lists = super::lists(cx);
     lists.extend(numbers([Scalar::Blocks, Scalar::Heads, Scalar::Groups, Scalar::KvHeadsPerGroup]));
-    kernel(cx, KernelId::Attend, UnitId::Attend, lists, ATTEND)
+    Kernel {
+        files: [COMMON, super::diagonal(cx), &[ATTEND]].concat(),
+        ..kernel(cx, KernelId::Attend, UnitId::Attend, lists)
+    }
 }
 
 pub(super) fn dense(cx: &Cx<'_>) -> Kernel {
-    kernel(cx, KernelId::Dense, UnitId::Dense, Vec::new(), DENSE)
+    kernel(cx, KernelId::Dense, UnitId::Dense, Vec::new())
 }
 
-/// `more` are the fields of lists.
-fn kernel(cx: &Cx<'_>, id: KernelId, unit: UnitId, more: Vec<Field>, files: &[&'static str]) -> Kernel {
+/// `dense` but for what is its own; `more` are the fields of lists.
+fn kernel(cx: &Cx<'_>, id: KernelId, unit: UnitId, more: Vec<Field>) -> Kernel {
     let mut fields = vec![read(Tensor::Q), read(Tensor::K), read(Tensor::V), write(Tensor::Out)];
     fields.extend([Tensor::Q, Tensor::K, Tensor::V, Tensor::Out].into_iter().flat_map(strides));
     fields.extend(numbers([Scalar::QLen, Scalar::KvLen, Scalar::Rows, Scalar::HeadsPerKv]));
@@ -37,7 +40,7 @@ fn kernel(cx: &Cx<'_>, id: KernelId, unit: UnitId, more: Vec<Field>, files: &[&'
         grid: [Expr::from(Scalar::Rows) * row_tiles * packs, Scalar::KvHeads.into(), Scalar::Batch.into()],
         pack: cx.tiles.heads,
         bounds: "TILE_THREADS",
-        files: files.to_vec(),
+        files: [COMMON, &[DENSE]].concat(),
     }
 }
 

@@ -40,12 +40,12 @@ impl Shape {
 
     /// Sampled queries.
     pub fn q_samples(&self, spec: &Spec) -> u64 {
-        self.q_len.div_ceil(spec.stride.q.into())
+        self.q_len.div_ceil(spec.sample_window().q.into())
     }
 
     /// Sampled keys.
     pub fn kv_samples(&self, spec: &Spec) -> u64 {
-        self.kv_len.div_ceil(spec.stride.kv.into())
+        self.kv_len.div_ceil(spec.sample_window().kv.into())
     }
 
     /// Sampled keys of one unit of the scoring pass on Hopper: there shall be some thousands of units, so that they fill

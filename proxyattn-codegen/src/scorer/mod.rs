@@ -2,9 +2,9 @@
 
 pub(crate) mod proxy;
 
-use crate::Spec;
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
+use crate::{Block, Spec, Stride};
 
 named! {
     /// How blocks are scored.
@@ -25,14 +25,27 @@ named! {
 /// [`Scratch::Floors`]: crate::abi::Scratch::Floors
 /// [`Scratch::Lse`]: crate::abi::Scratch::Lse
 pub(crate) trait Contract {
-    /// Query and key tokens that one sample stands for; each divides the block.
-    fn window(&self, spec: &Spec) -> [u32; 2];
+    /// Query and key tokens that one sample stands for, the first of which is its position; each divides the block.
+    fn window(&self, spec: &Spec) -> Stride;
 
     /// Whether there is a Hopper kernel for its pass over the keys.
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool;
 
     /// Its kernels, buffers, sections and constants.
     fn part(&self, cx: &Cx<'_>) -> Part;
+}
+
+impl Spec {
+    /// Query and key tokens that one sample of the scorer stands for.
+    pub fn sample_window(&self) -> Stride {
+        self.scorer.contract().window(self)
+    }
+
+    /// Samples of a block: along the queries, and along the keys.
+    pub fn block_samples(&self) -> Block {
+        let window = self.sample_window();
+        Block { q: self.block.q / window.q, kv: self.block.kv / window.kv }
+    }
 }
 
 impl Scorer {

@@ -1,12 +1,13 @@
 //! Lists: what each count keeps of a group's ranking.
 
+use crate::Arch;
 use crate::abi::build::{clear, lay_out, number, numbers, read, write};
 use crate::abi::{Buffer, Kernel, KernelId, Scalar, Scratch, Size, UnitId};
 use crate::pipeline::{Cx, Part, Words};
-use crate::{Arch, Budget};
 
 /// Templates that stand before the budget's `wanted_blocks`, and after it.
-const BEFORE: &[&str] = &["select/rows.cuh"];
+const BEFORE: &[&str] =
+    &["geometry/sequence.cuh", "geometry/samples.cuh", "geometry/diagonal.cuh", "select/rows.cuh"];
 const AFTER: &[&str] = &["select/ranking.cuh", "select/select.cuh"];
 
 const SELECT_THREADS: u32 = 128;
@@ -32,10 +33,7 @@ pub(crate) fn part(cx: &Cx<'_>) -> Part {
     Part {
         kernels: vec![select(cx)],
         buffers: buffers(cx),
-        sections: vec![
-            ("TOP_K_BUDGET", matches!(cx.spec.budget, Budget::TopK { .. })),
-            ("SAMPLES_BY_EIGHT", cx.samples_q().is_multiple_of(8)),
-        ],
+        sections: vec![("SAMPLES_BY_EIGHT", cx.samples_q().is_multiple_of(8))],
         shared: numbers.map(|(name, value)| (name, value.to_string())).into(),
         tables: vec![(
             "Shared memory of select, in words. A warp has words of its own: a histogram, later where its share of each\n\

@@ -130,11 +130,8 @@ impl<T: Element> Kernel for Unit<'_, T> {
                     let at = head * panels + panel;
                     let (q, o) = (&q[at * dim..][..dim], &mut o[at * dim..][..dim]);
                     let tile = if masked {
-                        let position = geometry.offset() + tokens.start + panel * PANEL;
-                        let limits = std::array::from_fn(|lane| {
-                            let seen = if spec.causal { position + lane + 1 } else { problem.kv_len };
-                            seen.min(problem.kv_len) as u32
-                        });
+                        let token = tokens.start + panel * PANEL;
+                        let limits = std::array::from_fn(|lane| geometry.seen(token + lane) as u32);
                         let tile = &mut tile[..tile::reach(first, block_kv, &limits)];
                         tile::scores(s, keys, q, tile);
                         tile::mask(tile, first, &limits);

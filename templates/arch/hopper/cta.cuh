@@ -59,6 +59,15 @@ __device__ __forceinline__ void work_release(u32 n) {
     release(WORK_EMPTY + n % WORK_SLOTS);
 }
 
+// One thread: starts copying a box of a head's tokens from `first` on, as many as the map's boxes have, to `to`; the halves of
+// the rows come to lie `apart` bytes from each other. Tensors are read through this alone.
+__device__ __forceinline__ void load_tokens(const TensorMap* map, u32 to, u32 apart, u32 full, i32 first, u32 head,
+                                            u32 batch) {
+#pragma unroll
+    for (u32 half = 0; half < HALVES; ++half)
+        tma_load_4d(to + half * apart, map, full, half * BOX_COLUMNS, first, (i32)head, (i32)batch);
+}
+
 // Products of any width that is needed here.
 template <int Transposed>
 __device__ __forceinline__ void wgmma_ss(float (&d)[32], u64 a, u64 b, u32 accumulate) {

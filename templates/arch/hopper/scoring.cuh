@@ -30,10 +30,7 @@ __device__ __forceinline__ void load_queries(const TensorMap* map, u32 w, u32 n,
     const u32 full = barrier_at(QUERIES_FULL + w);
     mbarrier_wait(barrier_at(QUERIES_EMPTY + w), parity_of(n, 1) ^ 1);
     mbarrier_arrive_expect_tx(full, QUERY_BYTES);
-#pragma unroll
-    for (u32 half = 0; half < HALVES; ++half)
-        tma_load_4d(smem_u32(smem) + TILES_AT + w * QUERY_BYTES + half * WG_ROWS * ROW_BYTES, map, full, half * BOX_COLUMNS,
-                    row, (i32)head, (i32)batch);
+    load_tokens(map, smem_u32(smem) + TILES_AT + w * QUERY_BYTES, WG_ROWS * ROW_BYTES, full, row, head, batch);
 }
 
 // The producer: starts copying the n-th stage, from a key of a head on.
@@ -41,10 +38,7 @@ __device__ __forceinline__ void load_keys(const TensorMap* map, u32 n, i32 key, 
     const u32 stage = n % SCORE_STAGES, full = barrier_at(KEYS_FULL + stage);
     mbarrier_wait(barrier_at(KEYS_EMPTY + stage), parity_of(n, SCORE_STAGES) ^ 1);
     mbarrier_arrive_expect_tx(full, STAGE_BYTES);
-#pragma unroll
-    for (u32 half = 0; half < HALVES; ++half)
-        tma_load_4d(smem_u32(smem) + KEYS_AT + stage * STAGE_BYTES + half * STAGE_KEYS * ROW_BYTES, map, full,
-                    half * BOX_COLUMNS, key, (i32)head, (i32)batch);
+    load_tokens(map, smem_u32(smem) + KEYS_AT + stage * STAGE_BYTES, STAGE_KEYS * ROW_BYTES, full, key, head, batch);
 }
 
 // A warpgroup's turns, the one after another; a lone one takes none.

@@ -42,10 +42,20 @@ __device__ __forceinline__ u32 lane_base_b(u32 tile) {
     return fragment_base(tile, lane_id() % 8 + lane_id() / 16 * 8, lane_id() / 8 % 2);
 }
 
-// Starts copying ROWS rows from `first` on; rows from `end` on become zeros. Strides are in elements. Of a row past the
-// end nothing is read: its address is only a valid one.
+// Where the rows of one head lie: `count` of them, `stride` elements apart. Tensors are read through this alone.
+struct HeadRows {
+    const Elem* base;
+    i64 stride;
+    i32 count;
+};
+
+// Starts copying ROWS rows from `first` on; rows past the last become zeros. Of these nothing is read: their address is only
+// a valid one.
 template <u32 ROWS, u32 THREADS>
-__device__ __forceinline__ void copy_rows(u32 tile, const Elem* base, i64 stride, i32 first, i32 end) {
+__device__ __forceinline__ void copy_rows(u32 tile, const HeadRows& rows, i32 first) {
+    const Elem* base = rows.base;
+    const i64 stride = rows.stride;
+    const i32 end = rows.count;
 //@if ROW_OF_96
     const u32 chunks = ROWS * ROW_CHUNKS;
 #pragma unroll

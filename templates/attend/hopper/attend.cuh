@@ -22,10 +22,10 @@ __device__ __forceinline__ Piece piece_of(const Params& p, u32 t, u32 piece) {
     const u32 i = piece / BLOCK_PIECES, offset = piece % BLOCK_PIECES * PIECE_KEYS;
     const u32* list = p.lists + (u64)ld_shared_u32(work_at(t, WORK_LIST)) * p.blocks;
 //@if CAUSAL
-    const Diagonal diagonal = diagonal_of(ld_shared_u32(work_at(t, WORK_ROW)), p.q_len, p.kv_len);
-    const u32 past = i - diagonal.blocks, run = ld_shared_u32(work_at(t, WORK_RUN)) - diagonal.blocks;
+    const Diagonal diagonal = diagonal_of(sequence_of(p), ld_shared_u32(work_at(t, WORK_ROW)));
+    const u32 past = i - diagonal.blocks(), run = ld_shared_u32(work_at(t, WORK_RUN)) - diagonal.blocks();
     const u32 at = past < run ? past : i;
-    return Piece{i < diagonal.blocks ? diagonal.first + i : UNKNOWN_BLOCK, list[min(at, (u32)p.blocks - 1)], offset};
+    return Piece{i < diagonal.blocks() ? diagonal.first + i : UNKNOWN_BLOCK, list[min(at, (u32)p.blocks - 1)], offset};
 //@else
     return Piece{list[min(i, (u32)p.blocks - 1)], offset};
 //@end
@@ -173,9 +173,10 @@ __device__ __forceinline__ void load_ring(const Params& p, bool values) {
         if (from >= masked && from + STAGE_PIECES <= own) return;
         // Keys that the lane's first row sees, counted from the diagonal's first.
         const u32 row = uniform(ld_shared_u32(work_at(part.tile, WORK_ROW)));
-        const i32 limit = p.kv_len - p.q_len + (i32)(row * BLOCK_Q + wg % HEAD_WGS * WG_ROWS) +
-                          (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4) + 1 -
-                          (i32)(diagonal_of(row, p.q_len, p.kv_len).first * BLOCK_KV);
+        const Sequence sequence = sequence_of(p);
+        const i32 limit = sequence.limit((i32)(row * BLOCK_Q + wg % HEAD_WGS * WG_ROWS) +
+                                         (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4)) -
+                          (i32)(diagonal_of(sequence, row).first * BLOCK_KV);
 #pragma unroll
         for (u32 piece = 0; piece < STAGE_PIECES; ++piece) {
             const u32 nth = from + piece;

@@ -56,11 +56,7 @@ __device__ __forceinline__ void work_read(u32 n) { mbarrier_arrive(barrier_at(WO
             const u32 sequence = line.sequence * (u32)p.heads_per_kv + member;
             const u32 head = sequence % (u32)p.heads, batch = sequence / (u32)p.heads;
             const i32 first = (i32)(line.row * ROW_TILE);
-//@if CAUSAL
-            const i32 end = min(p.kv_len - p.q_len + first + ROW_TILE, p.kv_len);
-//@else
-            const i32 end = p.kv_len;
-//@end
+            const i32 end = sequence_of(p).seen(first + ROW_TILE - 1);
             const u32 stages = more ? (u32)(end + STAGE_KEYS - 1) / STAGE_KEYS : 0;
             work_begin(tile);
             st_shared_u32(work_at(tile, WORK_STAGES), stages);
@@ -88,13 +84,10 @@ __device__ __forceinline__ void work_read(u32 n) { mbarrier_arrive(barrier_at(WO
         part.stages = uniform(ld_shared_u32(work_at(part.tile, WORK_STAGES)));
         phase = phase_of(key_slot(part.behind), value_slot(part.behind), part.stages, 0, 1, 0, true, WARPGROUPS == 2);
         part.behind += part.stages;
-//@if CAUSAL
-        const i32 row = p.kv_len - p.q_len + (i32)uniform(ld_shared_u32(work_at(part.tile, WORK_ROWS))) + (i32)(wg * WG_ROWS);
-        part.limit = row + (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4) + 1;
-        part.plain = min(row + 1, p.kv_len);
-//@else
-        part.limit = part.plain = p.kv_len;
-//@end
+        const Sequence sequence = sequence_of(p);
+        const i32 first = (i32)uniform(ld_shared_u32(work_at(part.tile, WORK_ROWS))) + (i32)(wg * WG_ROWS);
+        part.limit = sequence.limit(first + (i32)(warp_id() % WG_WARPS * 16 + lane_id() / 4));
+        part.plain = sequence.seen(first);
         if (part.stages == 0) return false;
         part.number = part.tile;
         return true;

@@ -89,9 +89,7 @@ __device__ __forceinline__ void load_queries(const TensorMap* map, u32 part, u32
     const u32 slot = query_slot(part, wg), full = barrier_at(QUERIES_FULL + slot);
     mbarrier_wait(barrier_at(QUERIES_EMPTY + slot), parity_of(part, QUERY_SLOTS) ^ 1);
     mbarrier_arrive_expect_tx(full, QUERY_BYTES);
-#pragma unroll
-    for (u32 half = 0; half < HALVES; ++half)
-        tma_load_4d(queries_at(slot) + half * WG_ROWS * ROW_BYTES, map, full, half * BOX_COLUMNS, first, head, batch);
+    load_tokens(map, queries_at(slot), WG_ROWS * ROW_BYTES, full, first, head, batch);
 }
 
 // Where one who loads keys, or values, is in the ring: the slot of the next stage, and the slot's parity when it is free.
@@ -119,10 +117,7 @@ __device__ __forceinline__ void stage_begin(const Cursor& next, u32 full) {
 // One lane of the producer: a box of tokens from `first` on, to the rows from `row` on of a stage.
 __device__ __forceinline__ void load_piece(const TensorMap* map, u32 slot, u32 full, u32 row, i32 first, u32 head,
                                            u32 batch) {
-#pragma unroll
-    for (u32 half = 0; half < HALVES; ++half)
-        tma_load_4d(ring_at(slot) + (half * STAGE_KEYS + row) * ROW_BYTES, map, barrier_at(full), half * BOX_COLUMNS,
-                    first, head, batch);
+    load_tokens(map, ring_at(slot) + row * ROW_BYTES, STAGE_KEYS * ROW_BYTES, barrier_at(full), first, head, batch);
 }
 
 // One lane of the producer: arrives in place of a warpgroup that leaves the stage out.

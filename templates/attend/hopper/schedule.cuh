@@ -76,19 +76,6 @@ __device__ __forceinline__ Leg leg_of(u32 tile, u32 wg, u32 leg) {
 __device__ __forceinline__ u32 readers_of(u32 takers) { return (WARPGROUPS == 2 ? takers : (u32)__popc(takers)) % READERS; }
 __device__ __forceinline__ u32 stages_of(u32 pieces) { return (pieces + STAGE_PIECES - 1) / STAGE_PIECES; }
 
-//@if CAUSAL
-// Blocks that the row of blocks meets the diagonal in. They are in every head's count and stand together at the end of
-// the list's first run. They come first, token by token; what remains needs no mask.
-struct Diagonal {
-    u32 first, blocks;
-};
-__device__ __forceinline__ Diagonal diagonal_of(u32 row, i32 q_len, i32 kv_len) {
-    const i32 start = kv_len - q_len + (i32)(row * BLOCK_Q), end = min(start + BLOCK_Q, kv_len);
-    const u32 first = (u32)start / BLOCK_KV;
-    return Diagonal{first, (u32)(end - 1) / BLOCK_KV + 1 - first};
-}
-//@end
-
 // Writes a tile's phases, one after the other. Lane w writes the legs of warpgroup w, the first lane the rest. A phase
 // without stages is none.
 struct Phases {
@@ -207,7 +194,7 @@ __device__ __forceinline__ void schedule(const Params& p) {
         u32 count = 0;
         if (more && lane < heads) count = p.counts[((u64)batch * p.heads + head0 + lane) * p.rows + row];
 //@if CAUSAL
-//@if DYNAMIC
+//@if PER_HEAD
         const u32 run = more ? p.runs[list] : 0;
 //@end
 //@end
@@ -226,7 +213,9 @@ __device__ __forceinline__ void schedule(const Params& p) {
             ranking.head[rank] = head0 + source;
         }
 //@if CAUSAL
-        phases.tile_begin(t, diagonal_of(row, p.q_len, p.kv_len).blocks * BLOCK_PIECES);
+        // Blocks of the diagonal are in every head's count and stand together at the end of the list's first run. They come
+        // first, token by token; what remains needs no mask.
+        phases.tile_begin(t, diagonal_of(sequence_of(p), row).blocks() * BLOCK_PIECES);
 //@else
         phases.tile_begin(t, 0);
 //@end
@@ -239,7 +228,7 @@ __device__ __forceinline__ void schedule(const Params& p) {
             st_shared_u32(work_at(t, WORK_LIST), list);
             st_shared_u32(work_at(t, WORK_MOST), ranking.own[0]);
 //@if CAUSAL
-//@if DYNAMIC
+//@if PER_HEAD
             st_shared_u32(work_at(t, WORK_RUN), run);
 //@else
             st_shared_u32(work_at(t, WORK_RUN), ranking.own[0] / BLOCK_PIECES);

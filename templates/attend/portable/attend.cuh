@@ -8,15 +8,16 @@
     const u32 head0 = kv_head * p.heads_per_kv + place.first_head;
     const bool present = place.first_head + head_in_tile < (u32)p.heads_per_kv;
 
+    const Sequence sequence = sequence_of(p);
     const Elem* k = p.k + batch * p.k_batch + kv_head * p.k_head;
     const Elem* v = p.v + batch * p.v_batch + kv_head * p.v_head;
     const u32 q_tile = smem_u32(smem);
 #pragma unroll
     for (u32 h = 0; h < TILE_HEADS; ++h) {
         const bool has = place.first_head + h < (u32)p.heads_per_kv;
-        copy_rows<TILE_ROWS, TILE_THREADS>(q_tile + h * TILE_ROWS * ROW_BYTES,
-                                           p.q + batch * p.q_batch + (has ? head0 + h : head0) * p.q_head, p.q_token,
-                                           place.first_query, has ? p.q_len : 0);
+        const Elem* q = p.q + batch * p.q_batch + (has ? head0 + h : head0) * p.q_head;
+        const HeadRows rows = {q, p.q_token, has ? p.q_len : 0};
+        copy_rows<TILE_ROWS, TILE_THREADS>(q_tile + h * TILE_ROWS * ROW_BYTES, rows, place.first_query);
     }
 //@if FLASH_HOLDS_QUERIES
     cp_async_commit();
@@ -32,24 +33,16 @@
             if (h == head_in_tile) own = count;
             most = count > most ? count : most;
         }
-//@if CAUSAL
-    const i32 limit = p.kv_len - p.q_len + place.first_query + (i32)(warp_row + lane_id() / 4) + 1;
-//@else
-    const i32 limit = p.kv_len;
-//@end
+    const i32 limit = sequence.limit(place.first_query + (i32)(warp_row + lane_id() / 4));
 
 //@if CAUSAL
     // Blocks of the diagonal are in every head's count and stand together at the end of the list's first run. They
     // come first, token by token; what remains needs no mask.
-    const i32 offset = p.kv_len - p.q_len;
-    const i32 row_start = offset + (i32)(place.row * BLOCK_Q);
-    const i32 row_end = min(row_start + BLOCK_Q, p.kv_len);
-    const i32 tile_end = min(offset + place.first_query + TILE_ROWS, p.kv_len);
-    const u32 diagonal = (u32)row_start / BLOCK_KV;
-    const u32 diagonal_blocks = (u32)(row_end - 1) / BLOCK_KV + 1 - diagonal;
-    const i32 diagonal_key = (i32)(diagonal * BLOCK_KV);
+    const Diagonal diagonal = diagonal_of(sequence, place.row);
+    const u32 diagonal_blocks = diagonal.blocks();
+    const i32 diagonal_key = (i32)(diagonal.first * BLOCK_KV), tile_end = sequence.seen(place.first_query + TILE_ROWS - 1);
     const u32 masked = tile_end > diagonal_key ? (u32)(tile_end - diagonal_key + TILE_KEYS - 1) / TILE_KEYS : 0;
-//@if DYNAMIC
+//@if PER_HEAD
     const u32 run = p.runs[group_row] - diagonal_blocks;
 //@else
     const u32 run = most - diagonal_blocks;
@@ -73,8 +66,8 @@
     auto load = [&](u32 tile, i32 key) {
         if (tile < tiles) {
             const u32 stage = stage_address(tile);
-            copy_rows<TILE_KEYS, TILE_THREADS>(stage, k, p.k_token, key, p.kv_len);
-            copy_rows<TILE_KEYS, TILE_THREADS>(stage + KEY_TILE_BYTES, v, p.v_token, key, p.kv_len);
+            copy_rows<TILE_KEYS, TILE_THREADS>(stage, HeadRows{k, p.k_token, p.kv_len}, key);
+            copy_rows<TILE_KEYS, TILE_THREADS>(stage + KEY_TILE_BYTES, HeadRows{v, p.v_token, p.kv_len}, key);
         }
         cp_async_commit();
     };

@@ -8,34 +8,25 @@
     const u32 head0 = kv_head * p.heads_per_kv + place.first_head;
     const bool present = place.first_head + head_in_tile < (u32)p.heads_per_kv;
 
+    const Sequence sequence = sequence_of(p);
     const Elem* k = p.k + batch * p.k_batch + kv_head * p.k_head;
     const Elem* v = p.v + batch * p.v_batch + kv_head * p.v_head;
     const u32 q_tile = smem_u32(smem);
 #pragma unroll
     for (u32 h = 0; h < TILE_HEADS; ++h) {
         const bool has = place.first_head + h < (u32)p.heads_per_kv;
-        copy_rows<TILE_ROWS, TILE_THREADS>(q_tile + h * TILE_ROWS * ROW_BYTES,
-                                           p.q + batch * p.q_batch + (has ? head0 + h : head0) * p.q_head, p.q_token,
-                                           place.first_query, has ? p.q_len : 0);
+        const Elem* q = p.q + batch * p.q_batch + (has ? head0 + h : head0) * p.q_head;
+        const HeadRows rows = {q, p.q_token, has ? p.q_len : 0};
+        copy_rows<TILE_ROWS, TILE_THREADS>(q_tile + h * TILE_ROWS * ROW_BYTES, rows, place.first_query);
     }
 //@if FLASH_HOLDS_QUERIES
     cp_async_commit();
 //@end
-//@if CAUSAL
-    const i32 limit = p.kv_len - p.q_len + place.first_query + (i32)(warp_row + lane_id() / 4) + 1;
-//@else
-    const i32 limit = p.kv_len;
-//@end
+    const i32 limit = sequence.limit(place.first_query + (i32)(warp_row + lane_id() / 4));
 
     // Whole tiles that every row sees need no mask; those at the end do, and come first.
-//@if CAUSAL
-    const i32 position = p.kv_len - p.q_len + place.first_query;
-    const i32 end = min(position + TILE_ROWS, p.kv_len);
-    const u32 plain = (u32)min(position + 1, p.kv_len) / TILE_KEYS;
-//@else
-    const i32 end = p.kv_len;
-    const u32 plain = (u32)p.kv_len / TILE_KEYS;
-//@end
+    const i32 end = sequence.seen(place.first_query + TILE_ROWS - 1);
+    const u32 plain = (u32)sequence.seen(place.first_query) / TILE_KEYS;
     const u32 tiles = (u32)(end + TILE_KEYS - 1) / TILE_KEYS;
     const u32 masked = tiles - plain;
     auto first_key = [&](u32 tile) -> i32 {
@@ -45,8 +36,8 @@
     auto load = [&](u32 tile) {
         if (tile < tiles) {
             const u32 stage = stage_address(tile);
-            copy_rows<TILE_KEYS, TILE_THREADS>(stage, k, p.k_token, first_key(tile), p.kv_len);
-            copy_rows<TILE_KEYS, TILE_THREADS>(stage + KEY_TILE_BYTES, v, p.v_token, first_key(tile), p.kv_len);
+            copy_rows<TILE_KEYS, TILE_THREADS>(stage, HeadRows{k, p.k_token, p.kv_len}, first_key(tile));
+            copy_rows<TILE_KEYS, TILE_THREADS>(stage + KEY_TILE_BYTES, HeadRows{v, p.v_token, p.kv_len}, first_key(tile));
         }
         cp_async_commit();
     };

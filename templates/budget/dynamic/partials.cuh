@@ -11,13 +11,14 @@
     const i32 first_query = max(p.q_len - BLOCK_Q, 0);
     const u32 ring = smem_u32(smem);
     const Elem* k = p.k + batch * p.k_batch + kv_head * p.k_head;
+    const Sequence sequence = sequence_of(p);
 
 #pragma unroll
     for (u32 h = 0; h < BUDGET_HEADS; ++h) {
         const bool has = first_head + h < (u32)p.heads_per_kv;
-        copy_rows<BLOCK_Q, SCORING_THREADS>(ring + h * BLOCK_Q * ROW_BYTES,
-                                            p.q + batch * p.q_batch + (has ? head0 + h : head0) * p.q_head,
-                                            p.q_token, first_query, has ? p.q_len : 0);
+        const Elem* q = p.q + batch * p.q_batch + (has ? head0 + h : head0) * p.q_head;
+        const HeadRows rows = {q, p.q_token, has ? p.q_len : 0};
+        copy_rows<BLOCK_Q, SCORING_THREADS>(ring + h * BLOCK_Q * ROW_BYTES, rows, first_query);
     }
     cp_async_commit();
     cp_async_wait<0>();
@@ -31,8 +32,8 @@
     const u32 tiles = blocks * (BLOCK_KV / RING_KEYS);
     auto load = [&](u32 tile) {
         if (tile < tiles)
-            copy_rows<RING_KEYS, SCORING_THREADS>(ring + tile % RING_STAGES * RING_BYTES, k, p.k_token,
-                                                  first_key + (i32)(tile * RING_KEYS), p.kv_len);
+            copy_rows<RING_KEYS, SCORING_THREADS>(ring + tile % RING_STAGES * RING_BYTES,
+                                                  HeadRows{k, p.k_token, p.kv_len}, first_key + (i32)(tile * RING_KEYS));
         cp_async_commit();
     };
     for (u32 tile = 0; tile + 1 < RING_STAGES; ++tile) load(tile);
@@ -45,13 +46,7 @@
     i32 limits[2][2];
 #pragma unroll
     for (u32 i = 0; i < 4; ++i)
-//@if CAUSAL
-        limits[i / 2][i % 2] = min(p.kv_len - p.q_len + first_query + 1 +
-                                       (i32)(warp_query + i / 2 * 16 + i % 2 * 8 + lane_id() / 4),
-                                   p.kv_len);
-//@else
-        limits[i / 2][i % 2] = p.kv_len;
-//@end
+        limits[i / 2][i % 2] = sequence.seen(first_query + (i32)(warp_query + i / 2 * 16 + i % 2 * 8 + lane_id() / 4));
     Running running;
     for (u32 tile = 0; tile < tiles; ++tile) {
         cp_async_wait<RING_STAGES - 2>();
@@ -61,11 +56,7 @@
         float s[2][RING_N][4];
         multiply_keys(s, q, lane_base_b(ring + tile % RING_STAGES * RING_BYTES));
         const i32 key = first_key + (i32)(tile * RING_KEYS);
-//@if CAUSAL
-        if (key + RING_KEYS > p.kv_len - p.q_len + first_query + 1) mask_keys(s, key, limits);
-//@else
-        if (key + RING_KEYS > p.kv_len) mask_keys(s, key, limits);
-//@end
+        if (key + RING_KEYS > sequence.limit(first_query)) mask_keys(s, key, limits);
         if (tile % (BLOCK_KV / RING_KEYS) == 0) running_start(running);
         float max[2][2];
 #pragma unroll

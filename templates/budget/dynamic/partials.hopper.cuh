@@ -111,19 +111,11 @@ __device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2
     const u32 row = wg % HEAD_WARPGROUPS * WG_ROWS + warp_id() % WG_WARPS * 16 + lane_id() / 4;
     const u64 q = wgmma_descriptor(smem_u32(smem) + TILES_AT + wg * QUERY_BYTES, 16, 1024);
     // Keys that the first row sees: no other sees fewer.
-//@if CAUSAL
-    const i32 seen = p.kv_len - p.q_len + first_query + 1;
-//@else
-    const i32 seen = p.kv_len;
-//@end
+    const Sequence sequence = sequence_of(p);
+    const i32 seen = sequence.limit(first_query);
     Queries queries;
 #pragma unroll
-    for (u32 h = 0; h < 2; ++h)
-//@if CAUSAL
-        queries.seen[h] = min(seen + (i32)(row + h * 8), p.kv_len);
-//@else
-        queries.seen[h] = seen;
-//@end
+    for (u32 h = 0; h < 2; ++h) queries.seen[h] = sequence.seen(first_query + (i32)(row + h * 8));
     const Turns turns = turns_begin(wg, consumers);
     u32 n = 0, parts = 0;
     for (u32 at = begin; at < end; ++parts) {

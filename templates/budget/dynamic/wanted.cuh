@@ -1,5 +1,7 @@
-// Blocks that a head visits, before bounds.
-__device__ __forceinline__ u32 wanted_blocks(u32 measured, u32 visible, u32 last_visible) {
+// Blocks that a head wants of a row that sees `visible`, before bounds: what was measured on the last row, carried over.
+template <class Params>
+__device__ __forceinline__ u32 wanted_blocks(const Params& p, u32 head, u32 row, u32 visible, u32 last_visible) {
+    const u32 measured = p.measured[head];
 //@if ROWS_RATIO
     const u32 scaled = (u32)(((u64)measured * visible + last_visible - 1) / last_visible);
 //@else

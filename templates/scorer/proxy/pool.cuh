@@ -16,11 +16,7 @@ __device__ __forceinline__ u32x4 pool_chunk(const Elem* base, i64 head_stride, u
                  pack2(sum[4] * share, sum[5] * share), pack2(sum[6] * share, sum[7] * share)};
 }
 
-//@if STRIDED_Q
-// pool_queries: a group's proxy query at the first token of each window of STRIDE_Q.
-//@else
-// pool_queries: a group's proxy query at each token.
-//@end
+// pool_queries: a group's mean query at the first token of each window of STRIDE_Q.
 //@kernel pool_queries
 {
     const u32 group = blockIdx.y, batch = blockIdx.z;
@@ -32,21 +28,13 @@ __device__ __forceinline__ u32x4 pool_chunk(const Elem* base, i64 head_stride, u
 //@end
     if (sample >= (u32)p.q_samples) return;
     const Elem* q = p.q + batch * p.q_batch + group * p.heads_per_group * p.q_head +
-//@if STRIDED_Q
                     (i64)(sample * STRIDE_Q) * p.q_token + chunk * 8;
-//@else
-                    (i64)sample * p.q_token + chunk * 8;
-//@end
     const u64 row = ((u64)batch * p.groups + group) * p.q_samples + sample;
     st_global_v4(p.proxy_q + row * HEAD_DIM + chunk * 8, pool_chunk(q, p.q_head, p.heads_per_group));
 }
 //@if POOL_KEYS
 
-//@if STRIDED_KV
-// pool_keys: a group's proxy key at the first token of each window of STRIDE_KV.
-//@else
-// pool_keys: a group's proxy key at each token.
-//@end
+// pool_keys: a group's mean key at the first token of each window of STRIDE_KV.
 //@kernel pool_keys
 {
     const u32 group = blockIdx.y, batch = blockIdx.z;
@@ -54,11 +42,7 @@ __device__ __forceinline__ u32x4 pool_chunk(const Elem* base, i64 head_stride, u
     const u32 sample = i / ROW_CHUNKS, chunk = i % ROW_CHUNKS;
     if (sample >= (u32)p.kv_samples) return;
     const Elem* k = p.k + batch * p.k_batch + group * p.kv_heads_per_group * p.k_head +
-//@if STRIDED_KV
                     (i64)(sample * STRIDE_KV) * p.k_token + chunk * 8;
-//@else
-                    (i64)sample * p.k_token + chunk * 8;
-//@end
     const u64 row = ((u64)batch * p.groups + group) * p.kv_samples + sample;
     st_global_v4(p.proxy_k + row * HEAD_DIM + chunk * 8, pool_chunk(k, p.k_head, p.kv_heads_per_group));
 }

@@ -8,9 +8,9 @@
     const i32 first_sample = (i32)(gridDim.x - 1 - blockIdx.x) * SCORING_ROWS;
     const u32 ring = smem_u32(smem);
     const Elem* keys = p.keys + batch * p.keys_batch + group * p.keys_group;
+    const Elem* queries = p.proxy_q + sequence * p.q_samples * HEAD_DIM;
 
-    copy_rows<SCORING_ROWS, SCORING_THREADS>(ring, p.proxy_q + sequence * p.q_samples * HEAD_DIM, HEAD_DIM,
-                                             first_sample, p.q_samples);
+    copy_rows<SCORING_ROWS, SCORING_THREADS>(ring, HeadRows{queries, HEAD_DIM, p.q_samples}, first_sample);
     cp_async_commit();
     cp_async_wait<0>();
     sync_threads();
@@ -18,31 +18,15 @@
     hold_queries(q, lane_base_a(ring + warp_id() * 32 * ROW_BYTES));
     sync_threads(); // the ring takes the place of the queries
 
-    // How many key samples a query sample sees.
-    auto limit_of = [&](i32 sample) -> i32 {
-//@if CAUSAL
-//@if STRIDED_Q
-        const i32 position = p.kv_len - p.q_len + sample * STRIDE_Q;
-//@else
-        const i32 position = p.kv_len - p.q_len + sample;
-//@end
-//@if STRIDED_KV
-        return min(position / STRIDE_KV + 1, p.kv_samples);
-//@else
-        return min(position + 1, p.kv_samples);
-//@end
-//@else
-        return p.kv_samples;
-//@end
-    };
+    auto limit_of = [&](i32 sample) -> i32 { return seen_samples(sequence_of(p), sample, p.kv_samples); };
     const i32 seen = limit_of(min(first_sample + SCORING_ROWS, p.q_samples) - 1);
     const u32 tiles = (u32)(seen + RING_KEYS - 1) / RING_KEYS;
     const u32 plain = (u32)limit_of(first_sample) / RING_KEYS;
 
     auto load = [&](u32 tile) {
         if (tile < tiles)
-            copy_rows<RING_KEYS, SCORING_THREADS>(ring + tile % RING_STAGES * RING_BYTES, keys, p.keys_sample,
-                                                  (i32)(tile * RING_KEYS), p.kv_samples);
+            copy_rows<RING_KEYS, SCORING_THREADS>(ring + tile % RING_STAGES * RING_BYTES,
+                                                  HeadRows{keys, p.keys_sample, p.kv_samples}, (i32)(tile * RING_KEYS));
         cp_async_commit();
     };
     for (u32 tile = 0; tile + 1 < RING_STAGES; ++tile) load(tile);
@@ -91,7 +75,7 @@
 #pragma unroll
             for (u32 i = 0; i < 4; ++i) {
                 const i32 sample = (i32)(warp_sample + i / 2 * 16 + i % 2 * 8 + lane_id() / 4);
-                // Past the last sample a row sees the first key alone, and nobody looks at it.
+                // Padding rows see one key, so that no sum is 0; their results are not read.
                 limits[i / 2][i % 2] = sample < p.q_samples ? limit_of(sample) : 1;
             }
             mask_keys(s, (i32)(tile * RING_KEYS), limits);

@@ -102,23 +102,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
     }
     sync_threads();
 
-    // How many key samples a query sample sees.
-    auto seen_by = [&](i32 sample) -> i32 {
-//@if CAUSAL
-//@if STRIDED_Q
-        const i32 position = p.kv_len - p.q_len + sample * STRIDE_Q;
-//@else
-        const i32 position = p.kv_len - p.q_len + sample;
-//@end
-//@if STRIDED_KV
-        return min(position / STRIDE_KV + 1, p.kv_samples);
-//@else
-        return min(position + 1, p.kv_samples);
-//@end
-//@else
-        return p.kv_samples;
-//@end
-    };
+    auto seen_by = [&](i32 sample) -> i32 { return seen_samples(sequence_of(p), sample, p.kv_samples); };
     // Keys that some sample of a tile sees.
     auto seen_by_tile = [&](u32 tile) -> i32 { return seen_by(min((i32)((tile + 1) * UNIT_ROWS), p.q_samples) - 1); };
     const u32 row_tiles = ((u32)p.q_samples + UNIT_ROWS - 1) / UNIT_ROWS;
@@ -191,7 +175,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
 #pragma unroll
         for (u32 h = 0; h < 2; ++h) {
             const i32 sample = (i32)(first_sample + h * 8);
-            // Past the last sample a row sees the first key alone, and nobody looks at it.
+            // Padding rows see one key, so that no sum is 0; their results are not read.
             samples.seen[h] = sample < p.q_samples ? seen_by(sample) : 1;
             samples.max[h] = MASKED_SCORE;
             samples.sum[h] = 0.0f;

@@ -20,10 +20,18 @@ named! {
     }
 }
 
-const PARTIALS: &[&str] =
-    &["arch/portable/tile.cuh", "arch/portable/scoring.cuh", "budget/dynamic/partials.cuh"];
-const PARTIALS_HOPPER: &[&str] =
-    &["arch/hopper/cta.cuh", "arch/hopper/scoring.cuh", "budget/dynamic/partials.hopper.cuh"];
+const PARTIALS: &[&str] = &[
+    "arch/portable/tile.cuh",
+    "geometry/sequence.cuh",
+    "arch/portable/scoring.cuh",
+    "budget/dynamic/partials.cuh",
+];
+const PARTIALS_HOPPER: &[&str] = &[
+    "arch/hopper/cta.cuh",
+    "geometry/sequence.cuh",
+    "arch/hopper/scoring.cuh",
+    "budget/dynamic/partials.hopper.cuh",
+];
 const COUNTS: &[&str] = &["budget/dynamic/counts.cuh"];
 
 const COUNT_THREADS: u32 = 512;

@@ -7,17 +7,21 @@ use crate::arch::HopperTiles;
 use crate::arch::hopper::{self, WG_ROWS};
 use crate::arch::portable::{self, SCORING_THREADS};
 use crate::pipeline::{Cx, Part};
-use crate::{Arch, Spec};
+use crate::{Arch, Spec, Stride};
 
 const POOL: &[&str] = &["arch/portable/tile.cuh", "scorer/proxy/pool.cuh"];
 const SCORE: &[&str] = &[
     "arch/portable/tile.cuh",
+    "geometry/sequence.cuh",
+    "geometry/samples.cuh",
     "arch/portable/scoring.cuh",
     "scorer/proxy/maxima.cuh",
     "scorer/proxy/score.cuh",
 ];
 const SCORE_HOPPER: &[&str] = &[
     "arch/hopper/cta.cuh",
+    "geometry/sequence.cuh",
+    "geometry/samples.cuh",
     "arch/hopper/scoring.cuh",
     "scorer/proxy/maxima.cuh",
     "scorer/proxy/score.hopper.cuh",
@@ -30,19 +34,18 @@ pub(super) struct Proxy;
 
 impl Contract for Proxy {
     /// The first token of each window of the stride is looked at.
-    fn window(&self, spec: &Spec) -> [u32; 2] {
-        [spec.stride.q, spec.stride.kv]
+    fn window(&self, spec: &Spec) -> Stride {
+        spec.stride
     }
 
     /// Shared memory has no room for wider rows, and a block's samples are at least the eight columns of a lane's quad, and
     /// at most a stage.
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool {
-        let samples = samples_kv(spec);
+        let samples = spec.block_samples().kv;
         spec.head_dim <= 128 && samples >= 8 && tiles.keys.is_multiple_of(samples)
     }
 
     fn part(&self, cx: &Cx<'_>) -> Part {
-        let spec = cx.spec;
         let mut memory = vec![(UnitId::Scoring, portable::scoring_memory(cx))];
         match cx.native.score {
             Arch::Sm80 => {}
@@ -55,12 +58,6 @@ impl Contract for Proxy {
             kernels: kernels(cx),
             buffers: buffers(cx),
             sections: sections(cx),
-            defines: vec![
-                ("STRIDE_Q", spec.stride.q.to_string()),
-                ("STRIDE_KV", spec.stride.kv.to_string()),
-                ("SAMPLES_Q", cx.samples_q().to_string()),
-                ("SAMPLES_KV", samples_kv(spec).to_string()),
-            ],
             shared: vec![("POOL_THREADS", POOL_THREADS.to_string())],
             memory,
             ..Part::default()
@@ -68,18 +65,11 @@ impl Contract for Proxy {
     }
 }
 
-/// Sampled keys of a block.
-fn samples_kv(spec: &Spec) -> u32 {
-    spec.block.kv / spec.stride.kv
-}
-
 fn sections(cx: &Cx<'_>) -> Vec<(&'static str, bool)> {
     let (spec, tiles) = (cx.spec, cx.tiles);
-    let samples = samples_kv(spec);
+    let samples = spec.block_samples().kv;
     vec![
         ("POOL_KEYS", !spec.is_dense() && cx.keys() == Keys::Pooled),
-        ("STRIDED_Q", spec.stride.q > 1),
-        ("STRIDED_KV", spec.stride.kv > 1),
         ("SEGMENTS", cx.segments()),
         ("BLOCK_FILLS_STAGE", samples == tiles.hopper.keys),
         // How a block's samples lie in a tile of scores.

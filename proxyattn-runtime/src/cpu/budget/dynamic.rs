@@ -110,19 +110,14 @@ impl Kernel for Unit<'_> {
         let dim = spec.head_dim as usize;
         let block = spec.block.kv as usize;
         let panels = self.q.len() / dim;
-        let kv_len = self.plan.problem().kv_len;
-        let first_position = geometry.offset() + self.first_query;
 
         let mut buffer = vec![[0.0; PANEL]; block];
         for (i, partials) in self.partials.chunks_exact_mut(panels).enumerate() {
             let first = (self.first_block + i) * block;
             let keys = self.keys.range(self.kv_head, first, block);
             for ((panel, q), partial) in self.q.chunks_exact(dim).enumerate().zip(partials) {
-                let position = first_position + panel * PANEL;
-                let limits = std::array::from_fn(|lane| {
-                    let seen = if spec.causal { position + lane + 1 } else { kv_len };
-                    seen.min(kv_len) as u32
-                });
+                let token = self.first_query + panel * PANEL;
+                let limits = std::array::from_fn(|lane| geometry.seen(token + lane) as u32);
                 tile::scores(s, keys, q, &mut buffer);
                 if (limits[0] as usize) < first + block {
                     tile::mask(&mut buffer, first, &limits);

@@ -15,7 +15,6 @@ pub(in crate::cpu::scorer) struct Proxies<'a> {
     queries: Vec<Row>,
     keys: KeySamples<'a>,
     pub(super) query_samples: usize,
-    pub(super) key_samples: usize,
     dim: usize,
 }
 
@@ -80,7 +79,7 @@ impl<'a> Proxies<'a> {
                 },
             )?)
         };
-        Ok(Self { queries, keys, query_samples, key_samples, dim })
+        Ok(Self { queries, keys, query_samples, dim })
     }
 
     /// A panel of 32 query samples of a sequence and group.

@@ -25,7 +25,7 @@ impl Prepared for Proxies<'_> {
 fn score(plan: &Plan, proxies: &Proxies<'_>, observer: &dyn Observer) -> Result<Scores> {
     let geometry = plan.geometry();
     let (rows, blocks) = (geometry.rows(), geometry.blocks());
-    let samples_per_row = (plan.spec().block.q / plan.spec().stride.q) as usize;
+    let samples_per_row = plan.spec().block_samples().q as usize;
     let panels = PANELS_PER_UNIT.max(samples_per_row / PANEL);
     let rows_per_unit = panels * PANEL / samples_per_row;
     let sequences = plan.problem().batch * plan.groups();
@@ -72,10 +72,7 @@ impl Unit<'_> {
         if sample >= self.proxies.query_samples {
             return 1;
         }
-        let spec = self.plan.spec();
-        let position = self.plan.geometry().offset() + sample * spec.stride.q as usize;
-        let seen = if spec.causal { position / spec.stride.kv as usize + 1 } else { usize::MAX };
-        seen.min(self.proxies.key_samples) as u32
+        self.plan.geometry().seen_samples(self.plan.spec().sample_window(), sample) as u32
     }
 }
 
@@ -84,8 +81,7 @@ impl Kernel for Unit<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Result<()> {
-        let spec = self.plan.spec();
-        let samples_per_block = (spec.block.kv / spec.stride.kv) as usize;
+        let samples_per_block = self.plan.spec().block_samples().kv as usize;
         let tile_len = samples_per_block.max(CHUNK);
         let first_panel = self.first_row * self.samples_per_row / PANEL;
         let panels = self.panels.min(self.proxies.query_samples.div_ceil(PANEL) - first_panel);
