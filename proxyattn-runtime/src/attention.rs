@@ -2,10 +2,10 @@
 
 mod raw;
 
-use crate::cuda::Kernels;
+use crate::cuda::CudaKernels;
 use crate::dense_below;
+use crate::env::Env;
 use crate::inputs::Inputs;
-use crate::jit::Env;
 use crate::tune::{Choice, Progress, Record, Remeasured, Source, Tune, TuneReport, Tuned};
 use crate::{
     AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, StageTimes, Tensor, Trace,
@@ -29,7 +29,7 @@ pub struct Attention<T> {
     spec: Spec,
     device: Device,
     /// The kernels, on a GPU.
-    kernels: Option<Arc<Kernels>>,
+    kernels: Option<Arc<CudaKernels>>,
     dense_below: usize,
     elem: PhantomData<fn() -> T>,
 }
@@ -49,7 +49,7 @@ impl<T: Element> Attention<T> {
     ///
     /// # Errors
     /// [`Error::Spec`] if `spec` breaks a rule, [`Error::Shape`] if it names another element type than `T`;
-    /// [`Error::Environment`] if a [variable](crate::jit::env) has a value without a meaning;
+    /// [`Error::Environment`] if a [variable](crate::env) has a value without a meaning;
     /// on a GPU also what [`Jit::cubin`](crate::jit::Jit::cubin) returns, [`Error::Unavailable`] for a configuration
     /// whose `arch` leaves the GPU out, and [`Error::CubinRefused`] if the driver refuses the cubin.
     pub fn load_tuned(spec: &Spec, device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
@@ -78,13 +78,13 @@ impl<T: Element> Attention<T> {
         }
         let kernels = match device {
             Device::Cpu => None,
-            Device::Cuda(cuda) => Some(Kernels::shared(name, spec, cuda, tune)?),
+            Device::Cuda(cuda) => Some(CudaKernels::shared(name, spec, cuda, tune)?),
         };
         let dense_below = dense_below::tokens(spec, kernels.as_ref().map(|kernels| kernels.arch()));
         let device = device.clone();
         let loaded = Self { name, spec: *spec, device, kernels, dense_below, elem: PhantomData };
         if let (Some(kernels), Tune::Now(limit)) = (&loaded.kernels, tune) {
-            kernels.tune(&loaded.plans(problems)?, limit, true, &mut |_| ())?;
+            kernels.tuner().tune(&loaded.plans(problems)?, limit, true, &mut |_| ())?;
         }
         Ok(loaded)
     }
@@ -140,7 +140,7 @@ impl<T: Element> Attention<T> {
         limit: Duration,
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<TuneReport> {
-        self.on_gpu("tune")?.tune(&self.plans(problems)?, limit, false, progress)
+        self.on_gpu("tune")?.tuner().tune(&self.plans(problems)?, limit, false, progress)
     }
 
     /// Measures recorded tiles again: for each of these problems, the tiles of its records and the default ones, launched
@@ -155,18 +155,18 @@ impl<T: Element> Attention<T> {
         problems: &[Problem],
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<Vec<Remeasured>> {
-        self.on_gpu("remeasure")?.remeasure(&self.plans(problems)?, progress)
+        self.on_gpu("remeasure")?.tuner().remeasure(&self.plans(problems)?, progress)
     }
 
     /// Which tuning records the kernel uses; none on the CPU.
     pub fn tuned(&self) -> Tuned {
-        self.kernels.as_ref().map(|kernels| kernels.told()).unwrap_or_default()
+        self.kernels.as_ref().map(|kernels| kernels.tuned().records()).unwrap_or_default()
     }
 
     /// The records that decide the tiles of a plan's kernels, those of the nearest buckets. None on the CPU, and for a plan
     /// whose kernels have no records and so the default tiles.
     pub fn choices(&self, plan: &Plan) -> Vec<Choice> {
-        self.kernels.as_ref().map(|kernels| kernels.choices_of(plan)).unwrap_or_default()
+        self.kernels.as_ref().map(|kernels| kernels.tuned().choices(plan)).unwrap_or_default()
     }
 
     /// The records that apply to this configuration on this machine, in full; a shipped one only where none was made here.
@@ -175,7 +175,7 @@ impl<T: Element> Attention<T> {
     /// # Errors
     /// [`Error::Environment`] for a cache that is set up wrongly.
     pub fn records(&self) -> Result<Vec<(Record, Source)>> {
-        self.kernels.as_ref().map_or_else(|| Ok(Vec::new()), |kernels| kernels.in_force())
+        self.kernels.as_ref().map_or_else(|| Ok(Vec::new()), |kernels| kernels.records())
     }
 
     /// Prepares for these problems: launches every kernel of theirs once, on a short context of its own, and reserves the
@@ -301,7 +301,7 @@ impl<T: Element> Attention<T> {
     }
 
     /// The kernels, for what the CPU cannot do.
-    fn on_gpu(&self, what: &str) -> Result<&Kernels> {
+    fn on_gpu(&self, what: &str) -> Result<&CudaKernels> {
         self.kernels.as_deref().ok_or_else(|| Error::Unavailable {
             what: what.into(),
             why: "the kernel was loaded on the CPU".into(),
@@ -311,6 +311,7 @@ impl<T: Element> Attention<T> {
 }
 
 /// A call whose arguments a backend has accepted.
+#[expect(clippy::large_enum_variant, reason = "one on the stack of each call")]
 enum Checked<'a, T> {
     Cpu(cpu::Checked<'a, T>),
     Cuda(cuda::Checked<'a>),

@@ -1,9 +1,8 @@
 //! The devices that kernels run on.
 
-use crate::cuda::CudaDevice;
-use crate::jit::Env;
-use crate::{Error, Result, once};
-use core::str::FromStr;
+use crate::cuda::device::CudaDevice;
+use crate::env::Env;
+use crate::{DeviceName, Error, Result, once};
 use cudarc::driver::CudaStream;
 use std::sync::Arc;
 
@@ -89,58 +88,6 @@ impl Device {
                 why: "PROXYATTN_DEVICE is cpu".into(),
                 help: "unset it to use a GPU".into(),
             }),
-        }
-    }
-}
-
-/// The name of a device, in `PROXYATTN_DEVICE` and on command lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DeviceName {
-    /// `auto`: the first GPU if it is usable, otherwise the CPU.
-    #[default]
-    Auto,
-    /// `cpu`.
-    Cpu,
-    /// `cuda:1`, the GPU with ordinal 1; `cuda` is `cuda:0`.
-    Cuda(usize),
-}
-
-impl DeviceName {
-    /// The valid names, for messages.
-    pub const EXPECTED: &'static str = "`auto`, `cpu`, `cuda` or `cuda:N` (GPU number N, counted from 0)";
-}
-
-/// Ignores case and surrounding white space.
-impl FromStr for DeviceName {
-    type Err = UnknownDevice;
-
-    fn from_str(text: &str) -> Result<Self, UnknownDevice> {
-        let text = text.trim().to_ascii_lowercase();
-        match text.as_str() {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            other => {
-                let number =
-                    other.strip_prefix("cuda:").filter(|n| n.bytes().all(|byte| byte.is_ascii_digit()));
-                number.and_then(|number| number.parse().ok()).map(Self::Cuda).ok_or(UnknownDevice)
-            }
-        }
-    }
-}
-
-/// A text that is not the name of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {}", DeviceName::EXPECTED)]
-pub struct UnknownDevice;
-
-impl core::fmt::Display for DeviceName {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
         }
     }
 }

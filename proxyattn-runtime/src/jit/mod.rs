@@ -18,18 +18,17 @@
 mod cache;
 mod compiler;
 mod cubin;
-pub mod env;
 mod flight;
 pub mod library;
 mod nvrtc;
 mod options;
 mod program;
 
+pub use crate::env::{self, Env};
 pub(crate) use cache::{Access, acquire, create, publish};
 pub use cache::{Aot, CacheDir, CacheFile, CacheFileKind, Counters};
 pub use compiler::{Compiler, Invocation};
 pub use cubin::{Cubin, KernelUsage};
-pub use env::Env;
 pub use nvrtc::{Nvrtc, Search};
 pub use options::JitOptions;
 pub use program::{Program, Target, UnknownTarget};

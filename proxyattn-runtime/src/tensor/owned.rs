@@ -1,7 +1,7 @@
 //! Tensors that own their elements, in host memory or on a GPU.
 
 use super::{AsView, Data, DataMut, Shape, View, ViewMut, bhsd_strides, check, extent};
-use crate::cuda::{failed, no_memory};
+use crate::cuda::device::{failed, no_memory};
 use crate::memory::{copied, zeros};
 use crate::{Device, Element, Result};
 use cudarc::driver::CudaSlice;

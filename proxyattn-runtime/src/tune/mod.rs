@@ -18,6 +18,7 @@
 //!   record uses the nearest one's tiles.
 
 mod bucket;
+mod mode;
 mod record;
 mod report;
 mod rounds;
@@ -26,6 +27,7 @@ mod store;
 mod unit;
 
 pub use bucket::Bucket;
+pub use mode::Tune;
 pub use record::{Constant, Machine, Measurement, Outcome, Record, Scope};
 pub use report::{Choice, Progress, Remeasured, Source, TuneReport, Tuned};
 pub use shipped::shipped;
@@ -33,29 +35,3 @@ pub use store::{Found, Store};
 
 pub(crate) use record::constants;
 pub(crate) use rounds::{Trial, compare, search};
-
-use crate::Result;
-use crate::jit::Env;
-use std::time::Duration;
-
-/// Where the tiles of a kernel come from when it is loaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tune {
-    /// Always the default tiles.
-    Off,
-    /// This machine's record, else the shipped one, else the default tiles. Nothing is measured.
-    #[default]
-    Cached,
-    /// Like [`Cached`](Self::Cached), but the given problems that have no record are measured first, for at most this long.
-    Now(Duration),
-}
-
-impl Tune {
-    /// The value of `PROXYATTN_TUNE`: `off` or `cached`, which is the default.
-    ///
-    /// # Errors
-    /// [`Error::Environment`](crate::Error::Environment) for another value.
-    pub fn from_env() -> Result<Self> {
-        Env::process().tune()
-    }
-}

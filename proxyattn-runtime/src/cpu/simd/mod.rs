@@ -12,7 +12,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::jit::env::{Cap, Env};
+use crate::env::{Cap, Env};
 use std::cell::Cell;
 use std::sync::OnceLock;
 

@@ -5,8 +5,8 @@
 
 use super::key::Key;
 use super::list::{CacheFile, list};
-use super::store::{self, Access};
-use super::{entry, root};
+use super::root::{self, Access};
+use super::{entry, store};
 use crate::jit::{Cubin, Program, Target};
 use crate::{Error, Result};
 use std::collections::HashSet;

@@ -30,8 +30,8 @@ pub use dir::CacheDir;
 pub(super) use key::Key;
 pub use list::{CacheFile, CacheFileKind};
 pub(crate) use lock::acquire;
-pub(crate) use root::create;
-pub(crate) use store::{Access, publish};
+pub(crate) use root::{Access, create};
+pub(crate) use store::publish;
 
 use super::{Cubin, env};
 use crate::once;

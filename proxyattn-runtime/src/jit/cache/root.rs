@@ -3,10 +3,32 @@
 //! A user who can write an entry can run code on the GPU with this process's data. So the directory must belong to this user
 //! or to root, and no other user may write to it; there is no shared directory to fall back to.
 
-use super::store::Access;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// Who may read the files. Only the owner may write.
+#[derive(Clone, Copy)]
+pub(crate) enum Access {
+    /// The owner only: a user's cache.
+    Owner,
+    /// Everyone: deployed cubins.
+    Everyone,
+}
+
+#[cfg(unix)]
+impl Access {
+    fn of_directory(self) -> u32 {
+        match self {
+            Access::Owner => 0o700,
+            Access::Everyone => 0o755,
+        }
+    }
+
+    pub(super) fn of_file(self) -> u32 {
+        self.of_directory() & 0o666
+    }
+}
 
 /// The name of the file that tests whether the directory is writable.
 const TRIAL: &str = ".proxyattn-trial-";

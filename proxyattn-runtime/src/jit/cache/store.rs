@@ -1,7 +1,7 @@
 //! Files of the cache: `<root>/ab/ab12….cubin`, one lock file per shard, sources that did not compile in `failed/`.
 
 use super::key::Key;
-use super::root;
+use super::root::{self, Access};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,29 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The directory of sources that did not compile.
 pub(super) const FAILED: &str = "failed";
-
-/// Who may read the files. Only the owner may write.
-#[derive(Clone, Copy)]
-pub(crate) enum Access {
-    /// The owner only: a user's cache.
-    Owner,
-    /// Everyone: deployed cubins.
-    Everyone,
-}
-
-#[cfg(unix)]
-impl Access {
-    pub(super) fn of_directory(self) -> u32 {
-        match self {
-            Access::Owner => 0o700,
-            Access::Everyone => 0o755,
-        }
-    }
-
-    fn of_file(self) -> u32 {
-        self.of_directory() & 0o666
-    }
-}
 
 const TEMPORARY: &str = ".proxyattn-";
 

@@ -1,6 +1,7 @@
-//! Tensor maps: how the copy engine of Hopper sees a tensor.
+//! Tensor maps, by which Hopper's copy engine reads tensors.
 
-use super::{RawTensor, driver, failed};
+use super::RawTensor;
+use crate::cuda::device::{encode_tiled, failed};
 use crate::{Error, Result};
 use core::ffi::{c_uint, c_void};
 use cudarc::driver::sys::CUresult;
@@ -10,7 +11,7 @@ use proxyattn_codegen::cuda::Field;
 /// Bytes of a map.
 pub(super) const BYTES: usize = 128;
 
-// What the driver calls these.
+// The driver's enumerators.
 const FLOAT16: c_uint = 6;
 const BFLOAT16: c_uint = 9;
 const INTERLEAVE_NONE: c_uint = 0;
@@ -18,7 +19,7 @@ const SWIZZLE_128B: c_uint = 3;
 const L2_PROMOTION_256B: c_uint = 3;
 const OUT_OF_BOUNDS_ZERO: c_uint = 0;
 
-/// What the driver writes.
+/// A map, which the driver writes.
 #[repr(C, align(128))]
 struct TensorMap {
     bytes: [u8; BYTES],
@@ -27,7 +28,7 @@ struct TensorMap {
 /// The map of a tensor with dimensions `[dim, tokens, heads, batch]`, in boxes of `rows` tokens.
 ///
 /// # Errors
-/// [`Error::Layout`] for strides that no map holds, [`Error::Cuda`] for what else the driver refuses.
+/// [`Error::Layout`] for strides that no map can hold, [`Error::Cuda`] for other refusals of the driver.
 pub(super) fn encode(
     arg: &'static str,
     tensor: &RawTensor,
@@ -35,9 +36,9 @@ pub(super) fn encode(
     rows: u32,
     dtype: Dtype,
 ) -> Result<[u8; BYTES]> {
-    let encode = driver::encode_tiled()?;
+    let encode = encode_tiled()?;
     let [batch, head, token] = tensor.strides;
-    // A dimension of one element is never stepped along, but its stride is looked at all the same.
+    // The stride of a dimension of one element is never used, but the driver checks it all the same.
     let bytes = |stride: i64, extent: u64| if extent > 1 { stride as u64 * 2 } else { 16 };
     let strides = [bytes(token, dims[1]), bytes(head, dims[2]), bytes(batch, dims[3])];
     let boxes = [Field::BOX_COLUMNS, rows, 1, 1];

@@ -16,7 +16,7 @@ pub struct RawTensor {
 }
 
 impl RawTensor {
-    /// Refuses what 16-byte loads and, where there are `maps`, tensor maps cannot read.
+    /// Refuses tensors that 16-byte loads and, with `maps`, tensor maps cannot read.
     pub(super) fn check(&self, arg: &'static str, maps: bool) -> Result<()> {
         if !self.address.is_multiple_of(16) || self.strides.iter().any(|stride| stride % 8 != 0) {
             return Err(Error::Layout {

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `PROXYATTN_DEVICE` | the device of [`Device::auto`](crate::Device::auto): `auto`, `cpu`, `cuda`, or `cuda:1` for the second GPU | `auto` |
 //! | `PROXYATTN_CPU` | limits the CPU's instruction set: `avx512`, `avx2` or `portable` | the processor's widest |
-//! | `PROXYATTN_NVRTC` | the NVRTC library or its directory; nothing else is searched | the search of [`Nvrtc::open`](super::Nvrtc::open) |
+//! | `PROXYATTN_NVRTC` | the NVRTC library or its directory; nothing else is searched | the search of [`Nvrtc::open`](crate::jit::Nvrtc::open) |
 //! | `PROXYATTN_CACHE_DIR` | the cubin cache's directory | `XDG_CACHE_HOME/proxyattn`, else `HOME/.cache/proxyattn`, else no cache on disk |
 //! | `PROXYATTN_CACHE_MIB` | the cache's maximum size in MiB; beyond it the least recently used cubins are deleted | `512` |
 //! | `PROXYATTN_JIT` | `allow`; `deny`: a kernel that is not stored is an error, and nothing is compiled | `allow` |
@@ -16,23 +16,22 @@
 //!
 //! Empty values count as unset, and values are case-insensitive. With an invalid value every
 //! [`load`](crate::Attention::load) returns an [`Error::Environment`] that lists the valid ones: no setting is silently
-//! ignored. Fields of [`JitOptions`](super::JitOptions) override the variables.
+//! ignored. Fields of [`JitOptions`](crate::jit::JitOptions) override the variables.
 
-use crate::tune::Tune;
-use crate::{DeviceName, Error, Result};
+use crate::{DeviceName, Error, Result, Tune};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 const DEVICE: &str = "PROXYATTN_DEVICE";
 const CPU: &str = "PROXYATTN_CPU";
-pub(super) const NVRTC: &str = "PROXYATTN_NVRTC";
-pub(super) const CACHE_DIR: &str = "PROXYATTN_CACHE_DIR";
-pub(super) const CACHE_MIB: &str = "PROXYATTN_CACHE_MIB";
-pub(super) const JIT: &str = "PROXYATTN_JIT";
-pub(super) const AOT_DIR: &str = "PROXYATTN_AOT_DIR";
+pub(crate) const NVRTC: &str = "PROXYATTN_NVRTC";
+pub(crate) const CACHE_DIR: &str = "PROXYATTN_CACHE_DIR";
+pub(crate) const CACHE_MIB: &str = "PROXYATTN_CACHE_MIB";
+pub(crate) const JIT: &str = "PROXYATTN_JIT";
+pub(crate) const AOT_DIR: &str = "PROXYATTN_AOT_DIR";
 const TUNE: &str = "PROXYATTN_TUNE";
-pub(super) const TOOLKITS: [&str; 2] = ["CUDA_HOME", "CUDA_PATH"];
-pub(super) const PYTHONS: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
+pub(crate) const TOOLKITS: [&str; 2] = ["CUDA_HOME", "CUDA_PATH"];
+pub(crate) const PYTHONS: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
 const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 const HOME: &str = "HOME";
 
@@ -85,7 +84,7 @@ impl Env {
         self
     }
 
-    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
         let (_, value) = self.vars.iter().find(|(known, value)| known == name && !value.is_empty())?;
         Some(PathBuf::from(value))
     }
@@ -193,6 +192,16 @@ impl Env {
             Some((_, meaning)) => Ok(Some(*meaning)),
             None => Err(Error::Environment { variable, expected, got: text }),
         }
+    }
+}
+
+impl Tune {
+    /// The value of `PROXYATTN_TUNE`: `off` or `cached`, which is the default.
+    ///
+    /// # Errors
+    /// [`Error::Environment`](crate::Error::Environment) for another value.
+    pub fn from_env() -> Result<Self> {
+        Env::process().tune()
     }
 }
 

@@ -3,6 +3,7 @@
 //! cudarc opens the driver when it is first needed, and panics where the library or a symbol is missing. So before it
 //! is touched, the library is opened here and everything that this crate will call is looked up.
 
+use super::failed::failed;
 use crate::jit::library::reason;
 use crate::library_path::file_of;
 use crate::{Error, Result};
@@ -70,7 +71,7 @@ pub(super) fn version() -> Result<String> {
     let mut version = 0;
     // SAFETY: the probe found the function, which writes the number.
     let code = unsafe { cudarc::driver::sys::cuDriverGetVersion(&mut version) };
-    code.result().map_err(super::failed("cuDriverGetVersion"))?;
+    code.result().map_err(failed("cuDriverGetVersion"))?;
     let own = release().map(|own| format!(" ({own})")).unwrap_or_default();
     Ok(format!("{}.{}{own}", version / 1000, version % 1000 / 10))
 }
@@ -143,7 +144,7 @@ impl fmt::Display for Versions {
 pub(super) type EventElapsed = unsafe extern "C" fn(*mut f32, CUevent, CUevent) -> CUresult;
 
 /// The function that events are compared by.
-pub(super) fn event_elapsed() -> Result<EventElapsed> {
+pub(crate) fn event_elapsed() -> Result<EventElapsed> {
     static FOUND: OnceLock<Result<EventElapsed>> = OnceLock::new();
     let find = || {
         let symbol = "cuEventElapsedTime";
@@ -175,7 +176,7 @@ pub(super) type EncodeTiled = unsafe extern "C" fn(
 
 /// The function that Hopper's kernels need besides. Drivers from before CUDA 12 lack it, which is no harm to other GPUs,
 /// and so does cudarc where it was built beside an older toolkit; so it is looked up here.
-pub(super) fn encode_tiled() -> Result<EncodeTiled> {
+pub(crate) fn encode_tiled() -> Result<EncodeTiled> {
     static FOUND: OnceLock<Result<EncodeTiled>> = OnceLock::new();
     // SAFETY: the type is that of the driver's documentation.
     FOUND.get_or_init(|| unsafe { function("cuTensorMapEncodeTiled") }).clone()
@@ -188,7 +189,7 @@ pub(super) type CaptureInfo =
 
 /// The function that captures are told apart by. Drivers from before CUDA 11.3 lack it, which is no harm but that stages run
 /// one after the other; cudarc has it under another name with each toolkit.
-pub(super) fn capture_info() -> Result<CaptureInfo> {
+pub(crate) fn capture_info() -> Result<CaptureInfo> {
     static FOUND: OnceLock<Result<CaptureInfo>> = OnceLock::new();
     // SAFETY: the type is that of the driver's documentation.
     FOUND.get_or_init(|| unsafe { function("cuStreamGetCaptureInfo_v2") }).clone()

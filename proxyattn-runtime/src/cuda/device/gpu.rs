@@ -1,7 +1,8 @@
 //! A GPU, with the stream that work is ordered by.
 
+use super::driver;
+use super::failed::failed;
 use super::refusals::{loading, no_such_device, opening};
-use super::{driver, failed};
 use crate::jit::{Compiler, Nvrtc, Program, Target};
 use crate::{Error, Result};
 use cudarc::driver::{CudaContext, CudaStream, result, sys::CUdevice_attribute as Attribute};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 /// The oldest compute capability that has kernels.
 const OLDEST: (u8, u8) = (8, 0);
-/// The one that has kernels of its own.
+/// The compute capability that has kernels of its own.
 const HOPPER: (u8, u8) = (9, 0);
 
 /// The family of kernels that GPUs of a capability run: Hopper's own on Hopper, the portable one on others from Ampere
@@ -112,15 +113,15 @@ impl CudaDevice {
     }
 
     /// The family of kernels that runs here. Older GPUs are not opened.
-    pub(super) fn arch(&self) -> Arch {
+    pub(crate) fn arch(&self) -> Arch {
         arch_of(self.capability).unwrap_or(Arch::Sm80)
     }
 
-    /// The family of kernels that runs here with this compiler, put to the test: an empty kernel is compiled for the GPU
-    /// and loaded. It is the portable family on Hopper, too, where the compiler is older than Hopper's own.
+    /// The family of kernels that runs here with this compiler. To find out, an empty kernel is compiled for the GPU and
+    /// loaded. It is the portable family on Hopper, too, where the compiler is older than Hopper's own.
     ///
     /// # Errors
-    /// What loading a kernel here would end in: [`Error::NvrtcTarget`] and its kin, [`Error::CubinRefused`],
+    /// The errors of loading a kernel here: [`Error::NvrtcTarget`] and its kin, [`Error::CubinRefused`],
     /// [`Error::Cuda`].
     pub fn rehearse(&self, nvrtc: &Nvrtc) -> Result<Arch> {
         let portable = !nvrtc.knows(self.target(self.arch())) && nvrtc.knows(self.target(Arch::Sm80));
@@ -134,34 +135,34 @@ impl CudaDevice {
     }
 
     /// What cubins are compiled for.
-    pub(super) fn target(&self, arch: Arch) -> Target {
+    pub(crate) fn target(&self, arch: Arch) -> Target {
         let target = Target::new(self.capability.0, self.capability.1);
         if arch == Arch::Sm90a { target.specific() } else { target }
     }
 
-    /// Makes the context current on this thread, as every call of the driver wants it. An error that cudarc met where
-    /// it had nobody to tell, as in a `drop`, comes out here too.
-    pub(super) fn bind(&self) -> Result<()> {
+    /// Makes the context current on this thread, which every call of the driver needs. It also returns an error that
+    /// cudarc met earlier and could not report, as in a `drop`.
+    pub(crate) fn bind(&self) -> Result<()> {
         self.stream.context().bind_to_thread().map_err(failed("cuCtxSetCurrent, or a call before it,"))
     }
 
     /// Multiprocessors of the GPU.
-    pub(super) fn multiprocessors(&self) -> u64 {
+    pub(crate) fn multiprocessors(&self) -> u64 {
         self.multiprocessors
     }
 
     /// Bytes of the L2 cache.
-    pub(super) fn l2_bytes(&self) -> u64 {
+    pub(crate) fn l2_bytes(&self) -> u64 {
         self.l2_bytes
     }
 
     /// The driver's version.
-    pub(super) fn driver(&self) -> &str {
+    pub(crate) fn driver(&self) -> &str {
         &self.driver
     }
 
     /// The most dynamic shared memory that a CTA may have, in bytes.
-    pub(super) fn shared_bytes(&self) -> u64 {
+    pub(crate) fn shared_bytes(&self) -> u64 {
         self.shared_bytes
     }
 }

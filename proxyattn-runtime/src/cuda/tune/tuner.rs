@@ -1,37 +1,43 @@
-//! Measuring candidates on the GPU, and making ready for traffic.
+//! Measuring candidates on the GPU.
 
 use super::bench::Bench;
-use super::calls::Call;
-use super::kernels::side_by_side;
-use super::variants::of_unit;
-use super::{Kernels, failed};
+use super::kernels::TunedKernels;
+use super::records::{Recorded, scope};
+use crate::cuda::launch::Lanes;
+use crate::cuda::load::{LoadedKernel, Loader, in_parallel, of_unit};
 use crate::jit::Jit;
 use crate::tune::{
     Bucket, Constant, Measurement, Outcome, Progress, Record, Remeasured, Scope, Store, Trial, TuneReport,
     compare, constants, search,
 };
-use crate::{Error, Plan, Problem, Result, WhyDense};
-use proxyattn_codegen::cuda::{Constants, Unit};
-use std::sync::{Arc, PoisonError};
+use crate::{Error, Plan, Problem, Result};
+use proxyattn_codegen::cuda::{Constants, Unit, UnitId, candidates};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The share of tokens that may come out otherwise where scores are rounded in another order: blocks that tie change
-/// places. Attention over given lists has no such excuse.
+/// The share of tokens whose output may differ where scores are rounded in another order: blocks that tie change places.
+/// Attention over given lists has to give the same.
 const SWAPPED: f64 = 0.02;
 
-/// Tokens that kernels are launched on to have been launched.
-const WARM_TOKENS: usize = 4096;
-
-/// A candidate on its way.
+/// A choice of tiles, compiled and loaded if it could be.
 struct Candidate {
     constants: Vec<Constant>,
+    /// Spent on compiling.
     seconds: f64,
-    calls: Result<Vec<Arc<Call>>>,
+    kernels: Result<Vec<Arc<LoadedKernel>>>,
 }
 
-impl Kernels {
-    /// Measures the units that these plans run, stores what won, and uses it from then on. With `missing`, only what
-    /// has no record.
+/// What measuring needs of a configuration's kernels.
+pub(crate) struct Tuner<'a> {
+    pub(crate) loader: &'a Loader,
+    pub(crate) kernels: &'a TunedKernels,
+    pub(crate) lanes: &'a Lanes,
+}
+
+impl Tuner<'_> {
+    /// Measures the units that these plans run, stores the winners, and uses them from then on. With `missing`, only
+    /// units without a record.
     pub(crate) fn tune(
         &self,
         plans: &[Plan],
@@ -41,14 +47,14 @@ impl Kernels {
     ) -> Result<TuneReport> {
         let begun = Instant::now();
         let late = || begun.elapsed() >= limit;
-        let scope = self.scope()?;
-        let recorded = self.recorded(&[])?;
+        let scope = scope(self.loader)?;
+        let recorded = Recorded::read(self.loader, &[])?;
         let known: Vec<_> = recorded.records.iter().map(|(record, _)| (record.unit, record.bucket)).collect();
         let (mut tuned, mut skipped, mut seen) = (Vec::new(), Vec::new(), Vec::new());
         for plan in plans {
             let bucket = Bucket::of(plan);
             let runs = |unit: &&Unit| unit.id.runs(plan.is_dense()) && !self.choices(unit.id).is_empty();
-            let mut units: Vec<_> = self.module.units.iter().filter(runs).collect();
+            let mut units: Vec<_> = self.loader.module.units.iter().filter(runs).collect();
             units.retain(|unit| {
                 let place = (unit.id, bucket);
                 let done = seen.contains(&place) || (missing && known.contains(&place));
@@ -62,7 +68,7 @@ impl Kernels {
                 skipped.extend(units.iter().map(|unit| (unit.id, bucket)));
                 continue;
             }
-            let mut bench = Bench::new(self, plan)?;
+            let mut bench = self.bench(plan)?;
             for unit in units {
                 match self.measure(&mut bench, unit, &scope, &late, progress)? {
                     Some(record) => {
@@ -75,15 +81,15 @@ impl Kernels {
         }
         let (stored_in, store_trouble) = if tuned.is_empty() { (None, None) } else { keep(&scope, &tuned) };
         if !tuned.is_empty() {
-            self.adopt(&self.recorded(&tuned)?);
+            self.kernels.adopt(self.loader, &Recorded::read(self.loader, &tuned)?);
         }
         let (machine, refused) = (scope.machine, recorded.refused);
         let seconds = begun.elapsed().as_secs_f64();
         Ok(TuneReport { machine, tuned, skipped, refused, stored_in, store_trouble, seconds })
     }
 
-    /// Launches what these plans run by records, and what they would run without, in turns. Records that name the
-    /// default tiles are left out: both would be the same kernels.
+    /// Launches the recorded tiles of these plans' kernels and the default ones alternately. Records that name the default
+    /// tiles are left out: both would be the same kernels.
     pub(crate) fn remeasure(
         &self,
         plans: &[Plan],
@@ -91,25 +97,29 @@ impl Kernels {
     ) -> Result<Vec<Remeasured>> {
         let mut measured = Vec::new();
         for plan in plans {
-            let picked = self.pick(plan);
-            let choices: Vec<_> =
-                self.choices_of(plan).into_iter().filter(|choice| !choice.constants.is_empty()).collect();
+            let picked = self.kernels.pick(plan);
+            let choices: Vec<_> = self
+                .kernels
+                .choices(plan)
+                .into_iter()
+                .filter(|choice| !choice.constants.is_empty())
+                .collect();
             if choices.is_empty() {
                 continue;
             }
-            let mut bench = Bench::new(self, plan)?;
+            let mut bench = self.bench(plan)?;
             bench.prepare()?;
             for choice in choices {
                 progress(&Progress::Again { unit: choice.unit, bucket: Bucket::of(plan) });
-                let trials = [&self.default, &*picked].map(|calls| of_unit(calls, choice.unit));
-                let [default_ms, tuned_ms] = compare(|trial| bench.time(&trials[trial]))?;
+                let tiles = [&self.kernels.default, &picked].map(|kernels| of_unit(kernels, choice.unit));
+                let [default_ms, tuned_ms] = compare(|trial| bench.time(&tiles[trial]))?;
                 measured.push(Remeasured { choice, problem: *plan.problem(), default_ms, tuned_ms });
             }
         }
         Ok(measured)
     }
 
-    /// Tunes one unit; `None` if there was no time for a round.
+    /// Measures one unit; `None` if there was no time for a round.
     fn measure(
         &self,
         bench: &mut Bench<'_>,
@@ -118,35 +128,35 @@ impl Kernels {
         late: &dyn Fn() -> bool,
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<Option<Record>> {
-        let (bucket, problem) = (Bucket::of(&bench.plan), *bench.plan.problem());
+        let (bucket, problem) = (Bucket::of(bench.launch.plan), *bench.launch.plan.problem());
         let choices = self.choices(unit.id);
         progress(&Progress::Unit { unit: unit.id, bucket, candidates: choices.len() + 1 });
         let all: Vec<&Constants> = [&[][..]].into_iter().chain(choices.iter().map(Vec::as_slice)).collect();
-        let candidates = side_by_side(&all, |choice| self.candidate(unit, choice, &problem), &mut |done| {
+        let candidates = in_parallel(&all, |choice| self.candidate(unit, choice, &problem), &mut |done| {
             progress(&Progress::Compiled { done })
         });
 
-        // Without leave to compile nothing would be measured, and the record would say that nothing is faster.
-        let mut failed = candidates.iter().filter_map(|candidate| candidate.calls.as_ref().err());
+        // Where nothing may be compiled, nothing would be measured, and the record would say that nothing is faster.
+        let mut failed = candidates.iter().filter_map(|candidate| candidate.kernels.as_ref().err());
         if let Some(denied) = failed.find(|error| matches!(error, Error::JitDenied { .. })) {
             return Err(denied.clone());
         }
 
-        let own = |calls: &[Arc<Call>]| -> Vec<Arc<Call>> {
-            let mine =
-                |call: &Arc<Call>| calls.iter().find(|other| other.kernel.id == call.kernel.id).cloned();
-            self.default.iter().map(|call| mine(call).unwrap_or_else(|| call.clone())).collect()
+        let default = &self.kernels.default;
+        let pipeline = |own: &[Arc<LoadedKernel>]| -> Vec<Arc<LoadedKernel>> {
+            let replaced = |kernel: &Arc<LoadedKernel>| of_id(own, kernel).unwrap_or(kernel).clone();
+            default.iter().map(replaced).collect()
         };
         bench.prepare()?;
-        let expected = bench.output(&self.default)?;
+        let expected = bench.output(default)?;
         let mut trials = Vec::new();
         for candidate in &candidates {
             let mut trial = Trial::default();
-            match &candidate.calls {
+            match &candidate.kernels {
                 Err(error) => trial.outcome = Some(Outcome::Failed { why: reason(error) }),
                 Ok(_) if candidate.constants.is_empty() => {}
                 Ok(_) if late() => return Ok(None),
-                Ok(calls) => match bench.output(&own(calls)) {
+                Ok(kernels) => match bench.output(&pipeline(kernels)) {
                     Ok(got) => trial.outcome = self.judge(bench, unit, &expected, &got),
                     Err(error) => trial.outcome = Some(Outcome::Failed { why: reason(&error) }),
                 },
@@ -163,11 +173,11 @@ impl Kernels {
             trials.push(trial);
         }
         bench.prepare()?;
-        let calls: Vec<&[Arc<Call>]> =
-            candidates.iter().map(|c| c.calls.as_ref().map_or(&[][..], Vec::as_slice)).collect();
+        let kernels: Vec<&[Arc<LoadedKernel>]> =
+            candidates.iter().map(|c| c.kernels.as_ref().map_or(&[][..], Vec::as_slice)).collect();
         let won = search(
             &mut trials,
-            |trial| bench.time(calls[trial]),
+            |trial| bench.time(kernels[trial]),
             late,
             |round| {
                 progress(&Progress::Round {
@@ -186,8 +196,8 @@ impl Kernels {
         };
         Ok(Some(Record {
             scope: scope.clone(),
-            attribute: self.spec.attribute(),
-            arch: self.arch.to_string(),
+            attribute: self.loader.spec.attribute(),
+            arch: self.loader.arch.to_string(),
             unit: unit.id,
             bucket,
             problem,
@@ -198,32 +208,43 @@ impl Kernels {
         }))
     }
 
-    /// Compiles and loads a candidate. What cannot be is no error.
+    /// Compiles and loads a candidate. One that cannot be loaded is no error of the measurement.
     fn candidate(&self, unit: &Unit, choice: &Constants, problem: &Problem) -> Candidate {
         let begun = Instant::now();
         let heads = problem.heads_per_kv();
-        let calls = self.unit(unit, choice).and_then(|calls| {
-            let default = |call: &Call| self.default.iter().find(|other| other.kernel.id == call.kernel.id);
-            let idle = |call: &&Arc<Call>| {
-                let (pack, usual) = (call.kernel.pack, default(call).map_or(1, |call| call.kernel.pack));
+        let default = &self.kernels.default;
+        let loaded = match choice.is_empty() {
+            true => Ok(of_unit(default, unit.id)),
+            false => self.loader.load(unit, choice),
+        };
+        let kernels = loaded.and_then(|kernels| {
+            let idle = |kernel: &&Arc<LoadedKernel>| {
+                let usual = of_id(default, kernel).map_or(1, |kernel| kernel.table.pack);
+                let pack = kernel.table.pack;
                 pack > usual && !heads.is_multiple_of(pack as usize)
             };
-            match calls.iter().find(idle) {
-                None => Ok(calls),
-                Some(call) => Err(Error::Unavailable {
-                    what: format!("`{}` with {choice:?}", call.kernel.id),
-                    why: format!(
-                        "{} heads of a CTA do not divide {heads} heads to a KV head",
-                        call.kernel.pack
-                    ),
-                    help: "the default tiles run with any".into(),
-                }),
-            }
+            let Some(table) = kernels.iter().find(idle).map(|kernel| &kernel.table) else {
+                return Ok(kernels);
+            };
+            Err(Error::Unavailable {
+                what: format!("`{}` with {choice:?}", table.id),
+                why: format!("{} heads of a CTA do not divide {heads} heads to a KV head", table.pack),
+                help: "the default tiles run with any".into(),
+            })
         });
-        Candidate { constants: constants(choice), seconds: begun.elapsed().as_secs_f64(), calls }
+        Candidate { constants: constants(choice), seconds: begun.elapsed().as_secs_f64(), kernels }
     }
 
-    /// Why an output is not the default's, if it is not.
+    fn bench<'b>(&'b self, plan: &'b Plan) -> Result<Bench<'b>> {
+        Bench::new(self.loader, self.lanes, &self.kernels.default, plan)
+    }
+
+    /// The candidates for a unit, without the default tiles.
+    fn choices(&self, unit: UnitId) -> Vec<Vec<(&'static str, u32)>> {
+        candidates(&self.loader.spec, self.loader.arch, unit)
+    }
+
+    /// Why an output differs from that of the default tiles, if it does.
     fn judge(&self, bench: &Bench<'_>, unit: &Unit, expected: &[u8], got: &[u8]) -> Option<Outcome> {
         let allowed = if unit.id.scores() { SWAPPED } else { 0.0 };
         let (share, worst) = bench.compare(expected, got);
@@ -235,39 +256,14 @@ impl Kernels {
             ),
         })
     }
-
-    /// Launches once what these plans will launch, on a short context, and reserves the workspace of the largest.
-    pub(crate) fn warmup(&self, plans: &[Plan]) -> Result<()> {
-        let mut bytes = 0;
-        for plan in plans {
-            let calls = self.pick(plan);
-            self.check(plan, &calls)?;
-            bytes = bytes.max(self.layout(plan).bytes());
-            // A plan that selects does so on a short context too.
-            let below = match plan.why_dense() {
-                Some(WhyDense::Short { below }) => below,
-                _ => 0,
-            };
-            let mut short = *plan.problem();
-            while short.kv_len > WARM_TOKENS {
-                let half =
-                    Problem { q_len: short.q_len.min(short.kv_len / 2), kv_len: short.kv_len / 2, ..short };
-                if Plan::new(&self.spec, &half)?.dense_below(below).is_dense() != plan.is_dense() {
-                    break;
-                }
-                short = half;
-            }
-            let short = Plan::new(&self.spec, &Problem { batch: 1, ..short })?.dense_below(below);
-            Bench::new(self, &short)?.output(&calls)?;
-        }
-        self.device.bind()?;
-        let mut held = self.workspace.lock().unwrap_or_else(PoisonError::into_inner);
-        held.reserve(self.device.stream(), bytes)?;
-        self.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))
-    }
 }
 
-/// Why a candidate is out; which one it is stands beside it.
+/// The same kernel among others.
+fn of_id<'a>(kernels: &'a [Arc<LoadedKernel>], same: &LoadedKernel) -> Option<&'a Arc<LoadedKernel>> {
+    kernels.iter().find(|kernel| kernel.table.id == same.table.id)
+}
+
+/// Why a candidate failed, for a list that names it.
 fn reason(error: &Error) -> String {
     match error {
         Error::Unavailable { why, .. } => why.clone(),
@@ -275,8 +271,8 @@ fn reason(error: &Error) -> String {
     }
 }
 
-/// Stores records; where, or why not.
-fn keep(scope: &Scope, records: &[Record]) -> (Option<std::path::PathBuf>, Option<String>) {
+/// Stores records: the file, or the reason why they are not stored.
+fn keep(scope: &Scope, records: &[Record]) -> (Option<PathBuf>, Option<String>) {
     let stored =
         Jit::global().map_err(|error: Error| error.to_string()).and_then(|jit| match jit.cache_dir() {
             Some(root) => Store::new(root).append(&scope.spec, records).map_err(|error| error.to_string()),

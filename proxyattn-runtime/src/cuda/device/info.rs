@@ -1,8 +1,9 @@
 //! The driver and its GPUs, asked without opening any of them.
 
-use super::device::arch_of;
+use super::driver;
+use super::failed::failed;
+use super::gpu::arch_of;
 use super::refusals::opening;
-use super::{driver, failed};
 use crate::Result;
 use core::ffi::c_int;
 use cudarc::driver::{DriverError, result, sys::CUdevice_attribute as Attribute, sys::CUresult};

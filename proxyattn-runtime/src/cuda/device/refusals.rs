@@ -1,7 +1,7 @@
 //! What the driver means by a code, with the versions that it depends on and what to do.
 
 use super::driver::Versions;
-use super::failed;
+use super::failed::{failed, name};
 use crate::Error;
 use crate::jit::{Program, Target};
 use cudarc::driver::{DriverError, sys::CUresult};
@@ -68,7 +68,7 @@ pub(super) fn opening(call: &'static str) -> impl Fn(DriverError) -> Error {
 
 /// A cubin that was not loaded. `compiler` is what made it, as [`Nvrtc::identity`](crate::jit::Nvrtc::identity) has it; `None`
 /// for one that was compiled ahead of time.
-pub(super) fn loading(
+pub(crate) fn loading(
     error: DriverError,
     program: &Program,
     target: Target,
@@ -110,14 +110,6 @@ pub(super) fn loading(
         driver: driver.to_owned(),
         compiler: made_by,
         why: format!("{} ({}); {help}", name(error), error.0 as i32),
-    }
-}
-
-/// The code's name, and what the driver says of it if it does.
-pub(super) fn name(error: DriverError) -> String {
-    match error.error_string() {
-        Ok(text) => format!("{:?}, {}", error.0, text.to_string_lossy()),
-        Err(_) => format!("{:?}", error.0),
     }
 }
 

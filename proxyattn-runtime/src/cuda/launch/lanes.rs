@@ -1,14 +1,14 @@
 //! Streams beside those of callers, for a stage that need not wait for the one before it.
 //!
-//! A lane is a stream and two events: it begins where the caller's stream is ([`Lane::fork`]), and the caller's stream goes
-//! on where it ended ([`Lane::join`]). A capture follows both, so a graph has the same two branches.
+//! A lane is a stream and two events: work on it starts after the work that is in the caller's stream at the fork
+//! ([`Lane::fork`]), and the caller's stream waits for it at the join ([`Lane::join`]). A capture follows both events, so a
+//! graph has the same two branches.
 //!
-//! One stream for all calls would not do. Threads launch on streams of their own at the same time, and a stream that has
-//! followed a fork into a capture stays in it until the capture ends, long after the join. So a call has its lane to itself
-//! while it launches, and takes none that is in a capture but one that is in the capture of its own stream
-//! ([`Lanes::take`]).
+//! One stream for all calls is not enough. Threads launch on several streams at the same time, and a stream that a fork
+//! brings into a capture stays in the capture until it ends, long after the join. So a call has its lane to itself while it
+//! launches, and never takes a lane that is in the capture of another stream ([`Lanes::take`]).
 
-use super::{driver, failed};
+use crate::cuda::device::{capture_info, failed};
 use crate::{Error, Result};
 use core::ptr::null_mut;
 use cudarc::driver::result::stream::StreamKind;
@@ -16,22 +16,22 @@ use cudarc::driver::sys::{self, CUevent, CUevent_flags, CUevent_wait_flags, CUst
 use cudarc::driver::{CudaContext, result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Lanes at rest from which on streams share them.
+/// With this many idle lanes, streams start to share them.
 const MANY: usize = 16;
 
-/// Lanes that no call is launching on, the one that was used last at the end.
+/// Idle lanes, the most recently used one last.
 #[derive(Default)]
-pub(super) struct Lanes {
+pub(crate) struct Lanes {
     idle: Mutex<Vec<Lane>>,
 }
 
 impl Lanes {
-    /// A lane for a call on `stream`, or why there is none: then all goes into the caller's stream, and nothing but time is
-    /// lost. It is in no capture or in that of `stream`, and that stays so until it is given back: nobody else has it.
+    /// A lane for a call on `stream`, or the reason why there is none: then all work goes into the caller's stream, which is
+    /// slower and otherwise the same. The lane is in no capture or in that of `stream`, and no other call has it until it is
+    /// given back.
     ///
-    /// It is one that served the same stream, or else a new one. On another stream's lane the call's work would come after
-    /// that stream's, and one stream would wait for what the other has yet to do. So that is done only where there are
-    /// [`MANY`], and with the one that was used longest ago.
+    /// It is one that served the same stream, or else a new one. On a lane that served another stream the call's work would
+    /// wait for that stream's. So lanes change streams only where there are [`MANY`], the least recently used one first.
     ///
     /// # Safety
     /// The stream exists and belongs to the context, which is current.
@@ -56,7 +56,7 @@ impl Lanes {
         Lane::new(context.clone(), stream)
     }
 
-    /// Leaves a lane to others. It has been joined.
+    /// Returns a lane, which has been joined, for other calls to use.
     pub(super) fn give_back(&self, lane: Lane) {
         self.idle().push(lane);
     }
@@ -70,11 +70,11 @@ impl Lanes {
 pub(super) struct Lane {
     context: Arc<CudaContext>,
     stream: CUstream,
-    /// Where the other stream was when this one began.
+    /// The fork.
     begun: CUevent,
-    /// The end of what is on this one.
+    /// The join.
     ended: CUevent,
-    /// The other stream. It may be gone: it is compared, and never used.
+    /// The stream of the last call. It may be gone: it is compared, and never used.
     served: CUstream,
 }
 
@@ -83,7 +83,7 @@ unsafe impl Send for Lane {}
 
 impl Lane {
     fn new(context: Arc<CudaContext>, served: CUstream) -> Result<Self> {
-        // What was made before a failure is given back by `drop`.
+        // If a step fails, `drop` destroys what was made before it.
         let mut lane = Self { context, stream: null_mut(), begun: null_mut(), ended: null_mut(), served };
         relaxed(|| {
             let event = || result::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING);
@@ -101,7 +101,7 @@ impl Lane {
         self.stream
     }
 
-    /// Lets the lane begin where `from` is now.
+    /// Makes later work on the lane wait for the work that is in `from` now.
     ///
     /// # Safety
     /// The stream exists and belongs to the lane's context, which is current.
@@ -110,8 +110,8 @@ impl Lane {
         unsafe { follow(self.stream, self.begun, from) }
     }
 
-    /// Lets `into` wait for what is on the lane. Where that fails, it has been waited for: nothing then uses any longer
-    /// what the caller has the stream's order to protect.
+    /// Makes later work in `into` wait for the lane's. If that fails, this blocks until the lane's work is done, so that
+    /// nothing still uses memory that only the order of `into` protects.
     ///
     /// # Safety
     /// As [`fork`](Self::fork).
@@ -131,18 +131,18 @@ impl Drop for Lane {
         let context = &self.context;
         context.record_err(context.bind_to_thread());
         if !self.stream.is_null() {
-            // SAFETY: it was made here, and nobody else has it. What is on it still ends.
+            // SAFETY: it was made here and is not shared. Work on the stream still completes.
             context.record_err(unsafe { result::stream::destroy(self.stream) });
         }
         for event in [self.begun, self.ended].into_iter().filter(|event| !event.is_null()) {
-            // SAFETY: it was made here, and nobody else has it. Who waits for it still does.
+            // SAFETY: it was made here and is not shared. Pending waits on the event still complete.
             context.record_err(unsafe { result::event::destroy(event) });
         }
     }
 }
 
-/// Lets a stream wait for what is on another one now. Which record an event is waited for is settled by the call, so that
-/// the event may be used again at once.
+/// Makes a stream wait for the work that is in another one now. The wait refers to this record of the event, so the event
+/// may be recorded again at once.
 ///
 /// # Safety
 /// The streams and the event exist and belong to the context that is current.
@@ -154,14 +154,14 @@ unsafe fn follow(stream: CUstream, event: CUevent, other: CUstream) -> Result<()
     unsafe { result::stream::wait_event(stream, event, flags) }.map_err(failed("cuStreamWaitEvent"))
 }
 
-/// The number of the capture that a stream is in. Each has its own in the life of a process.
+/// The number of the capture that a stream is in, unique within the process.
 ///
 /// # Safety
 /// The stream exists.
 unsafe fn capture_of(stream: CUstream) -> Result<Option<u64>> {
-    let info = driver::capture_info()?;
+    let info = capture_info()?;
     let (mut status, mut id, none) = (0, 0, null_mut());
-    // SAFETY: the caller vouches for the stream, the first two places outlive the call, and the others may be left out.
+    // SAFETY: the caller vouches for the stream, the first two pointers outlive the call, and the others may be null.
     let code = unsafe { info(stream, &mut status, &mut id, none, none, null_mut()) };
     code.result().map_err(failed("cuStreamGetCaptureInfo"))?;
     match status {
@@ -175,8 +175,8 @@ unsafe fn capture_of(stream: CUstream) -> Result<Option<u64>> {
     }
 }
 
-/// Makes something on a thread that takes part in no capture's rules for its time. A capture may forbid all threads what it
-/// counts as unsafe, and fail by it; making streams and events does it no harm.
+/// Runs `make` with this thread exempt from the rules of captures. A capture may forbid calls that it counts as unsafe to
+/// all threads, and fails if one is made; making streams and events is harmless.
 fn relaxed(make: impl FnOnce() -> Result<()>) -> Result<()> {
     let mut mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
     let mut exchange = || {

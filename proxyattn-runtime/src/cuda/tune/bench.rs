@@ -1,8 +1,8 @@
 //! A problem to measure kernels on: inputs in device memory, events around launches, and outputs to compare.
 
-use super::calls::Call;
-use super::workspace::Layout;
-use super::{Kernels, RawArgs, RawTensor, driver, failed, no_memory};
+use crate::cuda::device::{event_elapsed, failed, no_memory};
+use crate::cuda::launch::{Lanes, Launch, RawArgs, RawTensor};
+use crate::cuda::load::{LoadedKernel, Loader};
 use crate::tune::Bucket;
 use crate::{Plan, Result, Stage};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, result, sys::CUevent_flags};
@@ -15,17 +15,17 @@ use std::sync::Arc;
 const POOL: usize = 1 << 24;
 /// How far the pieces of the pool are turned against each other, in elements: a multiple of 8 that does not divide it.
 const TURN: usize = 1_048_584;
-/// Inputs together are this many times as large as the L2 cache, so that no launch finds its own there.
+/// All inputs together are this many times as large as the L2 cache, so that no launch finds its own there.
 const ROTATION: u64 = 2;
 /// The most inputs there are.
 const SETS: u64 = 16;
-/// Bytes of an output that nobody has written: finite, and unlike any mean of the inputs.
+/// Bytes of an output before it is written: finite, and unlike any mean of the inputs.
 const POISON: u8 = 0x4b;
-/// An output is looked at in so many pieces of so many tokens, spread evenly.
+/// An output is compared in so many pieces of so many tokens, spread evenly.
 const PIECES: usize = 64;
 const PIECE_TOKENS: usize = 4096;
 
-/// A relative distance that rounding to 16 bits does not explain, of one token's output.
+/// A relative distance between two outputs of a token that rounding to 16 bits does not explain.
 const TOKEN: f32 = 0.04;
 
 /// Inputs, an output and a workspace.
@@ -39,48 +39,54 @@ struct Set {
 
 /// A plan with inputs for it.
 pub(super) struct Bench<'a> {
-    kernels: &'a Kernels,
-    pub(super) plan: Plan,
-    layout: Layout,
+    loader: &'a Loader,
+    /// The kernels with their default tiles.
+    default: Arc<[Arc<LoadedKernel>]>,
+    pub(super) launch: Launch<'a>,
     sets: Vec<Set>,
     turn: usize,
 }
 
 impl<'a> Bench<'a> {
     /// Allocates and fills.
-    pub(super) fn new(kernels: &'a Kernels, plan: &Plan) -> Result<Self> {
-        kernels.check(plan, &kernels.default)?;
-        kernels.device.bind()?;
-        let stream = kernels.device.stream();
-        let layout = kernels.layout(plan);
-        let pool = stream.clone_htod(&pool(kernels.spec.dtype)).map_err(failed("copying to the device"))?;
+    pub(super) fn new(
+        loader: &'a Loader,
+        lanes: &'a Lanes,
+        default: &Arc<[Arc<LoadedKernel>]>,
+        plan: &'a Plan,
+    ) -> Result<Self> {
+        let launch = Launch::new(loader, lanes, default.clone(), plan)?;
+        loader.device.bind()?;
+        let pool = loader.device.stream().clone_htod(&pool(loader.spec.dtype));
+        let pool = pool.map_err(failed("copying to the device"))?;
         let problem = plan.problem();
-        let row = kernels.spec.head_dim as usize * 2;
+        let row = loader.spec.head_dim as usize * 2;
         let [q, k] = [(problem.heads, problem.q_len), (problem.kv_heads, problem.kv_len)]
             .map(|(heads, tokens)| problem.batch * heads * tokens * row);
-        let bytes = 2 * (q as u64 + k as u64) + layout.bytes();
-        let count = (ROTATION * kernels.device.l2_bytes()).div_ceil(bytes).clamp(1, SETS);
-        let set = |i: u64| Set::new(kernels, plan, &layout, &pool, [q, k, k], i as usize);
+        let bytes = 2 * (q as u64 + k as u64) + launch.layout.bytes();
+        let count = (ROTATION * loader.device.l2_bytes()).div_ceil(bytes).clamp(1, SETS);
+        let set = |i: u64| Set::new(loader, &launch, &pool, [q, k, k], i as usize);
         let sets = (0..count).map(set).collect::<Result<_>>()?;
-        Ok(Self { kernels, plan: *plan, layout, sets, turn: 0 })
+        Ok(Self { loader, default: default.clone(), launch, sets, turn: 0 })
     }
 
     /// Fills every workspace with what `attend` reads, by the default kernels.
     pub(super) fn prepare(&mut self) -> Result<()> {
+        let default = self.default.clone();
         for i in 0..self.sets.len() {
-            self.run(i, &self.kernels.default)?;
+            self.run(i, &default)?;
         }
         self.wait()
     }
 
-    /// Milliseconds of one launch of `calls`, on the next inputs.
-    pub(super) fn time(&mut self, calls: &[Arc<Call>]) -> Result<f32> {
-        let stream = self.kernels.device.stream();
+    /// Milliseconds of one launch of these kernels, on the next inputs.
+    pub(super) fn time(&mut self, kernels: &[Arc<LoadedKernel>]) -> Result<f32> {
+        let stream = self.loader.device.stream();
         self.turn = (self.turn + 1) % self.sets.len();
         let set = &self.sets[self.turn];
-        // They may run without the kernels that would do it.
-        for word in calls.iter().flat_map(|call| call.kernel.counts()) {
-            let address = set.args.workspace + self.layout.range(word).start;
+        // The kernels may run without those that do it.
+        for word in kernels.iter().flat_map(|kernel| kernel.table.counts()) {
+            let address = set.args.workspace + self.launch.layout.range(word).start;
             // SAFETY: the layout has the buffers of every kernel of the plan, so the word lies in the set's workspace.
             unsafe { result::memset_d8_async(address, 0, 4, stream.cu_stream()) }
                 .map_err(failed("cuMemsetD8Async"))?;
@@ -89,29 +95,29 @@ impl<'a> Bench<'a> {
         let [begin, end] = [event(), event()];
         let (begin, end) = (begin.map_err(failed("cuEventCreate"))?, end.map_err(failed("cuEventCreate"))?);
         begin.record(stream).map_err(failed("cuEventRecord"))?;
-        self.launch(set, calls, Stage::ALL)?;
+        self.launch(set, kernels, Stage::ALL)?;
         end.record(stream).map_err(failed("cuEventRecord"))?;
         end.synchronize().map_err(failed("cuEventSynchronize"))?;
         let mut ms = 0.0;
         // SAFETY: both events are of this context and have been recorded.
-        unsafe { driver::event_elapsed()?(&mut ms, begin.cu_event(), end.cu_event()) }
+        unsafe { event_elapsed()?(&mut ms, begin.cu_event(), end.cu_event()) }
             .result()
             .map_err(failed("cuEventElapsedTime"))?;
         Ok(ms)
     }
 
-    /// What the whole pipeline gives with `calls` in it, on the first inputs: pieces of the output.
-    pub(super) fn output(&mut self, calls: &[Arc<Call>]) -> Result<Vec<u8>> {
-        let stream = self.kernels.device.stream();
+    /// Pieces of the output of the whole pipeline with these kernels, on the first inputs.
+    pub(super) fn output(&mut self, kernels: &[Arc<LoadedKernel>]) -> Result<Vec<u8>> {
+        let stream = self.loader.device.stream();
         let out = &self.sets[0].out;
         // SAFETY: the output is as long as it says, and nothing else uses it.
         unsafe {
             result::memset_d8_async(self.sets[0].args.out.address, POISON, out.len(), stream.cu_stream())
         }
         .map_err(failed("cuMemsetD8Async"))?;
-        self.run(0, calls)?;
+        self.run(0, kernels)?;
         let out = &self.sets[0].out;
-        let row = self.kernels.spec.head_dim as usize * 2;
+        let row = self.loader.spec.head_dim as usize * 2;
         let tokens = out.len() / row;
         let pieces = tokens.div_ceil(PIECE_TOKENS).min(PIECES);
         let mut sample = Vec::new();
@@ -127,12 +133,12 @@ impl<'a> Bench<'a> {
 
     /// How many of the tokens of two outputs differ by more than rounding, as a share, and the largest relative distance.
     pub(super) fn compare(&self, expected: &[u8], got: &[u8]) -> (f64, f32) {
-        let dtype = self.kernels.spec.dtype;
+        let dtype = self.loader.spec.dtype;
         let number = |bytes: &[u8]| match dtype {
             Dtype::F16 => f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
             Dtype::Bf16 => bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
         };
-        let row = self.kernels.spec.head_dim as usize * 2;
+        let row = self.loader.spec.head_dim as usize * 2;
         let (mut differ, mut worst) = (0usize, 0.0f32);
         for (expected, got) in expected.chunks_exact(row).zip(got.chunks_exact(row)) {
             if expected == got {
@@ -151,27 +157,27 @@ impl<'a> Bench<'a> {
         (differ as f64 / (expected.len() / row).max(1) as f64, worst)
     }
 
-    /// The whole pipeline. Random inputs have no concentrated mass for a budget to find, so what it measured is
-    /// replaced by what the bucket keeps.
-    fn run(&mut self, set: usize, calls: &[Arc<Call>]) -> Result<()> {
+    /// The whole pipeline. The mass of random inputs is not concentrated as that of real ones, so the measured budget is
+    /// replaced by that of the bucket.
+    fn run(&mut self, set: usize, kernels: &[Arc<LoadedKernel>]) -> Result<()> {
         let counts = self.counts();
-        self.launch(&self.sets[set], calls, &[Stage::Pool, Stage::Score, Stage::Budget])?;
+        self.launch(&self.sets[set], kernels, &[Stage::Pool, Stage::Score, Stage::Budget])?;
         if let Some(counts) = counts {
-            let range = self.layout.range(Scratch::Measured);
+            let range = self.launch.layout.range(Scratch::Measured);
             let mut measured = self.sets[set].workspace.slice_mut(range.start as usize..range.end as usize);
-            let stream = self.kernels.device.stream();
+            let stream = self.loader.device.stream();
             stream.memcpy_htod(&counts, &mut measured).map_err(failed("cuMemcpyHtoDAsync"))?;
         }
-        self.launch(&self.sets[set], calls, &[Stage::Select, Stage::Attend])
+        self.launch(&self.sets[set], kernels, &[Stage::Select, Stage::Attend])
     }
 
     /// Blocks of each head, where the budget is measured: those of the bucket, more for some heads than for others.
     fn counts(&self) -> Option<Vec<u8>> {
-        let share = self.kernels.spec.measured_share(Bucket::of(&self.plan).share())?;
-        if self.plan.is_dense() {
+        let share = self.loader.spec.measured_share(Bucket::of(self.launch.plan).share())?;
+        if self.launch.plan.is_dense() {
             return None;
         }
-        let (blocks, problem) = (self.plan.geometry().blocks(), self.plan.problem());
+        let (blocks, problem) = (self.launch.plan.geometry().blocks(), self.launch.plan.problem());
         let count = |head: usize| {
             let spread = [0.7, 0.9, 1.1, 1.3][head % 4];
             ((blocks as f64 * share * spread).ceil() as u32).clamp(1, blocks as u32)
@@ -179,27 +185,26 @@ impl<'a> Bench<'a> {
         Some((0..problem.batch * problem.heads).flat_map(|head| count(head).to_ne_bytes()).collect())
     }
 
-    fn launch(&self, set: &Set, calls: &[Arc<Call>], stages: &[Stage]) -> Result<()> {
-        let stream = self.kernels.device.stream().cu_stream();
+    fn launch(&self, set: &Set, kernels: &[Arc<LoadedKernel>], stages: &[Stage]) -> Result<()> {
+        let stream = self.loader.device.stream().cu_stream();
         // SAFETY: the set's tensors and workspace were made for the plan, and are used on this stream alone.
-        unsafe { self.kernels.launch(calls, &self.plan, &self.layout, &set.args, stream, stages) }
+        unsafe { self.launch.run_other(kernels, &set.args, stream, stages) }
     }
 
     fn wait(&self) -> Result<()> {
-        self.kernels.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))
+        self.loader.device.stream().synchronize().map_err(failed("cuStreamSynchronize"))
     }
 }
 
 impl Set {
     fn new(
-        kernels: &Kernels,
-        plan: &Plan,
-        layout: &Layout,
+        loader: &Loader,
+        launch: &Launch<'_>,
         pool: &CudaSlice<u8>,
         inputs: [usize; 3],
         turn: usize,
     ) -> Result<Self> {
-        let stream = kernels.device.stream();
+        let stream = loader.device.stream();
         let alloc = |bytes: usize| {
             // SAFETY: inputs are filled below, the workspace and the output are written before they are read.
             let memory = unsafe { stream.alloc::<u8>(bytes) };
@@ -208,14 +213,14 @@ impl Set {
         let [q, k, v] = inputs;
         let mut inputs = [alloc(q)?, alloc(k)?, alloc(v)?];
         let out = alloc(q)?;
-        let workspace = alloc(layout.bytes().max(1) as usize)?;
+        let workspace = alloc(launch.layout.bytes().max(1) as usize)?;
         for (i, input) in inputs.iter_mut().enumerate() {
             fill(stream, input, pool, (3 * turn + i) * TURN * 5)?;
         }
-        let (problem, dim) = (plan.problem(), i64::from(kernels.spec.head_dim));
+        let (problem, dim) = (launch.plan.problem(), i64::from(loader.spec.head_dim));
         let tensor = |slice: &CudaSlice<u8>, heads: usize, tokens: usize| {
             let (heads, tokens) = (heads as i64, tokens as i64);
-            // Everything is on one stream, whose order is enough.
+            // All work is on one stream, whose order is enough.
             RawTensor {
                 address: slice.device_ptr(stream).0,
                 strides: [heads * tokens * dim, tokens * dim, dim],
@@ -228,14 +233,14 @@ impl Set {
             v: tensor(v, problem.kv_heads, problem.kv_len),
             out: tensor(&out, problem.heads, problem.q_len),
             workspace: workspace.device_ptr(stream).0,
-            workspace_bytes: layout.bytes(),
+            workspace_bytes: launch.layout.bytes(),
         };
-        args.check(layout.bytes(), kernels.maps(plan))?;
+        launch.check(&args)?;
         Ok(Self { _inputs: inputs, out, workspace, args })
     }
 }
 
-/// Copies the pool as often as it takes, each time from another place on.
+/// Fills a buffer with copies of the pool, each of which starts at another place.
 fn fill(stream: &Arc<CudaStream>, to: &mut CudaSlice<u8>, pool: &CudaSlice<u8>, turn: usize) -> Result<()> {
     let (mut at, mut from) = (0, turn % POOL * 2);
     while at < to.len() {

@@ -1,0 +1,135 @@
+//! From a plan and addresses to kernels in a stream. Nothing here allocates, waits or copies; a stream beside the caller's
+//! is made once.
+
+mod args;
+mod lanes;
+mod layout;
+mod limits;
+mod params;
+mod selection;
+mod tensor_map;
+mod tensors;
+mod workspace;
+
+pub use args::{RawArgs, RawTensor};
+pub(crate) use lanes::Lanes;
+pub(crate) use layout::Layout;
+pub(crate) use limits::check_stages;
+pub(crate) use selection::read_selection;
+pub(crate) use tensors::{borrow, borrow_mut};
+pub(crate) use workspace::Workspace;
+
+use super::load::{LoadedKernel, Loader};
+use crate::{Plan, Result, Stage};
+use cudarc::driver::sys::CUstream;
+use params::{Params, Sources};
+use proxyattn_codegen::cuda::Shape;
+use std::sync::Arc;
+
+/// A plan's kernels, which can run its problem, and where the buffers between them lie.
+pub(crate) struct Launch<'a> {
+    loader: &'a Loader,
+    lanes: &'a Lanes,
+    kernels: Arc<[Arc<LoadedKernel>]>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) layout: Layout,
+    /// Whether the kernels read tensors through tensor maps.
+    maps: bool,
+}
+
+impl<'a> Launch<'a> {
+    /// Refuses a problem that fits the kernels' configuration but not the GPU.
+    pub(crate) fn new(
+        loader: &'a Loader,
+        lanes: &'a Lanes,
+        kernels: Arc<[Arc<LoadedKernel>]>,
+        plan: &'a Plan,
+    ) -> Result<Self> {
+        limits::check(loader, plan, &kernels)?;
+        let layout = Layout::of(loader, plan, &kernels);
+        let mut running = kernels.iter().filter(|kernel| kernel.runs(plan.is_dense()));
+        let maps = running.any(|kernel| kernel.table.takes_maps());
+        Ok(Self { loader, lanes, kernels, plan, layout, maps })
+    }
+
+    /// Refuses a tensor that the kernels cannot read.
+    pub(crate) fn check_tensor(&self, arg: &'static str, tensor: &RawTensor) -> Result<()> {
+        tensor.check(arg, self.maps)
+    }
+
+    /// Refuses tensors that the kernels cannot read, and a workspace that is too small.
+    pub(crate) fn check(&self, args: &RawArgs) -> Result<()> {
+        args.check(self.layout.bytes(), self.maps)
+    }
+
+    /// Enqueues the kernels of these stages.
+    ///
+    /// # Safety
+    /// The addresses in `args` are valid on the device for the plan's problem until the stream has run the kernels,
+    /// nothing else writes to them meanwhile, and the stream belongs to the device's context, which is current.
+    pub(crate) unsafe fn run(&self, args: &RawArgs, stream: CUstream, stages: &[Stage]) -> Result<()> {
+        // SAFETY: as the caller promises; the launch's own kernels have been checked for the plan.
+        unsafe { self.run_other(&self.kernels, args, stream, stages) }
+    }
+
+    /// The same with some of the configuration's kernels, of any tiles that fit the GPU.
+    ///
+    /// The budget reads `q` and `k` alone, and only `select` reads its result. So it runs on a [lane](Lanes) of its own,
+    /// beside `pool` and `score`, and is enqueued first: behind all CTAs of the others it would find no free
+    /// multiprocessor. Without a lane the stages run one after the other, with the same result. Either way `stream` orders
+    /// everything when this returns.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    pub(crate) unsafe fn run_other(
+        &self,
+        kernels: &[Arc<LoadedKernel>],
+        args: &RawArgs,
+        stream: CUstream,
+        stages: &[Stage],
+    ) -> Result<()> {
+        const BESIDE: &[Stage] = &[Stage::Budget];
+        const MEANWHILE: &[Stage] = &[Stage::Pool, Stage::Score];
+        const AFTER: &[Stage] = &[Stage::Select, Stage::Attend];
+
+        let wanted = |kernel: &LoadedKernel, part: &[Stage]| {
+            let stage = kernel.table.id.stage();
+            kernel.runs(self.plan.is_dense()) && stages.contains(&stage) && part.contains(&stage)
+        };
+        let sources = Sources {
+            loader: self.loader,
+            shape: Shape::from(self.plan.problem()),
+            layout: &self.layout,
+            args,
+        };
+        let mut params = Params::EMPTY;
+        let mut enqueue = |on: CUstream, part: &[Stage]| {
+            let mut kernels = kernels.iter().filter(|kernel| wanted(kernel, part));
+            // SAFETY: the caller vouches for the addresses and its stream, and a lane's stream is used only between fork
+            // and join.
+            kernels.try_for_each(|kernel| unsafe { sources.launch(kernel, &mut params, on) })
+        };
+
+        let any = |part: &[Stage]| kernels.iter().any(|kernel| wanted(kernel, part));
+        let lane = if any(BESIDE) && any(MEANWHILE) {
+            // SAFETY: the caller vouches for the stream, and the context is current.
+            unsafe { self.lanes.take(self.loader.device.stream().context(), stream) }
+                .inspect_err(|error| tracing::debug!("stages run one after the other: {error}"))
+                .ok()
+        } else {
+            None
+        };
+        let Some(lane) = lane else { return enqueue(stream, Stage::ALL) };
+        // SAFETY: as for `take`.
+        unsafe { lane.fork(stream) }?;
+        let launched = enqueue(lane.stream(), BESIDE).and_then(|()| enqueue(stream, MEANWHILE));
+        // Launched work is joined even where something failed: the caller's stream has to order it.
+        // SAFETY: as for `take`.
+        let joined = unsafe { lane.join(stream) };
+        if joined.is_ok() {
+            self.lanes.give_back(lane);
+        }
+        launched.and(joined)?;
+        enqueue(stream, AFTER)
+    }
+}
