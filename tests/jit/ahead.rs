@@ -75,10 +75,10 @@ fn what_is_missing_is_said_with_the_command_that_makes_it() {
     assert!(matches!(&error, Error::JitDenied { .. }), "{error}");
     let told = error.to_string();
     for part in [
-        "`k` for sm_90a is not compiled",
+        "`k` for sm_90a is not stored",
         "PROXYATTN_JIT=deny",
         &format!(
-            "searched `{dir}`, not the cache (NVRTC, whose version is part of its keys, was not found); "
+            "searched `{dir}`, not the cache (its keys include the version of NVRTC, which was not found); "
         ),
         &format!("`proxyattn compile 'block = 128, groups = 4' --arch sm_90a --out {dir}`"),
     ] {

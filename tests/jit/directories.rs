@@ -51,7 +51,7 @@ fn a_directory_that_others_may_write_to_is_refused() {
     for mode in [0o777, 0o770, 0o702] {
         set_mode(&cache, mode);
         let trouble = assert_soft(options(&cache), 1);
-        assert!(trouble.contains(&format!("got mode {mode:04o}; `chmod go-w` it")), "{trouble}");
+        assert!(trouble.contains(&format!("got mode {mode:04o}; run `chmod go-w` on it")), "{trouble}");
         assert_eq!(files(&cache).len(), 0);
     }
     // Others may look.
@@ -73,7 +73,7 @@ fn a_directory_of_another_user_is_refused() {
         return;
     }
     let trouble = assert_soft(options(&cache), 1);
-    assert!(trouble.contains(&format!("got one of user {other}")), "{trouble}");
+    assert!(trouble.contains(&format!("got one owned by user {other}")), "{trouble}");
     assert_eq!(files(&cache).len(), 0);
 }
 
@@ -154,9 +154,7 @@ fn a_rehearsal_says_what_is_wrong_and_leaves_nothing() {
         let trouble = assert_soft(options(&dir), 1);
         assert!(trouble.contains("every process recompiles"), "{trouble}");
         assert!(trouble.contains(&dir.display().to_string()), "{trouble}");
-        assert!(
-            trouble.ends_with("set PROXYATTN_CACHE_DIR to a directory of this user's that can be written to")
-        );
+        assert!(trouble.ends_with("set PROXYATTN_CACHE_DIR to a writable directory that this user owns"));
     }
     let shared = scratch.path("shared");
     fs::create_dir(&shared).unwrap();

@@ -62,10 +62,10 @@ fn what_is_not_an_entry_is_compiled_again_and_replaced() {
         ("a byte more", [good.as_slice(), b"."].concat(), "length"),
         ("a bit of the image flipped", flip(good.len() - 100), "checksum"),
         ("a bit of the checksum flipped", flip(70), "checksum"),
-        ("another magic", flip(0), "no cache entry"),
+        ("another magic", flip(0), "not a cache entry"),
         ("another format", flip(8), "another format"),
         ("the entry of another key", foreign, "another key"),
-        ("zeros, as a crash may leave", vec![0; good.len()], "no cache entry"),
+        ("zeros, as a crash may leave", vec![0; good.len()], "not a cache entry"),
     ];
     for (what, bytes, told) in cases {
         fs::write(&path, bytes).unwrap();
