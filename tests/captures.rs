@@ -3,17 +3,11 @@
 //! Every `examples/data/*.safetensors`, and those of the directory that `PROXYATTN_CAPTURES` names. A capture
 //! holds bf16 `q [B, H, N, D]`, `k` and `v` `[B, Hkv, N, D]`. Long ones want `--release`.
 
-#[path = "conformance/compare.rs"]
-#[allow(dead_code)] // shared with the other suites
-mod compare;
-#[path = "conformance/oracle.rs"]
-mod oracle;
-
-use compare::Agreement;
 use half::bf16;
-use oracle::Oracle;
 use proxyattn::codegen::{Budget, Spec};
 use proxyattn::{AsView, AttentionKernel, Device, Tensor};
+use proxyattn_oracle::Oracle;
+use proxyattn_oracle::compare::{self, Agreement};
 use safetensors::{Dtype, SafeTensors};
 use std::path::{Path, PathBuf};
 
@@ -80,10 +74,10 @@ fn check<K: AttentionKernel<Elem = bf16>>(capture: &Capture, total: &mut Agreeme
         oracle.attend_all()
     } else {
         faults.extend(compare::structure(&oracle, &trace.selection).err());
-        let agreement = compare::selection(&K::SPEC, &oracle, &trace.selection);
+        let agreement = compare::selection(&oracle, &trace.selection);
         println!("  {}: density {:.3}; {agreement}", K::NAME, trace.selection.density());
         total.add(agreement);
-        oracle.attend(|batch, head, row| trace.selection.blocks(batch, head, row))
+        oracle.attend(&trace.selection)
     };
     let (all, worst) = compare::distance(trace.output.as_slice(), &expected, dim);
     println!("  {}: relative L2 {all:.2e}, worst token {worst:.2e}", K::NAME);

@@ -1,18 +1,17 @@
 //! Every backend against one plain reference.
 //!
-//! The checks are written once (`conformance/`) and instantiated per device at the end of this file. A failure
-//! prints the specification, the problem and the seed of its inputs.
+//! The checks are written once (`conformance/`) and instantiated per device at the end of this file; what they are compared
+//! with is computed once for all of a device's instruction sets. A failure prints the specification, the problem and the
+//! seed of its inputs.
 
+#[path = "conformance/backends.rs"]
+mod backends;
 #[path = "conformance/causality.rs"]
 mod causality;
-#[path = "conformance/compare.rs"]
-mod compare;
 #[path = "conformance/cross.rs"]
 mod cross;
 #[path = "conformance/determinism.rs"]
 mod determinism;
-#[path = "conformance/inputs.rs"]
-mod inputs;
 #[path = "conformance/kernels.rs"]
 mod kernels;
 #[path = "conformance/layouts.rs"]
@@ -25,8 +24,6 @@ mod magnitudes;
 mod memory;
 #[path = "conformance/numerics.rs"]
 mod numerics;
-#[path = "conformance/oracle.rs"]
-mod oracle;
 #[path = "conformance/random.rs"]
 mod random;
 #[path = "conformance/refusals.rs"]
@@ -38,6 +35,7 @@ mod suite;
 #[path = "conformance/verify.rs"]
 mod verify;
 
-use proxyattn::Device;
+use backends::Backends;
+use proxyattn_oracle::inputs;
 
-suite::conformance!(cpu, Device::cpu());
+suite::conformance!(cpu, Backends::cpu());

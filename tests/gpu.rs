@@ -4,35 +4,31 @@
 //! Proxies and scores are rounded to 16 bits on a GPU, so blocks whose scores are close may change places: how many do,
 //! and how close they were, is printed and bounded.
 
+#[path = "conformance/backends.rs"]
+#[allow(dead_code)] // shared with the other suites
+mod backends;
 #[path = "gpu/beyond.rs"]
 mod beyond;
-#[path = "conformance/compare.rs"]
-#[allow(dead_code)] // shared with the other suites
-mod compare;
-#[path = "conformance/inputs.rs"]
-#[allow(dead_code)]
-mod inputs;
 #[path = "conformance/kernels.rs"]
 #[allow(dead_code)]
 mod kernels;
 #[path = "conformance/logits.rs"]
 #[allow(dead_code)]
 mod logits;
-#[path = "conformance/oracle.rs"]
-#[allow(dead_code)]
-mod oracle;
 #[path = "gpu/raw.rs"]
 mod raw;
 #[path = "gpu/tune.rs"]
 mod tune;
 
-use compare::Agreement;
+use backends::Backends;
 use half::bf16;
 use inputs::{Case, Inputs};
 use kernels::*;
-use oracle::Oracle;
 use proxyattn::codegen::{Arch, ArchSet, Spec};
 use proxyattn::{AttentionKernel, Device, Element, Tensor};
+use proxyattn_oracle::Oracle;
+use proxyattn_oracle::compare::{self, Agreement, KernelLists};
+use proxyattn_oracle::inputs;
 
 /// Relative L2 distance of an output to the reference: probabilities are rounded to 16 bits, the output too.
 const OUTPUT: f64 = 4e-3;
@@ -70,13 +66,13 @@ fn check<K: AttentionKernel>(device: &Device, cases: &[Case]) {
 
         let oracle = Oracle::new(&K::SPEC, &inputs.q(), &inputs.k(), &inputs.v());
         compare::structure(&oracle, &trace.selection).unwrap_or_else(|fault| panic!("{fault}: {context}"));
-        let expected = oracle.attend(|batch, head, row| trace.selection.blocks(batch, head, row));
+        let expected = oracle.attend(&trace.selection);
         let output = trace.output.into_vec().expect("the output comes back");
         let (all, token) = compare::distance(&output, &expected, K::SPEC.head_dim as usize);
         assert!(all <= OUTPUT && token <= TOKEN, "output {all:.2e}, worst token {token:.2e}: {context}");
         worst = (worst.0.max(all), worst.1.max(token));
 
-        let agreement = compare::selection(&K::SPEC, &oracle, &trace.selection);
+        let agreement = compare::selection(&oracle, &trace.selection);
         assert!(agreement.gaps.is_none_or(|(_, high)| high <= SCORE), "{agreement}: {context}");
         total.add(agreement);
 
@@ -160,8 +156,9 @@ impl AttentionKernel for Large64Portable {
 #[test]
 fn large_logits_keep_their_order() {
     let Some(device) = gpu() else { return };
-    logits::rankings_keep_their_order::<logits::Large64>(&device);
-    logits::rankings_keep_their_order::<logits::Large128>(&device);
-    logits::rankings_keep_their_order::<logits::Large256>(&device);
-    logits::rankings_keep_their_order::<Large64Portable>(&device);
+    let backends = Backends::of(&device);
+    logits::rankings_keep_their_order::<logits::Large64>(&backends);
+    logits::rankings_keep_their_order::<logits::Large128>(&backends);
+    logits::rankings_keep_their_order::<logits::Large256>(&backends);
+    logits::rankings_keep_their_order::<Large64Portable>(&backends);
 }

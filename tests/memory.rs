@@ -1,9 +1,6 @@
 //! Memory runs out at any time: an allocator that refuses one large request after the other. Every one of them has to come
 //! back as an error, with the output as it was; one that nobody expected to fail would end the process.
 
-#[path = "conformance/inputs.rs"]
-#[allow(dead_code)] // shared with the conformance suite
-mod inputs;
 #[path = "conformance/kernels.rs"]
 #[allow(dead_code)]
 mod kernels;
@@ -12,6 +9,7 @@ use inputs::{Case, Inputs};
 use kernels::{Dense64, OneGroup, TopFour, TwoGroups};
 use proxyattn::prelude::bf16;
 use proxyattn::{AttentionKernel, Device, Error, Result, View, ViewMut};
+use proxyattn_oracle::inputs;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeSet;
 use std::ptr::null_mut;

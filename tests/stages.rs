@@ -1,27 +1,21 @@
-//! Every stage of the portable kernels, run on the host and compared with plain loops: the emitted text, compiled by the
+//! Every stage of the portable kernels, run on the host and compared with the reference: the emitted text, compiled by the
 //! system's C++ compiler against the shim of its wrappers.
 
-#[path = "conformance/compare.rs"]
+#[path = "conformance/backends.rs"]
 #[allow(dead_code)] // shared with the other suites
-mod compare;
+mod backends;
+#[path = "stages/buffers.rs"]
+mod buffers;
 #[path = "stages/harness.rs"]
 mod harness;
 #[path = "shim/host.rs"]
 #[allow(dead_code)] // the shim's own tests need more of it
 mod host;
-#[path = "conformance/inputs.rs"]
-#[allow(dead_code)]
-mod inputs;
 #[path = "conformance/logits.rs"]
 #[allow(dead_code)]
 mod logits;
-#[path = "conformance/oracle.rs"]
-#[allow(dead_code)]
-mod oracle;
-#[path = "stages/reference.rs"]
-mod reference;
 
-use compare::Lists;
+use buffers::Buffers;
 use harness::{Harness, Memory, Place};
 use logits::{Large64, Large128, Large256, SIZES};
 use proxyattn::codegen::cuda::{
@@ -29,8 +23,8 @@ use proxyattn::codegen::cuda::{
 };
 use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};
 use proxyattn::prelude::{bf16, f16};
-use proxyattn::{AttentionKernel, Device, Element, Geometry, Problem};
-use reference::Reference;
+use proxyattn::{AttentionKernel, Element};
+use proxyattn_oracle::inputs;
 
 /// A generator that is its own source: the numbers must not change with a dependency.
 struct Random(u64);
@@ -116,6 +110,7 @@ fn check_changed<K: AttentionKernel>(
     shapes: &[[u64; 5]],
 ) {
     let spec = K::SPEC;
+    assert!(spec.is_valid(), "{:?}", spec.violations());
     let [_, heads, kv_heads, ..] = shapes[0];
     let tiles = tiles(Tiles::portable(&spec, Some((heads / kv_heads) as u32)));
     let harness = Harness::compile(K::NAME, &spec, emit_tiled(&spec, arch, &tiles));
@@ -124,39 +119,25 @@ fn check_changed<K: AttentionKernel>(
         let mut memory = inputs(&spec, &shape, seed as u64 + 1);
         change(&spec, &mut memory, changes);
         harness.run(&shape, &mut memory, seed as u64 + 1);
-        let reference = Reference { spec, shape, geometry: geometry::<K>(&shape), memory: &memory };
-        reference.attention(true);
+        let buffers = Buffers::new(&spec, &shape, &memory);
+        let oracle = buffers.oracle::<K::Elem>();
+        buffers.attention::<K::Elem>(&oracle, true);
         if spec.is_dense() {
             continue;
         }
         match spec.scorer {
             Scorer::Proxy => {
-                reference.pool(Scratch::ProxyQ);
-                if memory.has(Scratch::ProxyK) {
-                    reference.pool(Scratch::ProxyK);
-                }
-                reference.score();
+                buffers.pool::<K::Elem>(&oracle);
+                buffers.score::<K::Elem>(&oracle);
             }
         }
         match spec.budget {
-            Budget::Dynamic { gamma, .. } => reference.budget(gamma),
+            Budget::Dynamic { gamma, .. } => buffers.budget(&oracle, gamma),
             Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => {}
         }
-        reference.select();
-        reference.attention(false);
+        buffers.select();
+        buffers.attention::<K::Elem>(&oracle, false);
     }
-}
-
-fn geometry<K: AttentionKernel>(shape: &Shape) -> Geometry {
-    let problem = Problem {
-        batch: shape.batch as usize,
-        heads: shape.heads as usize,
-        kv_heads: shape.kv_heads as usize,
-        q_len: shape.q_len as usize,
-        kv_len: shape.kv_len as usize,
-    };
-    let attention = K::load(&Device::Cpu).expect("the spec keeps the rules");
-    attention.plan(&problem).expect("the shape fits the spec").geometry()
 }
 
 /// The largest score of a sample in a block, from a random number, and what the i-th sample's keys sum to, both base 2.
@@ -204,29 +185,8 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
                 memory.put(Scratch::Measured, measured.collect());
             }
             harness.run_one(KernelId::Select, &shape, &mut memory, seed as u64 + 1);
-            Reference { spec, shape, geometry: geometry::<K>(&shape), memory: &memory }.select();
+            Buffers::new(&spec, &shape, &memory).select();
         }
-    }
-}
-
-/// Lists of a run of the stages, `[batch · group][row][block]`, and counts, `[batch · head][row]`.
-struct StageLists {
-    lists: Vec<u32>,
-    counts: Vec<u32>,
-    shape: Shape,
-    rows: usize,
-    blocks: usize,
-    heads_per_group: usize,
-}
-
-impl Lists for StageLists {
-    fn count(&self, batch: usize, head: usize, row: usize) -> usize {
-        self.counts[(batch * self.shape.heads as usize + head) * self.rows + row] as usize
-    }
-
-    fn blocks(&self, batch: usize, head: usize, row: usize) -> &[u32] {
-        let group = (batch * self.shape.heads as usize + head) / self.heads_per_group;
-        &self.lists[(group * self.rows + row) * self.blocks..][..self.count(batch, head, row)]
     }
 }
 
@@ -257,15 +217,8 @@ fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, si
         for stage in [KernelId::PoolQueries, KernelId::Score, KernelId::Select] {
             harness.run_one(stage, &shape, &mut memory, 1);
         }
-        let lists = StageLists {
-            lists: memory.words(Scratch::Lists),
-            counts: memory.words(Scratch::Counts),
-            shape,
-            rows: shape.rows(&spec) as usize,
-            blocks: shape.blocks(&spec) as usize,
-            heads_per_group: (heads / shape.groups(&spec)) as usize,
-        };
-        faults.extend(sample.judge(&spec, &lists).err());
+        let buffers = Buffers::new(&spec, &shape, &memory);
+        faults.extend(sample.judge(&sample.oracle(&spec), &buffers.lists()).err());
     }
     assert!(faults.is_empty(), "{name}: {} inputs\n{}", faults.len(), faults.join("\n"));
 }

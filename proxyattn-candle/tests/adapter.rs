@@ -1,8 +1,5 @@
 //! The op on candle's CPU tensors: the bits of the raw API on the same memory, and errors that name what is wrong.
 
-#[path = "../../tests/conformance/inputs.rs"]
-#[allow(dead_code)] // shared with the conformance suite
-mod inputs;
 #[path = "../../tests/conformance/kernels.rs"]
 #[allow(dead_code)]
 mod kernels;
@@ -21,6 +18,7 @@ mod without_cuda;
 use candle_core::{CpuStorage, Error, Storage, Tensor};
 use lay::Elem;
 use proxyattn::{Element, View};
+use proxyattn_oracle::inputs;
 
 /// Looks at a tensor's memory as the raw API does, and hands `look` the view.
 fn with_view<T: Elem, R>(tensor: &Tensor, look: impl FnOnce(View<'_, T>) -> R) -> R {

@@ -1,9 +1,6 @@
 //! The op on candle's CUDA tensors. Opt-in: it runs where `PROXYATTN_GPU=1` says that there is a GPU, and says that it does
 //! not run elsewhere. None of candle's own kernels is needed, so `cargo xtask candle-cuda --gpu` runs it without a toolkit.
 
-#[path = "../../tests/conformance/inputs.rs"]
-#[allow(dead_code)] // shared with the conformance suite
-mod inputs;
 #[path = "../../tests/conformance/kernels.rs"]
 #[allow(dead_code)]
 mod kernels;
@@ -18,6 +15,7 @@ use kernels::*;
 use lay::Elem;
 use proxyattn::{AttentionKernel, Element, View, ViewMut};
 use proxyattn_candle::{Options, ProxyAttention, attention, load};
+use proxyattn_oracle::inputs;
 use std::sync::{Arc, Mutex};
 
 /// The GPU, or `None` where none was promised.

@@ -5,9 +5,42 @@ use half::{bf16, f16};
 use proxyattn_codegen::Dtype;
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for half::bf16 {}
-    impl Sealed for half::f16 {}
+    use crate::inputs::Inputs;
+    use crate::{Observer, Plan, Result, Selection, StageTimes, ViewMut, cpu};
+
+    /// Nobody else's types are elements.
+    ///
+    /// The CPU backend's entries are methods, and not generic functions, so that the backend is compiled in this crate,
+    /// once for each type and instruction set: a generic one would be compiled again by every crate that uses it.
+    pub trait Sealed: Sized {
+        fn check<'a>(plan: &'a Plan, inputs: &'a Inputs<'a, Self>) -> Result<cpu::Checked<'a, Self>>;
+
+        fn prefill(
+            checked: &cpu::Checked<'_, Self>,
+            out: &mut ViewMut<'_, Self>,
+            observer: &dyn Observer,
+        ) -> Result<(Selection, StageTimes)>;
+    }
+
+    macro_rules! sealed {
+        ($($elem:ty),+) => {$(
+            impl Sealed for $elem {
+                fn check<'a>(plan: &'a Plan, inputs: &'a Inputs<'a, Self>) -> Result<cpu::Checked<'a, Self>> {
+                    cpu::check_of(plan, inputs)
+                }
+
+                fn prefill(
+                    checked: &cpu::Checked<'_, Self>,
+                    out: &mut ViewMut<'_, Self>,
+                    observer: &dyn Observer,
+                ) -> Result<(Selection, StageTimes)> {
+                    cpu::prefill_of(checked, out, observer)
+                }
+            }
+        )+};
+    }
+
+    sealed!(half::bf16, half::f16);
 }
 
 /// A 16-bit element type: [`bf16`](half::bf16) or [`f16`](half::f16). Arithmetic is in f32 on every backend.

@@ -3,7 +3,7 @@
 use crate::{AsView, Error, Problem, Result, View, ViewMut};
 
 /// The three inputs of a prefill.
-pub(crate) struct Inputs<'a, T> {
+pub struct Inputs<'a, T> {
     pub(crate) q: View<'a, T>,
     pub(crate) k: View<'a, T>,
     pub(crate) v: View<'a, T>,

@@ -36,6 +36,8 @@ mod tensor;
 pub mod tune;
 
 pub use attention::Attention;
+#[doc(hidden)]
+pub use cpu::InstructionSet;
 pub use cuda::{CudaDevice, DriverInfo, GpuInfo, RawArgs, RawTensor};
 pub use cudarc;
 pub use dense_below::WhyDense;

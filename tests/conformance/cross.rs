@@ -1,5 +1,6 @@
 //! Without a causal mask the lengths have nothing to do with each other: cross-attention.
 
+use crate::backends::Backends;
 use crate::inputs::{Case, Inputs};
 use crate::kernels::{Both, CrossTop, DenseBoth, SevenHundredthsOfMass};
 use crate::{numerics, verify};
@@ -19,12 +20,12 @@ const LENGTHS: [(usize, usize); 10] = [
     (90, 400),
 ];
 
-pub(crate) fn more_queries_than_keys_match(device: &Device) {
+pub(crate) fn more_queries_than_keys_match(backends: &Backends) {
     let cases = || LENGTHS.map(|(q_len, kv_len)| Case::new([4, 2], q_len, kv_len).batch(2));
-    verify::cases::<Both>(device, cases());
-    verify::cases::<CrossTop>(device, cases());
-    verify::cases::<SevenHundredthsOfMass>(device, cases());
-    numerics::dense::<DenseBoth>(device, cases());
+    verify::cases::<Both>(backends, cases());
+    verify::cases::<CrossTop>(backends, cases());
+    verify::cases::<SevenHundredthsOfMass>(backends, cases());
+    numerics::dense::<DenseBoth>(backends, cases());
 }
 
 /// No query stands at a key then, so that nothing but sinks is pinned; with as many queries as keys a row has its diagonal.

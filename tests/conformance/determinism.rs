@@ -1,18 +1,18 @@
 //! The same inputs give the same bits, however the work is spread.
 
+use crate::backends::pool;
 use crate::inputs::{Case, Inputs};
 use crate::kernels::{Small, TwoGroups};
 use crate::numerics::same_bits;
 use crate::verify;
 use proxyattn::{AttentionKernel, Device};
+use proxyattn_runtime::InstructionSet;
 
 fn repeats<K: AttentionKernel>(device: &Device, case: &Case) {
     let inputs = Inputs::<K::Elem>::generate(case, K::SPEC.head_dim);
     let first = verify::trace::<K>(device, &inputs);
-    let on_threads = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
-        pool.install(|| verify::trace::<K>(device, &inputs))
-    };
+    let set = InstructionSet::here();
+    let on_threads = |threads| pool(threads, set).install(|| verify::trace::<K>(device, &inputs));
     let again = [verify::trace::<K>(device, &inputs), on_threads(1), on_threads(2), on_threads(5)];
     for (i, other) in again.iter().enumerate() {
         assert_eq!(first.selection, other.selection, "{}: run {i}, {case:?}", K::NAME);

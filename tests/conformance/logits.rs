@@ -2,12 +2,13 @@
 //!
 //! Every group has one head, so that the proxies are the inputs to the bit, whatever a backend rounds them to.
 
-use crate::compare::{self, Lists, Ties};
+use crate::backends::Backends;
 use crate::inputs::{Case, Inputs};
-use crate::oracle::Oracle;
 use half::{bf16, f16};
 use proxyattn::codegen::{Block, Budget, Spec, Stride};
-use proxyattn::{AttentionKernel, Device, Element};
+use proxyattn::{AttentionKernel, Element};
+use proxyattn_oracle::Oracle;
+use proxyattn_oracle::compare::{self, Lists, Ties};
 
 /// Sizes of logits, in nats.
 pub(crate) const SIZES: [f64; 7] = [1.0, 126.0, 2520.0, 10_080.0, 20_160.0, 50_400.0, 1e6];
@@ -128,10 +129,13 @@ impl<T: Element> Sample<T> {
         Self { name: "underflow".into(), inputs, ties: Ties::of_size(0.0) }
     }
 
+    pub(crate) fn oracle(&self, spec: &Spec) -> Oracle {
+        Oracle::new(spec, &self.inputs.q(), &self.inputs.k(), &self.inputs.v())
+    }
+
     /// What a backend's lists get wrong, with the sample's name.
-    pub(crate) fn judge(&self, spec: &Spec, lists: &impl Lists) -> Result<(), String> {
-        let oracle = Oracle::new(spec, &self.inputs.q(), &self.inputs.k(), &self.inputs.v());
-        let verdict = compare::lists(spec, &oracle, lists, &self.ties).faultless();
+    pub(crate) fn judge(&self, oracle: &Oracle, lists: &dyn Lists) -> Result<(), String> {
+        let verdict = compare::lists(oracle, lists, &self.ties).faultless();
         verdict.map(drop).map_err(|fault| format!("{}: {fault}", self.name))
     }
 }
@@ -149,16 +153,24 @@ fn pair<K: AttentionKernel>(size: f64) -> (K::Elem, K::Elem) {
     (q, K::Elem::from_f32((product / f64::from(q.to_f32())) as f32))
 }
 
-/// Every list of a device's against the reference.
-pub(crate) fn rankings_keep_their_order<K: AttentionKernel>(device: &Device) {
-    let attention = K::load(device).expect("the kernel loads").with_dense_below(0);
-    let faults: Vec<String> = samples::<K>(&SIZES)
-        .iter()
-        .filter_map(|sample| {
-            let [q, k, v] = sample.inputs.on(device);
-            let trace = attention.prefill_traced(&q, &k, &v, &()).expect("f32 holds every logit");
-            sample.judge(&K::SPEC, &trace.selection).err()
-        })
-        .collect();
+/// Every list of every backend against the reference.
+pub(crate) fn rankings_keep_their_order<K: AttentionKernel>(backends: &Backends) {
+    let mut faults = Vec::new();
+    for sample in samples::<K>(&SIZES) {
+        let oracle = sample.oracle(&K::SPEC);
+        for backend in backends.iter() {
+            let selection = backend.run(|device| {
+                let attention = K::load(device).expect("the kernel loads").with_dense_below(0);
+                let [q, k, v] = sample.inputs.on(device);
+                attention.prefill_traced(&q, &k, &v, &()).expect("f32 holds every logit").selection
+            });
+            faults.extend(
+                sample
+                    .judge(&oracle, &selection)
+                    .map_err(|fault| format!("{}: {fault}", backend.name()))
+                    .err(),
+            );
+        }
+    }
     assert!(faults.is_empty(), "{}: {} inputs\n{}", K::NAME, faults.len(), faults.join("\n"));
 }

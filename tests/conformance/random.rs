@@ -2,13 +2,15 @@
 //!
 //! The cases are the same on every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` explore others.
 
+use crate::backends::Backends;
 use crate::inputs::Case;
-use crate::{compare::Agreement, verify};
+use crate::verify;
 use core::cell::RefCell;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use proxyattn::codegen::Spec;
-use proxyattn::{AttentionKernel, Device, Problem};
+use proxyattn::{AttentionKernel, Problem};
+use proxyattn_oracle::compare::Agreement;
 
 const CASES: u32 = 100;
 
@@ -49,7 +51,7 @@ fn shapes(spec: &Spec) -> impl Strategy<Value = Case> {
     )
 }
 
-pub(crate) fn shapes_match<K: AttentionKernel>(device: &Device) {
+pub(crate) fn shapes_match<K: AttentionKernel>(backends: &Backends) {
     let mut config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = CASES;
@@ -59,7 +61,7 @@ pub(crate) fn shapes_match<K: AttentionKernel>(device: &Device) {
     }
     let total = RefCell::new(Agreement::default());
     let result = TestRunner::new(config).run(&shapes(&K::SPEC), |case| {
-        let agreement = verify::case::<K>(device, &case).map_err(TestCaseError::fail)?;
+        let agreement = verify::case::<K>(backends, &case).map_err(TestCaseError::fail)?;
         total.borrow_mut().add(agreement);
         Ok(())
     });

@@ -1,5 +1,6 @@
 //! Bad input is refused with a typed error that names it, and the output buffer stays as it was.
 
+use crate::backends::Backends;
 use crate::inputs::{Case, Inputs};
 use crate::kernels::{Dense64, HugeScale, Pinned, Small, SmallF16, TwoGroups};
 use crate::numerics::same_bits;
@@ -104,16 +105,16 @@ pub(crate) fn values_out_of_range(device: &Device) {
 }
 
 /// Large values are not an error by themselves: nothing scores V, and a product may be small.
-pub(crate) fn large_values_that_are_fine(device: &Device) {
+pub(crate) fn large_values_that_are_fine(backends: &Backends) {
     let mut inputs = Inputs::<bf16>::generate(&Case::new([2, 1], 200, 200), 64);
     let scale =
         |data: &mut [bf16], by: f32| data.iter_mut().for_each(|x| *x = bf16::from_f32(x.to_f32() * by));
     scale(&mut inputs.v, 1e30);
-    verify::inputs::<Small>(device, &inputs).unwrap_or_else(|fault| panic!("large v: {fault}"));
+    verify::inputs::<Small>(backends, &inputs).unwrap_or_else(|fault| panic!("large v: {fault}"));
     scale(&mut inputs.v, 1e-30);
     scale(&mut inputs.q, 1e20);
     scale(&mut inputs.k, 1e-20);
-    verify::inputs::<Small>(device, &inputs).unwrap_or_else(|fault| panic!("large q, small k: {fault}"));
+    verify::inputs::<Small>(backends, &inputs).unwrap_or_else(|fault| panic!("large q, small k: {fault}"));
 }
 
 /// A tensor of ones.

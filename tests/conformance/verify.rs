@@ -1,9 +1,10 @@
-//! One prefill against the reference, in every respect.
+//! Prefills against the reference, in every respect.
 
-use crate::compare::{self, Agreement};
+use crate::backends::Backends;
 use crate::inputs::{Case, Inputs};
-use crate::oracle::Oracle;
-use proxyattn::{Attention, AttentionKernel, Device, Trace};
+use proxyattn::{Attention, AttentionKernel, Device, Selection, Trace};
+use proxyattn_oracle::Oracle;
+use proxyattn_oracle::compare::{self, Agreement};
 
 /// A kernel that selects however short a context is.
 pub(crate) fn load<K: AttentionKernel>(device: &Device) -> Attention<K::Elem> {
@@ -14,38 +15,54 @@ pub(crate) fn trace<K: AttentionKernel>(device: &Device, inputs: &Inputs<K::Elem
     load::<K>(device).prefill_traced(&inputs.q(), &inputs.k(), &inputs.v(), &()).expect("the inputs are good")
 }
 
-/// Structure and choice of the lists, and the output over them.
+/// Structure and choice of every backend's lists, and the output over them.
 pub(crate) fn inputs<K: AttentionKernel>(
-    device: &Device,
+    backends: &Backends,
     given: &Inputs<K::Elem>,
 ) -> Result<Agreement, String> {
-    let (oracle, trace) = over_own_lists::<K>(device, given)?;
-    compare::selection(&K::SPEC, &oracle, &trace.selection).faultless()
+    let (oracle, selections) = over_own_lists::<K>(backends, given)?;
+    let mut total = Agreement::default();
+    for (backend, selection) in backends.iter().zip(&selections) {
+        let agreement = compare::selection(&oracle, selection).faultless();
+        total.add(agreement.map_err(|fault| format!("{}: {fault}", backend.name()))?);
+    }
+    Ok(total)
 }
 
-/// Structure of the lists, and the output over them, whichever blocks they hold.
+/// Structure of every backend's lists, and the output over them, whichever blocks they hold.
 pub(crate) fn over_own_lists<K: AttentionKernel>(
-    device: &Device,
+    backends: &Backends,
     inputs: &Inputs<K::Elem>,
-) -> Result<(Oracle, Trace<K::Elem>), String> {
-    let trace = trace::<K>(device, inputs);
+) -> Result<(Oracle, Vec<Selection>), String> {
     let oracle = Oracle::new(&K::SPEC, &inputs.q(), &inputs.k(), &inputs.v());
-    compare::structure(&oracle, &trace.selection)?;
-    let expected = oracle.attend(|batch, head, row| trace.selection.blocks(batch, head, row));
-    compare::output(trace.output.as_slice(), &expected, K::SPEC.head_dim as usize)?;
-    Ok((oracle, trace))
+    let mut selections: Vec<Selection> = Vec::new();
+    let mut expected = Vec::new();
+    for backend in backends.iter() {
+        let trace = backend.run(|device| trace::<K>(device, inputs));
+        let mut agrees = || -> Result<(), String> {
+            compare::structure(&oracle, &trace.selection)?;
+            // As a rule the backends choose the same blocks.
+            if selections.last() != Some(&trace.selection) {
+                expected = oracle.attend(&trace.selection);
+            }
+            compare::output(trace.output.as_slice(), &expected, K::SPEC.head_dim as usize).map(drop)
+        };
+        agrees().map_err(|fault| format!("{}: {fault}", backend.name()))?;
+        selections.push(trace.selection);
+    }
+    Ok((oracle, selections))
 }
 
 /// The same for generated inputs; a failure names kernel, case and spec.
-pub(crate) fn case<K: AttentionKernel>(device: &Device, case: &Case) -> Result<Agreement, String> {
-    inputs::<K>(device, &Inputs::generate(case, K::SPEC.head_dim))
+pub(crate) fn case<K: AttentionKernel>(backends: &Backends, case: &Case) -> Result<Agreement, String> {
+    inputs::<K>(backends, &Inputs::generate(case, K::SPEC.head_dim))
         .map_err(|fault| format!("{}: {fault}\n  {case:?}\n  {:?}", K::NAME, K::SPEC))
 }
 
-pub(crate) fn cases<K: AttentionKernel>(device: &Device, cases: impl IntoIterator<Item = Case>) {
+pub(crate) fn cases<K: AttentionKernel>(backends: &Backends, cases: impl IntoIterator<Item = Case>) {
     let mut total = Agreement::default();
     for given in cases {
-        total.add(case::<K>(device, &given).unwrap_or_else(|fault| panic!("{fault}")));
+        total.add(case::<K>(backends, &given).unwrap_or_else(|fault| panic!("{fault}")));
     }
     println!("{}: {total}", K::NAME);
 }

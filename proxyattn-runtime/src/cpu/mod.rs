@@ -21,6 +21,7 @@ mod select;
 mod simd;
 mod tile;
 
+pub use simd::InstructionSet;
 pub(crate) use simd::isa;
 
 use crate::inputs::Inputs;
@@ -29,7 +30,7 @@ use inputs::Scale;
 use std::time::Instant;
 
 /// A plan and inputs that are fit for it.
-pub(crate) struct Checked<'a, T> {
+pub struct Checked<'a, T> {
     plan: &'a Plan,
     inputs: &'a Inputs<'a, T>,
     scale: Scale,
@@ -38,12 +39,26 @@ pub(crate) struct Checked<'a, T> {
 
 /// Looks at the inputs; memory is asked for after that.
 pub(crate) fn check<'a, T: Element>(plan: &'a Plan, inputs: &'a Inputs<'a, T>) -> Result<Checked<'a, T>> {
-    let begun = Instant::now();
-    Ok(Checked { plan, inputs, scale: inputs::check(plan, inputs)?, begun })
+    T::check(plan, inputs)
 }
 
 /// Runs a plan. Nothing is written to `out` where memory is short.
 pub(crate) fn prefill<T: Element>(
+    checked: &Checked<'_, T>,
+    out: &mut ViewMut<'_, T>,
+    observer: &dyn Observer,
+) -> Result<(Selection, StageTimes)> {
+    T::prefill(checked, out, observer)
+}
+
+/// [`check`], for a type that is known.
+pub(crate) fn check_of<'a, T: Element>(plan: &'a Plan, inputs: &'a Inputs<'a, T>) -> Result<Checked<'a, T>> {
+    let begun = Instant::now();
+    Ok(Checked { plan, inputs, scale: inputs::check(plan, inputs)?, begun })
+}
+
+/// [`prefill`], for a type that is known.
+pub(crate) fn prefill_of<T: Element>(
     checked: &Checked<'_, T>,
     out: &mut ViewMut<'_, T>,
     observer: &dyn Observer,

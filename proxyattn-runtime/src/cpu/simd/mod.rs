@@ -13,6 +13,7 @@ mod portable;
 mod x86;
 
 use crate::jit::env::{Cap, Env};
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 /// Columns of a panel: query rows that are worked on side by side.
@@ -172,9 +173,38 @@ fn best(cap: Cap) -> Isa {
     Isa::Portable(portable::Portable)
 }
 
+thread_local! {
+    static OF_THIS_THREAD: Cell<Isa> = Cell::new(detected());
+}
+
+/// What the CPU backend computes with on one thread: for tests that compare the sets within one process. Work that the
+/// backend hands to threads of a pool is computed with those threads' sets, so a pool has one set for all of them.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstructionSet(Isa);
+
+impl InstructionSet {
+    /// Every set that this processor has, the widest first.
+    pub fn all() -> Vec<Self> {
+        let mut sets = [Cap::Avx512, Cap::Avx2, Cap::Portable].map(|cap| Self(best(cap))).to_vec();
+        sets.dedup();
+        sets
+    }
+
+    /// The set of this thread: the process's, or what [`use_here`](Self::use_here) said last.
+    pub fn here() -> Self {
+        Self(OF_THIS_THREAD.get())
+    }
+
+    /// This thread uses the set from now on.
+    pub fn use_here(self) {
+        OF_THIS_THREAD.set(self.0);
+    }
+}
+
 /// The name of the set that [`dispatch`] uses.
 pub(crate) fn isa() -> &'static str {
-    match detected() {
+    match OF_THIS_THREAD.get() {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512(_) => "AVX-512",
         #[cfg(target_arch = "x86_64")]
@@ -183,10 +213,10 @@ pub(crate) fn isa() -> &'static str {
     }
 }
 
-/// Runs `kernel` with the widest instructions of this processor.
+/// Runs `kernel` with the instructions of this thread: the widest of this processor, but for tests.
 #[inline]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
-    match detected() {
+    match OF_THIS_THREAD.get() {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512(s) => s.vectorize(kernel),
         #[cfg(target_arch = "x86_64")]
@@ -232,9 +262,7 @@ mod tests {
 
     /// Every set that this processor has.
     fn sets() -> Vec<Isa> {
-        let mut sets = [Cap::Avx512, Cap::Avx2, Cap::Portable].map(best).to_vec();
-        sets.dedup();
-        sets
+        InstructionSet::all().into_iter().map(|set| set.0).collect()
     }
 
     fn on<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
