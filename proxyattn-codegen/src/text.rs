@@ -16,16 +16,14 @@ pub(crate) fn comment(pipeline: &Pipeline, spec: &Spec, arch: Arch, unit: UnitId
         out.push_str(text);
         out.push('\n');
     };
-    line(&format!(
-        "proxyattn: {} for {arch}",
-        match unit {
-            UnitId::Dense => "dense attention",
-            UnitId::Attend => "block-sparse attention, given its lists",
-            UnitId::Score => "the scores of block-sparse attention",
-            UnitId::Budget => "the budgets of block-sparse attention",
-            UnitId::Scoring => "the lists of block-sparse attention",
-        }
-    ));
+    let does = match unit {
+        UnitId::Dense => "attention over every block",
+        UnitId::Attend => "attention over the lists",
+        UnitId::Score => "scores of blocks",
+        UnitId::Budget => "budgets of heads",
+        UnitId::Scoring => "from inputs to lists",
+    };
+    line(&format!("proxyattn for {arch}, unit `{unit}`: {does}"));
     line("");
     line("Configuration");
     for (key, value) in configuration(spec) {
@@ -33,20 +31,24 @@ pub(crate) fn comment(pipeline: &Pipeline, spec: &Spec, arch: Arch, unit: UnitId
     }
     line("");
     line(if spec.budget.is_measured() {
-        "Pipeline, in one stream; budget_* may run in another, beside pool_* and score"
+        "Pipeline, in one stream; budget_* may run in another, beside pool_* and score. Marked: the kernels of this unit"
     } else {
-        "Pipeline, in one stream"
+        "Pipeline, in one stream. Marked: the kernels of this unit"
     });
-    for kernel in &kernels {
+    for kernel in pipeline.kernels() {
+        if kernel.unit != unit {
+            line(&format!("    {:<16} in unit `{}`", kernel.id, kernel.unit));
+            continue;
+        }
         let shared = match &kernel.shared {
             Expr::Size(Size::Number(0)) => "no shared memory".to_owned(),
             bytes => format!("{bytes} B shared"),
         };
         let [x, y, z] = &kernel.grid;
-        line(&format!("  {:<16} grid ({x}, {y}, {z}) × {} threads, {shared}", kernel.id, kernel.threads));
+        line(&format!("  > {:<16} grid ({x}, {y}, {z}) × {} threads, {shared}", kernel.id, kernel.threads));
     }
-    if !spec.is_dense() && operands().any(|operand| operand == Tensor::Out.into()) {
-        line("  `dense` alone runs where the budget keeps every block, and `attend` otherwise.");
+    if !spec.is_dense() {
+        line("  `dense` alone runs where the budget keeps every block, the others where it does not.");
     }
     line("");
     line("Tensors, any strides that are multiples of 8 with the last 1, 16-byte aligned");

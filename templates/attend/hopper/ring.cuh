@@ -20,7 +20,7 @@
 // The slots of the n-th keys and of the n-th values.
 __device__ __forceinline__ u32 key_slot(u32 n) { return n % KEY_STAGES; }
 __device__ __forceinline__ u32 value_slot(u32 n) { return KEY_STAGES + n % VALUE_STAGES; }
-// So many stages on, fewer than the ring has.
+// The slot that lies `stages` further on; `stages` is less than the ring's length.
 __device__ __forceinline__ u32 key_slot_after(u32 slot, u32 stages) {
     return slot + stages < KEY_STAGES ? slot + stages : slot + stages - KEY_STAGES;
 }

@@ -1,7 +1,12 @@
-// What a CTA of attend does, tile after tile, told to those who do it. A tile is a few heads of one KV head on one row of
-// blocks. Each warpgroup has a part for one head after the other, and phases say which of them go through the list
-// together: prefixes of one list are shared as far as both go, and what only one of them visits stands side by side with
-// what the other begins meanwhile.
+// The scheduler warp: it describes each tile's work to the warps that load and to the warpgroups that compute. A tile is a few
+// heads of one KV head on one row of blocks. A warpgroup computes one part after the other, a part for each of its heads.
+// Heads visit prefixes of one list, so a stage of keys that two heads visit is loaded once for both. A phase is a run of
+// stages that the same warpgroups go through together, and a leg is one warpgroup's share of a phase. Two warpgroups with
+// two parts each, of heads A to D in the order of their counts, the largest first:
+//
+//   stages ─▶      both           side by side    both            alone
+//   warpgroup 0    A from 0 ────▶ A's rest ─────▶ D from 0 ─────▶ D's rest
+//   warpgroup 1    B, all of it ▶ C's last ones ▶ C from 0 ─────▶ C up to its last ones
 
 // A block of queries is one or two warpgroups high.
 #define HEAD_WGS (BLOCK_Q / WG_ROWS)
@@ -59,8 +64,8 @@ __device__ __forceinline__ u32 phase_at(u32 tile, u32 phase, u32 word) {
 __device__ __forceinline__ u32 leg_at(u32 tile, u32 wg, u32 leg) {
     return work_at(tile, WORK_LEG + (wg * LEGS + leg) * LEG_WORDS);
 }
-// A leg is what a warpgroup goes through of a phase: `stages` of them, 0 where it has no part in the tile, and where in the
-// list the first one is. Its head visits `own` pieces.
+// One warpgroup's share of a phase: `stages` of them, 0 where it has no part in the tile, from place `from` of the list on.
+// Its head visits `own` pieces.
 struct Leg {
     u32 stages, from, own, how;
     __device__ __forceinline__ Phase phase() const {
@@ -133,7 +138,7 @@ struct Ranking {
     u32 head[TILE_HEADS], own[TILE_HEADS]; // pieces
 };
 
-// Who has which part, and who goes through what of the list with whom.
+// Assigns heads to warpgroups, and decides which stages they share.
 __device__ __forceinline__ void divide(const Ranking& heads, Phases& phases) {
     auto part = [&](u32 wg, u32 n, u32 rank) { phases.part_begin(wg, n, heads.head[rank], heads.own[rank]); };
     auto stages = [&](u32 rank) -> u32 { return stages_of(heads.own[rank]); };

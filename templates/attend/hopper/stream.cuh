@@ -22,7 +22,7 @@ __device__ __forceinline__ void flash_stream(u32 wg, const Next& next, const Aga
     u32 seen = 0;      // of the ring
     const u64 ring = wgmma_descriptor(ring_at(0), 16, 1024);
     const u64 ring_values = wgmma_descriptor(ring_at(0), STAGE_KEYS * ROW_BYTES, 1024);
-    // Said to be uniform where they are found, these are found there, and not where they are needed at once.
+    // Marked warp-uniform here, so that the compiler computes them here and not where they are needed at once.
     auto find = [&](u32 index, bool wanted) -> Slot {
         const Slot slot = slot_in(phase, index, seen, wanted);
         return Slot{slot.index, slot.full, uniform(slot.parity)};
