@@ -170,6 +170,21 @@ fn an_environment_that_means_nothing() {
     }
 }
 
+/// `PROXYATTN_CPU` limits the instruction set of the CPU backend, in any case.
+#[test]
+fn an_instruction_set_is_chosen() {
+    let mut machine = Machine::new("doctor-isa");
+    machine.set("PROXYATTN_CPU", "Portable");
+    let run = machine.run(&["doctor"]);
+    assert!(run.stdout.contains("cpu (portable, "), "{}", run.stdout);
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        machine.set("PROXYATTN_CPU", "avx2");
+        let run = machine.run(&["doctor"]);
+        assert!(run.stdout.contains("cpu (AVX2, "), "{}", run.stdout);
+    }
+}
+
 /// The device that is named on the command line is spelled as in the environment.
 #[test]
 fn a_device_on_the_command_line() {
