@@ -9,8 +9,6 @@
 mod child;
 #[path = "driver/each.rs"]
 mod each;
-#[path = "driver/failures.rs"]
-mod failures;
 #[path = "driver/lanes.rs"]
 mod lanes;
 #[path = "driver/memory.rs"]
@@ -26,7 +24,6 @@ mod room;
 mod short;
 
 use child::Then;
-use failures::check_one_failure;
 use proxyattn::Device;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -447,28 +444,4 @@ fn path(path: &Path) -> &str {
 fn jsonl(dir: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(dir).expect("the records' directory").flatten().map(|entry| entry.path());
     files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).collect()
-}
-
-/// Each call of the whole way fails once, one in each run: the step that it belongs to says so, and succeeds when it is
-/// done again. Nothing is launched in between.
-#[test]
-fn every_single_call_may_fail() {
-    std::thread::scope(|scope| {
-        for gpu in GPUS {
-            scope.spawn(move || {
-                let text = told("retry", whole(), &[("STUB_CAPABILITY", gpu)]);
-                assert!(text.contains("\ndone\n") && !text.contains("told: "), "{text}");
-                // The library is opened, looked at and closed before it is opened for good.
-                let counts = text.lines().filter_map(|line| line.strip_prefix("calls ")?.parse().ok());
-                let calls: usize = counts.max().expect("a count");
-                assert!(calls > 100, "{calls}");
-                for call in 1..=calls {
-                    let number = call.to_string();
-                    let text = told("retry", whole(), &[("STUB_CAPABILITY", gpu), ("STUB_FAIL_AT", &number)]);
-                    check_one_failure(&text)
-                        .unwrap_or_else(|why| panic!("{gpu}, call {call}: {why}\n{text}"));
-                }
-            });
-        }
-    });
 }
