@@ -6,7 +6,7 @@
 //!                                         └──▶ constants of the expansion, and every backend's configuration
 //! ```
 //!
-//! A configuration is a few choices. Each is an enum whose values are told apart in one place, and each value has a folder of
+//! A configuration is a few choices. Each is an enum that is matched in one place, and each value has a folder of
 //! one name here, among the templates and in the backends:
 //!
 //! ```text

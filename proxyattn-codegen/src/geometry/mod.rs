@@ -48,8 +48,8 @@ impl Shape {
         self.kv_len.div_ceil(spec.sample_window().kv.into())
     }
 
-    /// Sampled keys of one unit of the scoring pass on Hopper: there shall be some thousands of units, so that they fill
-    /// a GPU evenly, and none so short that it is over before it is under way.
+    /// Sampled keys of one work unit of the scoring pass on Hopper, a power of two: a few thousand units fill a GPU evenly,
+    /// and each is long enough to amortise its prologue.
     pub fn segment_keys(&self, spec: &Spec) -> u64 {
         let tiles = self.batch * self.groups(spec) * self.q_samples(spec).div_ceil(256);
         let wanted = tiles * self.kv_samples(spec) / if spec.causal { 2 } else { 1 } / 4096;

@@ -114,8 +114,8 @@ impl Versions {
         // SAFETY: the type is that of the driver's documentation.
         let ask = unsafe { look_up::<unsafe extern "C" fn(*mut c_int) -> c_int>("cuDriverGetVersion") };
         // SAFETY: `number` outlives the call.
-        let told = ask.ok().and_then(|(_, ask)| ask).is_some_and(|ask| unsafe { ask(&mut number) } == 0);
-        let cuda = told.then_some((number / 1000, number % 1000 / 10));
+        let answered = ask.ok().and_then(|(_, ask)| ask).is_some_and(|ask| unsafe { ask(&mut number) } == 0);
+        let cuda = answered.then_some((number / 1000, number % 1000 / 10));
         Self { library, cuda, module: release() }
     }
 }
