@@ -15,32 +15,36 @@ pub(crate) struct Layout {
     bytes: u64,
 }
 
+/// The next address at which a buffer may begin.
+fn aligned(end: u64) -> u64 {
+    end.checked_next_multiple_of(Buffer::ALIGNMENT).unwrap_or(u64::MAX)
+}
+
 impl Layout {
     /// The layout of a plan. Its kernels use the same buffers whatever their tiles.
     pub(crate) fn of(loader: &Loader, plan: &Plan, kernels: &[Arc<LoadedKernel>]) -> Self {
         let shape = Shape::from(plan.problem());
-        let running = kernels.iter().filter(|kernel| kernel.runs(plan.is_dense()));
-        let used = |scratch| {
-            let mut running = running.clone();
-            running.any(|kernel| kernel.table.scratch().any(|used| used == scratch))
-        };
+        let mut used = [false; BUFFERS];
+        for kernel in kernels.iter().filter(|kernel| kernel.runs(plan.is_dense())) {
+            kernel.table.scratch().for_each(|scratch| used[scratch as usize] = true);
+        }
         let bytes =
             |scratch| loader.module.buffer(scratch).map_or(0, |buffer| buffer.bytes(&loader.spec, &shape));
-        Self::new(|scratch| if used(scratch) { bytes(scratch) } else { 0 })
+        Self::new(|scratch| if used[scratch as usize] { bytes(scratch) } else { 0 })
     }
 
-    /// Buffers of so many bytes, one after the other.
+    /// Buffers of so many bytes, one after the other; what 64 bits do not hold is `u64::MAX`, which no memory is.
     fn new(bytes_of: impl Fn(Scratch) -> u64) -> Self {
         let mut end = 0u64;
         let ranges = core::array::from_fn(|i| match bytes_of(Scratch::ALL[i]) {
             0 => 0..0,
             bytes => {
-                let start = end.next_multiple_of(Buffer::ALIGNMENT);
-                end = start + bytes;
+                let start = aligned(end);
+                end = start.saturating_add(bytes);
                 start..end
             }
         });
-        Self { ranges, bytes: end.next_multiple_of(Buffer::ALIGNMENT) }
+        Self { ranges, bytes: aligned(end) }
     }
 
     /// Where a buffer lies.
