@@ -4,14 +4,15 @@ use proxyattn::codegen::cuda::{
     Access, Expr, Field, KernelId, Macro, Module, Param, Scalar, Scratch, Shape, Size, Tiles, emit,
     emit_tiled,
 };
-use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
+use proxyattn::codegen::{Arch, Block, Budget, Dtype, Dynamic, Keep, Rows, Spec, Stride};
 use std::fmt::Write;
 
 const D: Spec = Spec::DEFAULT;
 
 /// Every value of every key, each at least once.
 fn configurations() -> Vec<(&'static str, Spec)> {
-    let absolute = Budget::Dynamic { gamma: 0.85, min_tokens: 1024, rows: Rows::Absolute };
+    let absolute =
+        Budget::Dynamic(Dynamic { gamma: 0.85, min_tokens: 1024, rows: Rows::Absolute, ..Dynamic::DEFAULT });
     vec![
         ("defaults", D),
         ("paper", Spec { groups: Some(1), ..Spec::PAPER }),
@@ -38,7 +39,7 @@ fn configurations() -> Vec<(&'static str, Spec)> {
                 head_dim: 64,
                 block: Block { q: 32, kv: 32 },
                 stride: Stride { q: 32, kv: 32 },
-                budget: Budget::TopK { blocks: 64 },
+                budget: Budget::top_k(64),
                 ..D
             },
         ),
@@ -47,7 +48,7 @@ fn configurations() -> Vec<(&'static str, Spec)> {
             Spec {
                 block: Block { q: 64, kv: 128 },
                 stride: Stride { q: 1, kv: 1 },
-                budget: Budget::Ratio { share: 0.1 },
+                budget: Budget::ratio(0.1),
                 keep: Keep { sink: 0, local: 0 },
                 ..D
             },
@@ -150,7 +151,7 @@ fn what_is_not_used_is_not_there() {
     assert!(text(Spec { groups: Some(2), ..D }).contains("pool_keys"));
     let pinned = Spec { groups: Some(8), heads: Some(32), kv_heads: Some(8), ..D };
     assert!(!text(pinned).contains("pool_keys"), "a group of one KV head has that head's keys");
-    let ratio = text(Spec { budget: Budget::Ratio { share: 0.1 }, ..D });
+    let ratio = text(Spec { budget: Budget::ratio(0.1), ..D });
     assert!(
         !ratio.contains("budget")
             && !ratio.contains("measured")

@@ -21,7 +21,7 @@ use logits::{Large64, Large128, Large256, SIZES};
 use proxyattn::codegen::cuda::{
     CODES_PER_LOG2, HopperTiles, KernelId, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled,
 };
-use proxyattn::codegen::{Arch, Block, Budget, Dtype, Keep, Rows, Scorer, Spec, Stride};
+use proxyattn::codegen::{Arch, Block, Budget, Dtype, Dynamic, Keep, Rows, Scorer, Spec, Stride};
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
 use proxyattn_oracle::inputs;
@@ -126,14 +126,14 @@ fn check_changed<K: AttentionKernel>(
             continue;
         }
         match spec.scorer {
-            Scorer::Proxy => {
+            Scorer::Proxy(_) => {
                 buffers.pool::<K::Elem>(&oracle);
                 buffers.score::<K::Elem>(&oracle);
             }
         }
         match spec.budget {
-            Budget::Dynamic { gamma, .. } => buffers.budget(&oracle, gamma),
-            Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => {}
+            Budget::Dynamic(Dynamic { gamma, .. }) => buffers.budget(&oracle, gamma),
+            Budget::TopK(_) | Budget::Ratio(_) | Budget::All => {}
         }
         buffers.select();
         buffers.attention::<K::Elem>(&oracle, false);
@@ -273,11 +273,12 @@ select! {
     many_cuts: Spec { groups: Some(1), budget: SMALL, stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
         &[[1, 160, 1, 100, 32_000], [2, 3, 1, 130, 3_000], [1, 256, 1, 64, 200]];
     /// One cut, within equal scores; samples by fours.
-    one_cut: Spec { budget: Budget::Ratio { share: 0.3 }, stride: Stride { q: 16, kv: 4 }, ..Spec::DEFAULT },
+    one_cut: Spec { budget: Budget::ratio(0.3), stride: Stride { q: 16, kv: 4 }, ..Spec::DEFAULT },
         &[[1, 4, 2, 130, 9_000], [1, 2, 1, 64, 70]];
 }
 
-const SMALL: Budget = Budget::Dynamic { gamma: 0.8, min_tokens: 128, rows: Rows::Ratio };
+const SMALL: Budget =
+    Budget::Dynamic(Dynamic { gamma: 0.8, min_tokens: 128, rows: Rows::Ratio, ..Dynamic::DEFAULT });
 
 macro_rules! stages {
     ($arch:expr; $($(#[$doc:meta])* $test:ident: $elem:ty, $spec:expr, $tiles:expr, $shapes:expr;)+) => {$(
@@ -301,22 +302,22 @@ stages! { Arch::Sm80;
     /// Rows of 96, query blocks longer than key blocks, absolute rows.
     rows_of_96: bf16, Spec {
             head_dim: 96, block: Block { q: 128, kv: 32 }, stride: Stride { q: 8, kv: 2 },
-            budget: Budget::Dynamic { gamma: 0.7, min_tokens: 64, rows: Rows::Absolute }, ..Spec::DEFAULT
+            budget: Budget::Dynamic(Dynamic { gamma: 0.7, min_tokens: 64, rows: Rows::Absolute, ..Dynamic::DEFAULT }), ..Spec::DEFAULT
         }, |t| t, &[[1, 2, 1, 300, 420]];
     /// The widest rows, a block of keys over several tiles, no causal rule, a ragged tail that may be left out.
     not_causal: f16, Spec {
             head_dim: 256, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, causal: false,
-            budget: Budget::Ratio { share: 0.3 }, keep: Keep { sink: 0, local: 1 }, stride: Stride { q: 2, kv: 1 },
+            budget: Budget::ratio(0.3), keep: Keep { sink: 0, local: 1 }, stride: Stride { q: 2, kv: 1 },
             ..Spec::DEFAULT
         }, |t| t, &[[1, 2, 1, 70, 700], [2, 2, 2, 100, 130], [1, 2, 1, 150, 70]];
     /// A sample for a whole block of keys; the same count in every row; three stages.
     top_k: bf16, Spec {
             head_dim: 64, block: Block { q: 32, kv: 32 }, stride: Stride { q: 32, kv: 32 },
-            budget: Budget::TopK { blocks: 4 }, ..Spec::DEFAULT
+            budget: Budget::top_k(4), ..Spec::DEFAULT
         }, |t| Tiles { stages: 3, keys: 16, warp_rows: 16, ..t }, &[[1, 4, 1, 300, 300], [1, 4, 1, 33, 310]];
     /// Two and four samples to a block.
     four_samples: bf16, Spec {
-            head_dim: 64, stride: Stride { q: 16, kv: 16 }, budget: Budget::Ratio { share: 0.4 }, ..Spec::DEFAULT
+            head_dim: 64, stride: Stride { q: 16, kv: 16 }, budget: Budget::ratio(0.4), ..Spec::DEFAULT
         }, |t| t, &[[1, 2, 1, 500, 500]];
     /// Dynamic budgets without the causal rule.
     dynamic_not_causal: bf16, Spec {
@@ -341,7 +342,7 @@ stages! { Arch::Sm90a;
     /// Heads whose counts differ by more stages than the ring has: one warpgroup goes on alone for long.
     hopper_uneven: f16, Spec {
             head_dim: 64, dtype: Dtype::F16, block: Block { q: 64, kv: 64 }, keep: Keep { sink: 1, local: 0 },
-            budget: Budget::Dynamic { gamma: 0.7, min_tokens: 64, rows: Rows::Ratio }, ..Spec::DEFAULT
+            budget: Budget::Dynamic(Dynamic { gamma: 0.7, min_tokens: 64, rows: Rows::Ratio, ..Dynamic::DEFAULT }), ..Spec::DEFAULT
         }, |t| Tiles { hopper: HopperTiles { stages: 4, ..t.hopper }, ..t },
         &[[1, 4, 1, 320, 1984], [1, 4, 1, 800, 1984], [1, 7, 1, 830, 830]];
     /// Pooled keys by fours, narrow heads, one slot of queries, no turns.
@@ -362,12 +363,12 @@ stages! { Arch::Sm90a;
         &[[1, 4, 2, 300, 450]];
     /// Blocks of two warpgroups' rows; a block of keys fills a stage of the scoring pass.
     hopper_tall: bf16, Spec {
-            block: Block { q: 128, kv: 128 }, stride: Stride { q: 8, kv: 1 }, budget: Budget::Ratio { share: 0.4 }, ..Spec::DEFAULT
+            block: Block { q: 128, kv: 128 }, stride: Stride { q: 8, kv: 1 }, budget: Budget::ratio(0.4), ..Spec::DEFAULT
         }, |t| t, &[[1, 4, 2, 300, 420]];
     /// The widest rows, four blocks to a copy's stage, no causal rule, a ragged tail that may be left out.
     hopper_not_causal: f16, Spec {
             head_dim: 256, block: Block { q: 64, kv: 32 }, dtype: Dtype::F16, causal: false,
-            budget: Budget::TopK { blocks: 5 }, keep: Keep { sink: 0, local: 0 }, ..Spec::DEFAULT
+            budget: Budget::top_k(5), keep: Keep { sink: 0, local: 0 }, ..Spec::DEFAULT
         }, |t| t, &[[1, 2, 1, 70, 330], [1, 2, 1, 150, 70]];
     /// The budget's pass alone: packs that lack heads, sequences that end amid a CTA's run, fewer queries than a block, a
     /// last stage of one key, which one row sees.

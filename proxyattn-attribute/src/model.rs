@@ -4,7 +4,7 @@ use crate::budget::RawBudget;
 use crate::errors::Errors;
 use crate::parse::{Places, Preset, Raw};
 use proc_macro2::TokenStream;
-use proxyattn_codegen::{Block, Budget, Keep, Key, Rule, Spec, Stride, Violation};
+use proxyattn_codegen::{Block, Budget, Dynamic, Keep, Key, Rule, Spec, Stride, Violation};
 use quote::quote;
 
 /// The resolved attribute.
@@ -47,12 +47,12 @@ pub(crate) fn resolve(raw: Raw, errors: &mut Errors) -> Model {
 /// The written budget; the parts that a dynamic one leaves out come from `base`.
 fn over(base: Budget, written: RawBudget) -> Budget {
     match written {
-        RawBudget::TopK { blocks } => Budget::TopK { blocks },
-        RawBudget::Ratio { share } => Budget::Ratio { share },
+        RawBudget::TopK { blocks } => Budget::top_k(blocks),
+        RawBudget::Ratio { share } => Budget::ratio(share),
         RawBudget::All => Budget::All,
         RawBudget::Dynamic { gamma, min_tokens, rows } => {
             let mut budget = base;
-            if let Budget::Dynamic { gamma: g, min_tokens: m, rows: r } = &mut budget {
+            if let Budget::Dynamic(Dynamic { gamma: g, min_tokens: m, rows: r, .. }) = &mut budget {
                 *g = gamma.unwrap_or(*g);
                 *m = min_tokens.unwrap_or(*m);
                 *r = rows.unwrap_or(*r);

@@ -6,7 +6,7 @@ use crate::errors::Errors;
 use crate::{suggest, value};
 use core::fmt;
 use proc_macro2::{TokenStream, TokenTree};
-use proxyattn_codegen::{Arch, ArchSet, Dtype, Key, Scorer};
+use proxyattn_codegen::{Arch, ArchSet, Dtype, Key, Scorer, Spec};
 use quote::ToTokens;
 use std::collections::BTreeMap;
 use syn::parse::Parser;
@@ -76,7 +76,7 @@ pub(crate) fn parse(attr: TokenStream, errors: &mut Errors) -> Raw {
             Key::Dtype => raw.dtype = value::word(key, &arg, Dtype::ALL, errors),
             Key::Causal => raw.causal = value::flag(key, &arg, errors),
             Key::Scale => raw.scale = value::number(key, &arg, errors),
-            Key::Scorer => raw.scorer = value::word(key, &arg, Scorer::ALL, errors),
+            Key::Scorer => raw.scorer = value::word(key, &arg, &[Spec::DEFAULT.scorer], errors),
             Key::Budget => raw.budget = budget::parse(&arg, &mut raw.places, errors),
             Key::Keep => keep(&arg, &mut raw, errors),
             Key::Arch => raw.arch = arch(&arg, errors),

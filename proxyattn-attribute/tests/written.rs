@@ -1,7 +1,7 @@
 //! What `Spec::attribute` writes is what the attribute reads.
 
 use proxyattn_attribute::{Errors, read};
-use proxyattn_codegen::{Arch, ArchSet, Block, Budget, Dtype, Keep, Rows, Spec, Stride};
+use proxyattn_codegen::{Arch, ArchSet, Block, Budget, Dtype, Dynamic, Keep, Rows, Spec, Stride};
 
 fn read_back(text: &str) -> Spec {
     let mut errors = Errors::default();
@@ -23,7 +23,12 @@ fn every_key_comes_back() {
         dtype: Dtype::F16,
         causal: false,
         scale: Some(1e-3),
-        budget: Budget::Dynamic { gamma: 0.85, min_tokens: 1024, rows: Rows::Absolute },
+        budget: Budget::Dynamic(Dynamic {
+            gamma: 0.85,
+            min_tokens: 1024,
+            rows: Rows::Absolute,
+            ..Dynamic::DEFAULT
+        }),
         keep: Keep { sink: 2, local: 1 },
         arch: ArchSet::of(&[Arch::Sm90a]),
         ..Spec::DEFAULT
@@ -35,7 +40,7 @@ fn every_key_comes_back() {
          budget = dynamic(gamma = 0.85, min_tokens = 1024, rows = absolute), keep(sink = 2, local = 1), \
          arch(sm_90a)"
     );
-    let budgets = [Budget::All, Budget::Ratio { share: 0.1 }, Budget::TopK { blocks: 64 }];
+    let budgets = [Budget::All, Budget::ratio(0.1), Budget::top_k(64)];
     let others = budgets.map(|budget| Spec { budget, stride: Stride { q: 4, kv: 4 }, ..Spec::DEFAULT });
     for spec in [every, Spec::PAPER, Spec::DEFAULT].into_iter().chain(others) {
         assert_eq!(read_back(&spec.attribute()), spec);

@@ -139,21 +139,24 @@ pub(crate) fn check(spec: &Spec, tiles: &Tiles) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Budget, Rows, Scorer};
+    use crate::{Budget, Dynamic, Precision, Proxy, Rows, Scorer, Sums};
     use std::collections::BTreeSet;
 
     /// A configuration for each value of each choice.
     fn pipelines() -> Vec<Pipeline> {
-        let dynamic = |rows| Budget::Dynamic { gamma: 0.9, min_tokens: 512, rows };
+        let dynamic = |rows| Budget::Dynamic(Dynamic { rows, ..Dynamic::DEFAULT });
         let budgets = [
             dynamic(Rows::Ratio),
             dynamic(Rows::Absolute),
-            Budget::TopK { blocks: 8 },
-            Budget::Ratio { share: 0.1 },
+            Budget::top_k(8),
+            Budget::ratio(0.1),
             Budget::All,
         ];
         let mut pipelines = Vec::new();
-        for &scorer in Scorer::ALL {
+        let scorers = Sums::ALL.iter().flat_map(|&sums| {
+            Precision::ALL.iter().map(move |&scores| Scorer::Proxy(Proxy { sums, scores }))
+        });
+        for scorer in scorers {
             for budget in budgets {
                 for &arch in Arch::ALL {
                     let spec = Spec { scorer, budget, ..Spec::DEFAULT };

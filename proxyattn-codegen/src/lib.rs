@@ -47,6 +47,6 @@ mod text;
 
 pub use abi::Stage;
 pub use arch::{Arch, ArchFacts, ArchSet};
-pub use budget::{Budget, RowView, Rows};
-pub use scorer::Scorer;
+pub use budget::{Budget, Dynamic, Order, Ratio, RowView, Rows, Split, TopK, Weigh};
+pub use scorer::{Precision, Proxy, Scorer, Sums};
 pub use spec::{Block, Dtype, Keep, Key, RULES, Rule, Share, Spec, Stride, Violation};

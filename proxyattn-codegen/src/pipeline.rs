@@ -131,7 +131,7 @@ impl Pipeline {
             true => Part { kernels: vec![], buffers: vec![], memory: vec![], ..part },
             false => part,
         };
-        add(of_sparse(spec.scorer.contract().part(cx)));
+        add(of_sparse(spec.scorer.contract(|scorer| scorer.part(cx))));
         add(portable::part(cx));
         add(of_sparse(spec.budget.contract(|budget| budget.part(cx))));
         add(of_sparse(select::part(cx)));
@@ -271,9 +271,9 @@ mod tests {
             d,
             Spec { groups: Some(1), ..d },
             Spec { head_dim: 96, causal: false, ..d },
-            Spec { head_dim: 256, budget: Budget::TopK { blocks: 9 }, ..d },
+            Spec { head_dim: 256, budget: Budget::top_k(9), ..d },
             Spec { block: Block { q: 32, kv: 32 }, stride: Stride { q: 4, kv: 32 }, ..d },
-            Spec { block: Block { q: 128, kv: 64 }, budget: Budget::Ratio { share: 0.1 }, ..d },
+            Spec { block: Block { q: 128, kv: 64 }, budget: Budget::ratio(0.1), ..d },
             Spec { budget: Budget::All, ..d },
         ];
         specs.iter().flat_map(|spec| Arch::ALL.iter().map(|&arch| emit(spec, arch))).collect()

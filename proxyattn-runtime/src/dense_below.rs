@@ -83,8 +83,8 @@ mod tests {
     #[test]
     fn a_floor_counts_where_it_is_high() {
         let of = |spec: &Spec, arch| tokens(spec, arch);
-        let ratio = Spec { budget: Budget::Ratio { share: 0.1 }, ..Spec::DEFAULT };
-        let top = |blocks| Spec { budget: Budget::TopK { blocks }, ..Spec::DEFAULT };
+        let ratio = Spec { budget: Budget::ratio(0.1), ..Spec::DEFAULT };
+        let top = |blocks| Spec { budget: Budget::top_k(blocks), ..Spec::DEFAULT };
         assert_eq!([of(&ratio, None), of(&top(2), None)], [CPU; 2]);
         assert_eq!([of(&Spec::DEFAULT, None), of(&top(8), None)], [1024; 2]);
         assert_eq!(of(&Spec::PAPER, None), 4096);

@@ -146,7 +146,7 @@ impl Geometry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proxyattn_codegen::{Block, Keep, Rows};
+    use proxyattn_codegen::{Block, Dynamic, Keep, Rows};
 
     fn geometry(spec: &Spec, q_len: usize, kv_len: usize) -> Geometry {
         Geometry::new(spec, &Problem { batch: 1, heads: 1, kv_heads: 1, q_len, kv_len })
@@ -202,7 +202,7 @@ mod tests {
         let bare =
             geometry(&Spec { causal: false, keep: Keep { sink: 0, local: 1 }, ..Spec::DEFAULT }, 65, 64);
         assert_eq!(bare.pinned(1), 0);
-        for budget in [Budget::TopK { blocks: 1 }, Budget::Ratio { share: 1e-6 }, Spec::DEFAULT.budget] {
+        for budget in [Budget::top_k(1), Budget::ratio(1e-6), Spec::DEFAULT.budget] {
             assert_eq!(bare.count(&budget, 0, 1), 1, "{budget}: a query always has keys");
         }
         // As many as there are keys: the diagonal is there.
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(g.visible(0), 100);
         for n in 2..=100 {
             let share = f64::from(n) / 100.0;
-            assert_eq!(g.count(&Budget::Ratio { share }, 0, 0), n as usize, "{share} of 100 blocks");
+            assert_eq!(g.count(&Budget::ratio(share), 0, 0), n as usize, "{share} of 100 blocks");
         }
     }
 
@@ -226,11 +226,12 @@ mod tests {
         let g = geometry(&Spec::DEFAULT, 6400, 6400); // 100 rows
         let count = |budget, measured, row| g.count(&budget, measured, row);
         assert_eq!(count(Budget::All, 0, 49), 50);
-        assert_eq!(count(Budget::TopK { blocks: 7 }, 0, 49), 7);
-        assert_eq!(count(Budget::TopK { blocks: 7 }, 0, 3), 4);
-        assert_eq!(count(Budget::Ratio { share: 0.1 }, 0, 49), 5);
-        assert_eq!(count(Budget::Ratio { share: 0.001 }, 0, 49), 2, "sink and diagonal");
-        let dynamic = |rows| Budget::Dynamic { gamma: 0.9, min_tokens: 512, rows };
+        assert_eq!(count(Budget::top_k(7), 0, 49), 7);
+        assert_eq!(count(Budget::top_k(7), 0, 3), 4);
+        assert_eq!(count(Budget::ratio(0.1), 0, 49), 5);
+        assert_eq!(count(Budget::ratio(0.001), 0, 49), 2, "sink and diagonal");
+        let dynamic =
+            |rows| Budget::Dynamic(Dynamic { gamma: 0.9, min_tokens: 512, rows, ..Dynamic::DEFAULT });
         assert_eq!(count(dynamic(Rows::Ratio), 30, 49), 15);
         assert_eq!(count(dynamic(Rows::Ratio), 3, 49), 8, "512 tokens are 8 blocks");
         assert_eq!(count(dynamic(Rows::Absolute), 30, 49), 30);

@@ -135,12 +135,12 @@ mod tests {
         assert!(dense(Spec::DEFAULT, 512) && !dense(Spec::DEFAULT, 577));
         assert!(dense(Spec::PAPER, 2048) && !dense(Spec::PAPER, 2113));
         assert!(dense(Spec { budget: Budget::All, ..Spec::DEFAULT }, 100_000));
-        assert!(dense(Spec { budget: Budget::Ratio { share: 0.5 }, ..Spec::DEFAULT }, 128));
-        assert!(!dense(Spec { budget: Budget::Ratio { share: 0.5 }, ..Spec::DEFAULT }, 2048));
+        assert!(dense(Spec { budget: Budget::ratio(0.5), ..Spec::DEFAULT }, 128));
+        assert!(!dense(Spec { budget: Budget::ratio(0.5), ..Spec::DEFAULT }, 2048));
 
         // Not causal: the last row keeps all three blocks (sink, local, diagonal), the row before only two.
         let keep = Keep { sink: 1, local: 1 };
-        let spec = Spec { causal: false, keep, budget: Budget::Ratio { share: 0.5 }, ..Spec::DEFAULT };
+        let spec = Spec { causal: false, keep, budget: Budget::ratio(0.5), ..Spec::DEFAULT };
         let problem = Problem { q_len: 65, kv_len: 129, ..PROBLEM };
         assert!(!Plan::new(&spec, &problem).unwrap().is_dense());
     }

@@ -1,7 +1,7 @@
 //! The configurations under test. Floors are low so that short contexts are sparse.
 
 use half::{bf16, f16};
-use proxyattn::codegen::{Block, Budget, Keep, Rows, Spec, Stride};
+use proxyattn::codegen::{Block, Budget, Dynamic, Keep, Rows, Spec, Stride};
 use proxyattn::{AttentionKernel, Element};
 
 macro_rules! kernels {
@@ -21,7 +21,7 @@ const fn block(q: u32, kv: u32) -> Block {
 }
 
 const fn dynamic(gamma: f64, min_tokens: u32, rows: Rows) -> Budget {
-    Budget::Dynamic { gamma, min_tokens, rows }
+    Budget::Dynamic(Dynamic { gamma, min_tokens, rows, ..Dynamic::DEFAULT })
 }
 
 /// Short contexts in small blocks.
@@ -56,13 +56,13 @@ kernels! {
     WideBlocks(bf16) = Spec {
         block: block(32, 128),
         stride: Stride { q: 32, kv: 32 },
-        budget: Budget::TopK { blocks: 3 },
+        budget: Budget::top_k(3),
         ..SMALL
     };
     OneGroup(bf16) = Spec {
         groups: Some(1),
         keep: Keep { sink: 0, local: 0 },
-        budget: Budget::Ratio { share: 0.3 },
+        budget: Budget::ratio(0.3),
         ..SMALL
     };
     TwoGroups(bf16) = Spec { groups: Some(2), keep: Keep { sink: 3, local: 1 }, ..SMALL };
@@ -88,17 +88,17 @@ kernels! {
         groups: Some(1),
         stride: Stride { q: 4, kv: 4 },
         keep: Keep { sink: 0, local: 2 },
-        budget: Budget::TopK { blocks: 4 },
+        budget: Budget::top_k(4),
         ..SMALL
     };
 
-    TopFour(bf16) = Spec { budget: Budget::TopK { blocks: 4 }, ..SMALL };
-    EveryShare(bf16) = Spec { budget: Budget::Ratio { share: 1.0 }, ..SMALL };
-    EveryTop(bf16) = Spec { budget: Budget::TopK { blocks: 1 << 20 }, ..SMALL };
+    TopFour(bf16) = Spec { budget: Budget::top_k(4), ..SMALL };
+    EveryShare(bf16) = Spec { budget: Budget::ratio(1.0), ..SMALL };
+    EveryTop(bf16) = Spec { budget: Budget::top_k(1 << 20), ..SMALL };
     EveryMass(bf16) = Spec { budget: dynamic(1.0, 32, Rows::Ratio), ..SMALL };
     EveryMassAbsolute(bf16) = Spec { budget: dynamic(1.0, 32, Rows::Absolute), ..SMALL };
 
-    SevenHundredths(bf16) = Spec { budget: Budget::Ratio { share: 0.07 }, ..SMALL };
+    SevenHundredths(bf16) = Spec { budget: Budget::ratio(0.07), ..SMALL };
     SevenHundredthsOfMass(bf16) = Spec { causal: false, budget: dynamic(0.07, 32, Rows::Ratio), ..SMALL };
     UnitScale(bf16) = Spec { scale: Some(1.0), ..SMALL };
     UnitScaleDense(bf16) = Spec { scale: Some(1.0), ..DENSE };

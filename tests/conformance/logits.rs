@@ -23,7 +23,7 @@ macro_rules! kernels {
 
         impl AttentionKernel for $name {
             const NAME: &'static str = stringify!($name);
-            const SPEC: Spec = Spec { dtype: <$elem as Element>::DTYPE, budget: Budget::TopK { blocks: 4 }, ..$spec };
+            const SPEC: Spec = Spec { dtype: <$elem as Element>::DTYPE, budget: Budget::top_k(4), ..$spec };
             type Elem = $elem;
         }
     )+};

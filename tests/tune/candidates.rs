@@ -140,7 +140,7 @@ fn a_value_and_an_attribute_have_one_scope() {
     let ours = scope(&OneFamily::SPEC, Arch::Sm90a);
     assert_eq!(scope(&value, Arch::Sm90a), ours);
     let others = [
-        scope(&Spec { budget: Budget::Ratio { share: 0.1 }, ..value }, Arch::Sm90a),
+        scope(&Spec { budget: Budget::ratio(0.1), ..value }, Arch::Sm90a),
         scope(&Spec { scale: Some(0.5), ..value }, Arch::Sm90a),
         scope(&value, Arch::Sm80),
     ];

@@ -42,7 +42,7 @@ fn every_shipped_record_counts_for_this_version() {
 
 #[test]
 fn a_record_that_is_out_of_date_is_noticed() {
-    let spec = Spec { head_dim: 64, budget: Budget::Ratio { share: 0.1 }, ..Spec::DEFAULT };
+    let spec = Spec { head_dim: 64, budget: Budget::ratio(0.1), ..Spec::DEFAULT };
     let machine = records::scope().machine;
     let scope = |spec: &Spec, arch| Scope::of(machine.clone(), spec, arch, &emit(spec, arch));
     let scope_of_now = scope(&spec, Arch::Sm90a);

@@ -112,7 +112,7 @@ fn tally<T: Copy + Into<f32>>(input: &Input<'_, T>, mass: &BlockMass, keep: f64,
     let of_row = |head: usize, i: usize| -> Vec<f64> {
         let (row, order) = (mass.rows()[i], &orders[head * orders.len() / input.heads][i]);
         let inside = |&share: &f64| {
-            let count = input.geometry.count(&Budget::Ratio { share }, 0, row);
+            let count = input.geometry.count(&Budget::ratio(share), 0, row);
             order[..count].iter().map(|&block| f64::from(mass.row(head, i)[block as usize])).sum()
         };
         shares.iter().map(inside).collect()

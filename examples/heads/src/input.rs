@@ -6,7 +6,7 @@ use proxyattn::{Geometry, Plan, Problem, View};
 
 /// The configuration that is measured: the attribute's defaults, a flat share of the blocks. `groups` is what varies.
 pub(crate) fn spec(head_dim: usize, options: &Options) -> Spec {
-    let budget = Budget::Ratio { share: options.keep };
+    let budget = Budget::ratio(options.keep);
     Spec { head_dim: head_dim as u32, scale: options.scale, budget, ..Spec::DEFAULT }
 }
 

@@ -7,7 +7,7 @@ use proxyattn_codegen::{Arch, Budget, Spec};
 #[test]
 fn the_text_is_that_of_the_configuration() {
     let machine = Machine::new("expand");
-    let spec = Spec { head_dim: 64, budget: Budget::Ratio { share: 0.1 }, ..Spec::DEFAULT };
+    let spec = Spec { head_dim: 64, budget: Budget::ratio(0.1), ..Spec::DEFAULT };
     for &arch in Arch::ALL {
         let run = machine.run(&["expand", "head_dim = 64, budget = ratio(0.1)", "--arch", arch.as_str()]);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""));

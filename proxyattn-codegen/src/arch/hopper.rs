@@ -167,7 +167,7 @@ impl HopperTiles {
 
     /// Whether a configuration's scorer has a Hopper kernel for its pass over the keys.
     pub(crate) fn score(&self, spec: &Spec) -> bool {
-        spec.scorer.contract().on_hopper(spec, self)
+        spec.scorer.contract(|scorer| scorer.on_hopper(spec, self))
     }
 
     /// Whether its budget has one.

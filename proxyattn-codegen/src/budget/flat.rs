@@ -6,8 +6,10 @@ use crate::{Block, Share};
 use core::fmt;
 
 /// The same count everywhere.
-pub(super) struct TopK {
-    pub(super) blocks: u32,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TopK {
+    /// Blocks for each row.
+    pub blocks: u32,
 }
 
 impl Contract for TopK {
@@ -40,9 +42,25 @@ impl Contract for TopK {
     }
 }
 
-/// A share of what the row can see.
-pub(super) struct Ratio {
-    pub(super) share: f64,
+named! {
+    /// How a share of the blocks is divided among the heads of a layer.
+    pub enum Split {
+        /// Each head has as much as its mass asks for: the total is known beforehand, the parts are not.
+        Heads = "heads",
+        /// Not at all: every head has the share.
+        None = "none",
+    }
+}
+
+/// A share of the blocks that the row can see, rounded up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// [Share], in (0, 1], to the nearest millionth.
+    pub share: f64,
+    /// Whether heads divide what they have together.
+    pub split: Split,
+    /// Tokens below which no row's budget falls where heads divide it; without effect where they do not.
+    pub min_tokens: u32,
 }
 
 impl Contract for Ratio {

@@ -4,7 +4,8 @@
 mod dynamic;
 mod flat;
 
-pub use dynamic::Rows;
+pub use dynamic::{Dynamic, Order, Rows, Weigh};
+pub use flat::{Ratio, Split, TopK};
 
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
@@ -14,26 +15,12 @@ use core::fmt;
 /// How many key blocks a query head may visit in a row of blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Budget {
-    /// The fewest blocks that hold `gamma` of the softmax mass of the head's own last queries
-    /// (ProxyAttn, Algorithm 1), and at least `min_tokens` worth of blocks.
-    Dynamic {
-        /// [Share](crate::Share) of the mass, in (0, 1], to the nearest millionth.
-        gamma: f64,
-        /// Tokens below which no row's budget falls.
-        min_tokens: u32,
-        /// How the count of the last row carries over to the others.
-        rows: Rows,
-    },
+    /// The fewest blocks that hold a share of the mass of the head's own last queries.
+    Dynamic(Dynamic),
     /// The same count everywhere.
-    TopK {
-        /// Blocks for each row.
-        blocks: u32,
-    },
-    /// A share of the blocks that the row can see, rounded up.
-    Ratio {
-        /// [Share](crate::Share), in (0, 1], to the nearest millionth.
-        share: f64,
-    },
+    TopK(TopK),
+    /// A share of the blocks that the row can see.
+    Ratio(Ratio),
     /// Every block: dense attention.
     All,
 }
@@ -103,11 +90,21 @@ impl Budget {
     /// What the budget does: the one place that tells budgets apart.
     pub(crate) fn contract<R>(self, ask: impl FnOnce(&dyn Contract) -> R) -> R {
         match self {
-            Budget::Dynamic { gamma, min_tokens, rows } => ask(&dynamic::Dynamic { gamma, min_tokens, rows }),
-            Budget::TopK { blocks } => ask(&flat::TopK { blocks }),
-            Budget::Ratio { share } => ask(&flat::Ratio { share }),
+            Budget::Dynamic(dynamic) => ask(&dynamic),
+            Budget::TopK(top_k) => ask(&top_k),
+            Budget::Ratio(ratio) => ask(&ratio),
             Budget::All => ask(&flat::All),
         }
+    }
+
+    /// `top_k(blocks = …)`.
+    pub const fn top_k(blocks: u32) -> Self {
+        Budget::TopK(TopK { blocks })
+    }
+
+    /// `ratio(…)`.
+    pub const fn ratio(share: f64) -> Self {
+        Budget::Ratio(Ratio { share, split: Split::None, min_tokens: 512 })
     }
 
     /// Blocks that a head wants of a row, before bounds. `measured` is the count that was found on the last row; kinds that
@@ -168,7 +165,7 @@ mod tests {
     #[test]
     fn shares_follow_from_the_budget() {
         let of = |budget| Spec { budget, ..Spec::DEFAULT };
-        let dynamic = |rows| of(Budget::Dynamic { gamma: 0.9, min_tokens: 512, rows });
+        let dynamic = |rows| of(Budget::Dynamic(Dynamic { rows, ..Dynamic::DEFAULT }));
         assert_eq!(dynamic(Rows::Ratio).expected_share(1 << 20), dynamic::EXPECTED_SHARE);
         assert_eq!(
             dynamic(Rows::Ratio).expected_share(2048),
@@ -176,12 +173,12 @@ mod tests {
             "512 of the 1024 that a row sees on average"
         );
         assert_eq!(dynamic(Rows::Ratio).expected_share(100), 1.0);
-        assert_eq!(of(Budget::TopK { blocks: 8 }).expected_share(10_240), 0.1);
-        assert_eq!(Spec { causal: false, ..of(Budget::TopK { blocks: 8 }) }.expected_share(10_240), 0.05);
-        assert_eq!(of(Budget::Ratio { share: 0.3 }).expected_share(1), 0.3);
+        assert_eq!(of(Budget::top_k(8)).expected_share(10_240), 0.1);
+        assert_eq!(Spec { causal: false, ..of(Budget::top_k(8)) }.expected_share(10_240), 0.05);
+        assert_eq!(of(Budget::ratio(0.3)).expected_share(1), 0.3);
         assert_eq!(of(Budget::All).expected_share(1), 1.0);
         assert_eq!(dynamic(Rows::Ratio).measured_share(0.2), Some(0.2));
         assert_eq!(dynamic(Rows::Absolute).measured_share(0.2), Some(0.1));
-        assert_eq!(of(Budget::Ratio { share: 0.3 }).measured_share(0.3), None);
+        assert_eq!(of(Budget::ratio(0.3)).measured_share(0.3), None);
     }
 }

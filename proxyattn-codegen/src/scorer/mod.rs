@@ -2,17 +2,19 @@
 
 pub(crate) mod proxy;
 
+pub use proxy::{Precision, Proxy, Sums};
+
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
 use crate::{Block, Spec, Stride};
+use core::fmt;
 
-named! {
-    /// How blocks are scored.
-    pub enum Scorer {
-        /// Token-level softmax of a group's mean query against its mean key, max-pooled over the block
-        /// (ProxyAttn, arXiv 2509.24745).
-        Proxy = "proxy",
-    }
+/// How blocks are scored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scorer {
+    /// Token-level softmax of a group's mean query against its mean key, max-pooled over the block
+    /// (ProxyAttn, arXiv 2509.24745).
+    Proxy(Proxy),
 }
 
 /// What a scorer is, to everything that comes after it.
@@ -31,6 +33,9 @@ pub(crate) trait Contract {
     /// Whether there is a Hopper kernel for its pass over the keys.
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool;
 
+    /// As the attribute spells it.
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
     /// Its kernels, buffers, sections and constants.
     fn part(&self, cx: &Cx<'_>) -> Part;
 }
@@ -38,7 +43,7 @@ pub(crate) trait Contract {
 impl Spec {
     /// Query and key tokens that one sample of the scorer stands for.
     pub fn sample_window(&self) -> Stride {
-        self.scorer.contract().window(self)
+        self.scorer.contract(|scorer| scorer.window(self))
     }
 
     /// Samples of a block: along the queries, and along the keys.
@@ -50,10 +55,17 @@ impl Spec {
 
 impl Scorer {
     /// What the scorer does: the one place that tells scorers apart.
-    pub(crate) const fn contract(self) -> &'static dyn Contract {
+    pub(crate) fn contract<R>(self, ask: impl FnOnce(&dyn Contract) -> R) -> R {
         match self {
-            Scorer::Proxy => &proxy::Proxy,
+            Scorer::Proxy(proxy) => ask(&proxy),
         }
+    }
+}
+
+/// As the attribute spells it.
+impl fmt::Display for Scorer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.contract(|scorer| scorer.write(f))
     }
 }
 

@@ -9,7 +9,7 @@ pub use key::Key;
 pub use rules::{RULES, Rule, Violation};
 pub use share::Share;
 
-use crate::{ArchSet, Budget, Rows, Scorer};
+use crate::{ArchSet, Budget, Dynamic, Proxy, Scorer};
 use core::fmt;
 
 /// Everything that `#[proxy_attention(…)]` decides.
@@ -98,8 +98,8 @@ impl Spec {
         dtype: Dtype::Bf16,
         causal: true,
         scale: None,
-        scorer: Scorer::Proxy,
-        budget: Budget::Dynamic { gamma: 0.9, min_tokens: 512, rows: Rows::Ratio },
+        scorer: Scorer::Proxy(Proxy::DEFAULT),
+        budget: Budget::Dynamic(Dynamic::DEFAULT),
         keep: Keep { sink: 1, local: 0 },
         arch: ArchSet::ALL,
     };
@@ -108,7 +108,8 @@ impl Spec {
     /// (arXiv 2509.24745; the paper leaves the block size open, so the default one stays).
     pub const PAPER: Spec = Spec {
         stride: Stride { q: 4, kv: 4 },
-        budget: Budget::Dynamic { gamma: 0.95, min_tokens: 2048, rows: Rows::Absolute },
+        scorer: Scorer::Proxy(Proxy::PAPER),
+        budget: Budget::Dynamic(Dynamic::PAPER),
         ..Spec::DEFAULT
     };
 

@@ -4,7 +4,7 @@
 //! values; the expansion asserts [`Spec::is_valid`] in a constant, so a `Spec` assembled by hand is checked by the same
 //! predicates.
 
-use crate::{Budget, Key, Share, Spec};
+use crate::{Budget, Dynamic, Key, Ratio, Share, Spec, TopK};
 use core::fmt;
 
 /// Head widths that kernels exist for.
@@ -116,22 +116,22 @@ impl Rule {
                 None => true,
             },
             Rule::Gamma => match spec.budget {
-                Budget::Dynamic { gamma, .. } => Share::is_valid(gamma),
-                Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => true,
+                Budget::Dynamic(Dynamic { gamma, .. }) => Share::is_valid(gamma),
+                Budget::TopK(_) | Budget::Ratio(_) | Budget::All => true,
             },
             Rule::MinTokens => match spec.budget {
-                Budget::Dynamic { min_tokens, .. } => {
+                Budget::Dynamic(Dynamic { min_tokens, .. }) => {
                     min_tokens >= spec.block.kv && min_tokens / MAX_COUNT < spec.block.kv
                 }
-                Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => true,
+                Budget::TopK(_) | Budget::Ratio(_) | Budget::All => true,
             },
             Rule::TopKHoldsPinned => match spec.budget {
-                Budget::TopK { blocks } => blocks as u64 >= spec.pinned_blocks() && blocks <= MAX_COUNT,
-                Budget::Dynamic { .. } | Budget::Ratio { .. } | Budget::All => true,
+                Budget::TopK(TopK { blocks }) => blocks as u64 >= spec.pinned_blocks() && blocks <= MAX_COUNT,
+                Budget::Dynamic(_) | Budget::Ratio(_) | Budget::All => true,
             },
             Rule::Ratio => match spec.budget {
-                Budget::Ratio { share } => Share::is_valid(share),
-                Budget::Dynamic { .. } | Budget::TopK { .. } | Budget::All => true,
+                Budget::Ratio(Ratio { share, .. }) => Share::is_valid(share),
+                Budget::Dynamic(_) | Budget::TopK(_) | Budget::All => true,
             },
             Rule::Sink => spec.keep.sink <= MAX_COUNT,
             Rule::Local => spec.keep.local <= MAX_COUNT,
@@ -194,12 +194,14 @@ impl Rule {
                 (Key::Scale, message, Some(help))
             }
             Rule::Gamma => {
-                let Budget::Dynamic { gamma, .. } = spec.budget else { unreachable!("the rule is about it") };
+                let Budget::Dynamic(Dynamic { gamma, .. }) = spec.budget else {
+                    unreachable!("the rule is about it")
+                };
                 let message = format!("`gamma` is a share of the softmax mass, in (0, 1], not {gamma}");
                 (Key::Gamma, message, share_help(gamma, |share| format!("{share}")))
             }
             Rule::MinTokens => {
-                let Budget::Dynamic { min_tokens, .. } = spec.budget else {
+                let Budget::Dynamic(Dynamic { min_tokens, .. }) = spec.budget else {
                     unreachable!("the rule is about it")
                 };
                 let block = spec.block.kv;
@@ -214,7 +216,7 @@ impl Rule {
                 (Key::MinTokens, format!("`min_tokens` must {expected}, not {min_tokens}"), help)
             }
             Rule::TopKHoldsPinned => {
-                let Budget::TopK { blocks } = spec.budget else { unreachable!("the rule is about it") };
+                let Budget::TopK(TopK { blocks }) = spec.budget else { unreachable!("the rule is about it") };
                 let pinned = spec.pinned_blocks();
                 let (message, help) = if u64::from(blocks) < pinned {
                     let message = format!(
@@ -229,7 +231,9 @@ impl Rule {
                 (Key::TopKBlocks, message, help)
             }
             Rule::Ratio => {
-                let Budget::Ratio { share } = spec.budget else { unreachable!("the rule is about it") };
+                let Budget::Ratio(Ratio { share, .. }) = spec.budget else {
+                    unreachable!("the rule is about it")
+                };
                 let message = format!("`ratio` is a share of a row's blocks, in (0, 1], not {share}");
                 (Key::Ratio, message, share_help(share, |share| format!("ratio({share})")))
             }
@@ -370,7 +374,9 @@ mod tests {
     /// A spec that breaks exactly `rule`. The match is exhaustive, so a new rule must come with one.
     fn breaking(rule: Rule) -> Spec {
         let base = Spec::DEFAULT;
-        let dynamic = |gamma, min_tokens| Budget::Dynamic { gamma, min_tokens, rows: Rows::Ratio };
+        let dynamic = |gamma, min_tokens| {
+            Budget::Dynamic(Dynamic { gamma, min_tokens, rows: Rows::Ratio, ..Dynamic::DEFAULT })
+        };
         match rule {
             Rule::HeadDim => Spec { head_dim: 100, ..base },
             Rule::BlockQ => Spec { block: Block { q: 48, kv: 64 }, ..base },
@@ -385,8 +391,8 @@ mod tests {
             Rule::Scale => Spec { scale: Some(f64::INFINITY), ..base },
             Rule::Gamma => Spec { budget: dynamic(f64::NAN, 512), ..base },
             Rule::MinTokens => Spec { budget: dynamic(0.9, 63), ..base },
-            Rule::TopKHoldsPinned => Spec { budget: Budget::TopK { blocks: 1 }, ..base },
-            Rule::Ratio => Spec { budget: Budget::Ratio { share: 10.0 }, ..base },
+            Rule::TopKHoldsPinned => Spec { budget: Budget::top_k(1), ..base },
+            Rule::Ratio => Spec { budget: Budget::ratio(10.0), ..base },
             Rule::Sink => Spec { keep: Keep { sink: u32::MAX, local: 0 }, ..base },
             Rule::Local => Spec { keep: Keep { sink: 1, local: u32::MAX }, ..base },
             Rule::Arch => Spec { arch: ArchSet::NONE, ..base },

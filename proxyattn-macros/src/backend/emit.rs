@@ -7,7 +7,7 @@ use super::docs;
 use super::item::Item;
 use proc_macro2::{Ident, Literal, TokenStream};
 use proxyattn_attribute::Model;
-use proxyattn_codegen::{Budget, Dtype, Spec};
+use proxyattn_codegen::{Budget, Dtype, Dynamic, Proxy, Ratio, Scorer, Spec, TopK};
 use quote::{format_ident, quote};
 
 /// The documented struct with its implementations and its compile-time assertion.
@@ -84,7 +84,7 @@ fn spec(spec: &Spec, private: &TokenStream) -> TokenStream {
     let dtype = dtype(spec.dtype, private);
     let causal = spec.causal;
     let scale = option(spec.scale.map(Literal::f64_unsuffixed));
-    let scorer = variant(&spec.scorer);
+    let scorer = scorer(spec.scorer, private);
     let budget = budget(spec.budget, private);
     let (sink, local) = (number(spec.keep.sink), number(spec.keep.local));
     let archs = spec.arch.iter().map(|arch| variant(&arch));
@@ -99,7 +99,7 @@ fn spec(spec: &Spec, private: &TokenStream) -> TokenStream {
             dtype: #dtype,
             causal: #causal,
             scale: #scale,
-            scorer: #private::Scorer::#scorer,
+            scorer: #scorer,
             budget: #budget,
             keep: #private::Keep { sink: #sink, local: #local },
             arch: #private::ArchSet::of(&[#(#private::Arch::#archs),*]),
@@ -107,22 +107,47 @@ fn spec(spec: &Spec, private: &TokenStream) -> TokenStream {
     }
 }
 
+fn scorer(scorer: Scorer, private: &TokenStream) -> TokenStream {
+    match scorer {
+        Scorer::Proxy(Proxy { sums, scores }) => {
+            let (sums, scores) = (variant(&sums), variant(&scores));
+            quote! {
+                #private::Scorer::Proxy(#private::Proxy {
+                    sums: #private::Sums::#sums,
+                    scores: #private::Precision::#scores,
+                })
+            }
+        }
+    }
+}
+
 fn budget(budget: Budget, private: &TokenStream) -> TokenStream {
     let (number, share) = (Literal::u32_unsuffixed, Literal::f64_unsuffixed);
     match budget {
-        Budget::Dynamic { gamma, min_tokens, rows } => {
+        Budget::Dynamic(Dynamic { gamma, min_tokens, rows, order, weigh }) => {
             let (gamma, min_tokens, rows) = (share(gamma), number(min_tokens), variant(&rows));
+            let (order, weigh) = (variant(&order), variant(&weigh));
             quote! {
-                #private::Budget::Dynamic { gamma: #gamma, min_tokens: #min_tokens, rows: #private::Rows::#rows }
+                #private::Budget::Dynamic(#private::Dynamic {
+                    gamma: #gamma,
+                    min_tokens: #min_tokens,
+                    rows: #private::Rows::#rows,
+                    order: #private::Order::#order,
+                    weigh: #private::Weigh::#weigh,
+                })
             }
         }
-        Budget::TopK { blocks } => {
+        Budget::TopK(TopK { blocks }) => {
             let blocks = number(blocks);
-            quote!(#private::Budget::TopK { blocks: #blocks })
+            quote!(#private::Budget::TopK(#private::TopK { blocks: #blocks }))
         }
-        Budget::Ratio { share: part } => {
-            let part = share(part);
-            quote!(#private::Budget::Ratio { share: #part })
+        Budget::Ratio(Ratio { share: part, split, min_tokens }) => {
+            let (part, split, min_tokens) = (share(part), variant(&split), number(min_tokens));
+            quote!(#private::Budget::Ratio(#private::Ratio {
+                share: #part,
+                split: #private::Split::#split,
+                min_tokens: #min_tokens,
+            }))
         }
         Budget::All => quote!(#private::Budget::All),
     }

@@ -4,7 +4,7 @@ pub(crate) mod dynamic;
 mod flat;
 
 use crate::Grid;
-use proxyattn_codegen::Budget;
+use proxyattn_codegen::{Budget, Dynamic, Ratio, TopK};
 
 impl Grid {
     /// Blocks that a head may visit in a row, when its last row needs `measured`.
@@ -12,9 +12,9 @@ impl Grid {
         let visible = self.visible(row);
         let wanted = match self.spec.budget {
             Budget::All => visible,
-            Budget::TopK { blocks } => flat::top_k(blocks),
-            Budget::Ratio { share } => flat::ratio(share, visible),
-            Budget::Dynamic { min_tokens, rows, .. } => {
+            Budget::TopK(TopK { blocks }) => flat::top_k(blocks),
+            Budget::Ratio(Ratio { share, .. }) => flat::ratio(share, visible),
+            Budget::Dynamic(Dynamic { min_tokens, rows, .. }) => {
                 let last = self.visible(self.rows() - 1);
                 dynamic::carried(rows, measured, visible, last)
                     .max(dynamic::floor(min_tokens, self.spec.block))
@@ -27,8 +27,8 @@ impl Grid {
     /// The share of the mass that a measured budget reaches; none for a budget that is not measured.
     pub(crate) fn gamma(&self) -> Option<f64> {
         match self.spec.budget {
-            Budget::Dynamic { gamma, .. } => Some(gamma),
-            Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => None,
+            Budget::Dynamic(Dynamic { gamma, .. }) => Some(gamma),
+            Budget::TopK(_) | Budget::Ratio(_) | Budget::All => None,
         }
     }
 }

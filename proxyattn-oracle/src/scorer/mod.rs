@@ -12,7 +12,7 @@ impl Oracle {
     /// Log-scores of every row, `[batch · groups, rows]`.
     pub fn scores(&self) -> &[Scores] {
         self.scores.get_or_init(|| match self.spec.scorer {
-            Scorer::Proxy => self.scores_by_proxies(&self.proxies()),
+            Scorer::Proxy(_) => self.scores_by_proxies(&self.proxies()),
         })
     }
 

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_plan_falls_into_the_nearest_bucket() {
-        let ratio = |share| Spec { budget: Budget::Ratio { share }, ..Spec::DEFAULT };
+        let ratio = |share| Spec { budget: Budget::ratio(share), ..Spec::DEFAULT };
         assert_eq!(of(ratio(0.1), 32768), (32768, 10));
         assert_eq!(of(ratio(0.1), 46_000), (32768, 10));
         assert_eq!(of(ratio(0.1), 47_000), (65536, 10));
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(of(Spec::DEFAULT, 131_072), (131_072, 20));
         assert_eq!(of(Spec::DEFAULT, 3000), (4096, 30));
         assert_eq!(of(Spec::DEFAULT, 3), (512, 100));
-        let top = Spec { budget: Budget::TopK { blocks: 64 }, ..Spec::DEFAULT };
+        let top = Spec { budget: Budget::top_k(64), ..Spec::DEFAULT };
         assert_eq!(of(top, 131_072), (131_072, 5));
         assert_eq!(of(Spec { budget: Budget::All, ..Spec::DEFAULT }, 4096), (4096, 100));
     }

@@ -1,9 +1,9 @@
 //! The configurations whose kernels are looked at: together they hold every value of every key.
 
-use proxyattn_codegen::{Block, Budget, Dtype, Keep, Rows, Spec, Stride};
+use proxyattn_codegen::{Block, Budget, Dtype, Dynamic, Keep, Rows, Spec, Stride};
 
 const fn dynamic(gamma: f64, min_tokens: u32, rows: Rows) -> Budget {
-    Budget::Dynamic { gamma, min_tokens, rows }
+    Budget::Dynamic(Dynamic { gamma, min_tokens, rows, ..Dynamic::DEFAULT })
 }
 
 /// A name for each, as files are called.
@@ -17,7 +17,7 @@ pub(crate) const CONFIGURATIONS: &[(&str, Spec)] = &[
             head_dim: 64,
             block: Block { q: 32, kv: 32 },
             dtype: Dtype::F16,
-            budget: Budget::Ratio { share: 0.1 },
+            budget: Budget::ratio(0.1),
             ..Spec::DEFAULT
         },
     ),
@@ -27,7 +27,7 @@ pub(crate) const CONFIGURATIONS: &[(&str, Spec)] = &[
             block: Block { q: 128, kv: 128 },
             groups: Some(4),
             stride: Stride { q: 16, kv: 2 },
-            budget: Budget::TopK { blocks: 64 },
+            budget: Budget::top_k(64),
             keep: Keep { sink: 2, local: 3 },
             ..Spec::DEFAULT
         },

@@ -20,6 +20,26 @@ named! {
     }
 }
 
+named! {
+    /// In which order the blocks of the last row are counted.
+    pub enum Order {
+        /// In the order in which they fill the list: what is kept holds the share that was asked for.
+        List = "list",
+        /// The head's own, by mass: the paper's rule.
+        Own = "own",
+    }
+}
+
+named! {
+    /// What a key's probability counts for in the mass of its block.
+    pub enum Weigh {
+        /// Times the norm ‖v‖₂ of its value, so that a sink with values near zero weighs little.
+        Values = "values",
+        /// Itself: the paper's rule.
+        None = "none",
+    }
+}
+
 const PARTIALS: &[&str] = &[
     "arch/portable/tile.cuh",
     "geometry/sequence.cuh",
@@ -40,11 +60,39 @@ const COUNT_THREADS: u32 = 512;
 /// blocks of real contexts.
 pub(super) const EXPECTED_SHARE: f64 = 0.2;
 
-/// The budget with its parts.
-pub(super) struct Dynamic {
-    pub(super) gamma: f64,
-    pub(super) min_tokens: u32,
-    pub(super) rows: Rows,
+/// The fewest blocks that hold `gamma` of the softmax mass of the head's own last queries, and at least `min_tokens` worth of
+/// blocks (ProxyAttn, Algorithm 1).
+///
+/// With probabilities p of the last `min(block.q, q_len)` queries t of head h over its keys s, block j has the mass
+/// `e(j) = Σ_t Σ_{s ∈ j} p(t, s) · w(s)`, as a share of the sum over all blocks; `w` is 1, or ‖v(s)‖₂ by [`Weigh`]. The
+/// count is the smallest c at which the first c blocks in the [`Order`] hold `gamma`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dynamic {
+    /// [Share] of the mass, in (0, 1], to the nearest millionth.
+    pub gamma: f64,
+    /// Tokens below which no row's budget falls.
+    pub min_tokens: u32,
+    /// How the count of the last row carries over to the others.
+    pub rows: Rows,
+    /// In which order blocks are counted.
+    pub order: Order,
+    /// What a key's probability counts for.
+    pub weigh: Weigh,
+}
+
+impl Dynamic {
+    /// `budget = dynamic` without any part.
+    pub const DEFAULT: Dynamic =
+        Dynamic { gamma: 0.9, min_tokens: 512, rows: Rows::Ratio, order: Order::Own, weigh: Weigh::None };
+
+    /// The paper's rule: γ = 0.95, at least 2048 tokens, absolute rows, the head's own order, and no weights.
+    pub const PAPER: Dynamic = Dynamic {
+        gamma: 0.95,
+        min_tokens: 2048,
+        rows: Rows::Absolute,
+        order: Order::Own,
+        weigh: Weigh::None,
+    };
 }
 
 impl Contract for Dynamic {
@@ -81,12 +129,12 @@ impl Contract for Dynamic {
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gamma, min_tokens, rows } = self;
+        let Self { gamma, min_tokens, rows, order: _, weigh: _ } = self;
         write!(f, "dynamic(gamma = {gamma}, min_tokens = {min_tokens}, rows = {rows})")
     }
 
     fn meaning(&self) -> String {
-        let Self { gamma, min_tokens, rows } = self;
+        let Self { gamma, min_tokens, rows, order: _, weigh: _ } = self;
         let rows = match rows {
             Rows::Absolute => "the same count in every row",
             Rows::Ratio => "the same share of every row",

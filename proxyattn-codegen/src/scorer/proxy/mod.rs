@@ -8,6 +8,7 @@ use crate::arch::hopper::{self, WG_ROWS};
 use crate::arch::portable::{self, SCORING_THREADS};
 use crate::pipeline::{Cx, Part};
 use crate::{Arch, Spec, Stride};
+use core::fmt;
 
 const POOL: &[&str] = &["arch/portable/tile.cuh", "scorer/proxy/pool.cuh"];
 const SCORE: &[&str] = &[
@@ -30,7 +31,43 @@ const SCORE_HOPPER: &[&str] = &[
 /// Threads of a CTA that computes means.
 pub(crate) const POOL_THREADS: u32 = 128;
 
-pub(super) struct Proxy;
+named! {
+    /// What a sample's scores are normalised by.
+    pub enum Sums {
+        /// `log Σ_j exp(m(j))` over the largest score m of each block j: one exponential for a block.
+        Maxima = "maxima",
+        /// `log Σ_s exp(x(s))` over the scores x of all keys s: softmax as the paper has it.
+        Exact = "exact",
+    }
+}
+
+named! {
+    /// What the products of proxies are computed in.
+    pub enum Precision {
+        /// Eight-bit floats with four bits of exponent and three of mantissa, each sample's row and each block of keys with
+        /// a power of two of their own.
+        E4m3 = "e4m3",
+        /// The element type.
+        Native = "native",
+    }
+}
+
+/// Token-level softmax of a group's mean query against its mean key, max-pooled over the block (ProxyAttn, arXiv 2509.24745).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Proxy {
+    /// What a sample's scores are normalised by, before the largest is taken over the samples of a row of blocks.
+    pub sums: Sums,
+    /// What products are computed in.
+    pub scores: Precision,
+}
+
+impl Proxy {
+    /// `scorer = proxy` without any part.
+    pub const DEFAULT: Proxy = Proxy { sums: Sums::Exact, scores: Precision::Native };
+
+    /// The paper's rule.
+    pub const PAPER: Proxy = Proxy { sums: Sums::Exact, scores: Precision::Native };
+}
 
 impl Contract for Proxy {
     /// The first token of each window of the stride is looked at.
@@ -43,6 +80,10 @@ impl Contract for Proxy {
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool {
         let samples = spec.block_samples().kv;
         spec.head_dim <= 128 && samples >= 8 && tiles.keys.is_multiple_of(samples)
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("proxy")
     }
 
     fn part(&self, cx: &Cx<'_>) -> Part {

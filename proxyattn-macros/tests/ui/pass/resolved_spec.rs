@@ -1,7 +1,7 @@
 //! The constants that the attribute writes are those that `Spec` itself declares.
 #![deny(warnings)]
 
-use proxyattn::codegen::{Budget, Rows, Spec, Stride};
+use proxyattn::codegen::{Budget, Dynamic, Spec, Stride};
 use proxyattn::prelude::*;
 
 #[proxy_attention]
@@ -16,6 +16,6 @@ struct AfterThePaper;
 fn main() {
     assert_eq!(Defaults::SPEC, Spec::DEFAULT);
     assert_eq!(Paper::SPEC, Spec::PAPER);
-    let budget = Budget::Dynamic { gamma: 0.9, min_tokens: 2048, rows: Rows::Absolute };
+    let budget = Budget::Dynamic(Dynamic { gamma: 0.9, ..Dynamic::PAPER });
     assert_eq!(AfterThePaper::SPEC, Spec { stride: Stride { q: 4, kv: 1 }, budget, ..Spec::PAPER });
 }

@@ -8,7 +8,7 @@ use super::scorer::Scores;
 use crate::inputs::Inputs;
 use crate::memory::{product, room};
 use crate::{Element, Observer, Plan, Result};
-use proxyattn_codegen::{Budget, Share};
+use proxyattn_codegen::{Budget, Dynamic, Share};
 
 /// What a budget may look at.
 pub(super) struct Seen<'a, T> {
@@ -23,11 +23,11 @@ pub(super) struct Seen<'a, T> {
 /// The count of each head and row, `[batch · head][row]`, within bounds: the one place that tells budgets apart.
 pub(super) fn counts<T: Element>(seen: &Seen<'_, T>, observer: &dyn Observer) -> Result<Vec<u32>> {
     match seen.plan.spec().budget {
-        Budget::Dynamic { gamma, .. } => {
+        Budget::Dynamic(Dynamic { gamma, .. }) => {
             let measured = dynamic::measure(seen, Share::of(gamma), observer)?;
             of_rows(seen.plan, |head| measured[head])
         }
-        Budget::TopK { .. } | Budget::Ratio { .. } | Budget::All => of_rows(seen.plan, |_| 0),
+        Budget::TopK(_) | Budget::Ratio(_) | Budget::All => of_rows(seen.plan, |_| 0),
     }
 }
 
