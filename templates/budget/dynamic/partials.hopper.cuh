@@ -51,7 +51,7 @@ __device__ __forceinline__ void store_partials(const Queries& queries, const flo
 
 // Takes the scores of a stage that begins with `key`; `hidden` tells whether some row does not see all of it.
 __device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2], i32 key, bool hidden, u32 blocks) {
-    if (hidden) hide<STAGE_KEYS>(s, 0, queries.seen[0] - key, queries.seen[1] - key);
+    if (hidden) hide<STAGE_KEYS>(s, 0, queries.seen[0] - key, queries.seen[1] - key, MASKED_SCORE);
     float sums[STAGE_BLOCKS][2];
     sum_blocks(queries, s, sums);
     float largest = fmaxf(sums[0][0], sums[0][1]);
@@ -129,7 +129,7 @@ __device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2
         i32 key = (i32)(part.first * STAGE_KEYS);
         for (u32 i = 0; i < part.stages; ++i, ++n, key += STAGE_KEYS) {
             float s[STAGE_KEYS / 2];
-            multiply_stage(s, q, n, turns);
+            multiply_stage(s, q, n, turns, [] {});
             take(queries, s, key, key + STAGE_KEYS > seen, p.blocks);
         }
         release(QUERIES_EMPTY + wg);

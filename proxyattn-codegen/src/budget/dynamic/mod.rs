@@ -44,12 +44,15 @@ const PARTIALS: &[&str] = &[
     "arch/portable/tile.cuh",
     "geometry/sequence.cuh",
     "arch/portable/scoring.cuh",
+    "arch/portable/running.cuh",
     "budget/dynamic/partials.cuh",
 ];
 const PARTIALS_HOPPER: &[&str] = &[
     "arch/hopper/cta.cuh",
     "geometry/sequence.cuh",
+    "arch/hopper/operands.cuh",
     "arch/hopper/scoring.cuh",
+    "arch/hopper/sums.cuh",
     "budget/dynamic/partials.hopper.cuh",
 ];
 const COUNTS: &[&str] = &["budget/dynamic/counts.cuh"];
@@ -159,7 +162,7 @@ impl Contract for Dynamic {
             Arch::Sm80 => (vec![partials(cx), counts(cx, UnitId::Scoring)], vec![]),
             Arch::Sm90a => (
                 vec![partials_hopper(cx), counts(cx, UnitId::Budget)],
-                vec![(UnitId::Budget, hopper::scoring_memory(cx, "barriers"))],
+                vec![(UnitId::Budget, hopper::scoring_memory(cx, "barriers", 2))],
             ),
         };
         Part {
