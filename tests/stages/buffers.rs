@@ -5,7 +5,7 @@ use core::f64::consts::LN_2;
 use proxyattn::codegen::cuda::{CODES_PER_LOG2, Keys, Scratch, Shape, Tensor};
 use proxyattn::codegen::{Dtype, Spec};
 use proxyattn::{Element, View};
-use proxyattn_oracle::{Grid, Heads, KernelLists, Oracle, Proxies, fewest, in_order_of_cuts};
+use proxyattn_oracle::{Grid, Heads, KernelLists, Oracle, Proxies, Samples, fewest, in_order_of_cuts};
 
 /// The buffers of a run.
 pub(crate) struct Buffers<'a> {
@@ -68,6 +68,7 @@ impl<'a> Buffers<'a> {
         let (got, want) = (self.proxies::<T>(oracle), oracle.proxies());
         let epsilon = if self.spec.dtype == Dtype::F16 { 1e-3 } else { 8e-3 };
         for (name, got, want) in [("queries", got.q, want.q), ("keys", got.k, want.k)] {
+            let (got, want) = (got.numbers, want.numbers);
             assert_eq!(got.numbers().len(), want.numbers().len(), "numbers of {name}");
             for (got, want) in got.numbers().iter().zip(want.numbers()) {
                 assert!((got - want).abs() <= epsilon * want.abs() + 1e-6, "{name}: {got}, not {want}");
@@ -77,12 +78,12 @@ impl<'a> Buffers<'a> {
 
     /// The proxies that `score` reads: the keys may be those of the inputs.
     fn proxies<T: Element>(&self, oracle: &Oracle) -> Proxies {
-        let q = self.heads::<T>(Scratch::ProxyQ, Tensor::ProxyQ);
+        let q = Samples::plain(self.heads::<T>(Scratch::ProxyQ, Tensor::ProxyQ));
         let k = match self.memory.has(Scratch::ProxyK) {
-            true => self.heads::<T>(Scratch::ProxyK, Tensor::Keys(Keys::Pooled)),
+            true => Samples::plain(self.heads::<T>(Scratch::ProxyK, Tensor::Keys(Keys::Pooled))),
             false => oracle.proxies().k,
         };
-        Proxies { q, k }
+        Proxies { q, k, centre: None }
     }
 
     /// Sums, floors and codes of every sample.
@@ -149,8 +150,9 @@ impl<'a> Buffers<'a> {
                     );
                 }
             }
-            let (got, shares) = (measured[flat] as usize, oracle.shares(batch, head));
-            let (low, high) = (fewest(shares, gamma - 1e-4), fewest(shares, gamma + 1e-4));
+            let held = oracle.held(batch, head, &oracle.order(batch, head));
+            let got = measured[flat] as usize;
+            let (low, high) = (fewest(&held, gamma - 1e-4), fewest(&held, gamma + 1e-4));
             assert!((low..=high).contains(&got), "head {head}: {got} blocks, not {low}..={high}");
         }
     }
