@@ -4,7 +4,7 @@ use proxyattn::codegen::cuda::{
     Access, Expr, Field, KernelId, Macro, Module, Param, Scalar, Scratch, Shape, Size, Tiles, emit,
     emit_tiled,
 };
-use proxyattn::codegen::{Arch, Block, Budget, Dtype, Dynamic, Keep, Rows, Spec, Stride};
+use proxyattn::codegen::{Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Rows, Spec, Stride, Weigh};
 use std::fmt::Write;
 
 const D: Spec = Spec::DEFAULT;
@@ -50,6 +50,17 @@ fn configurations() -> Vec<(&'static str, Spec)> {
                 stride: Stride { q: 1, kv: 1 },
                 budget: Budget::ratio(0.1),
                 keep: Keep { sink: 0, local: 0 },
+                ..D
+            },
+        ),
+        (
+            "list",
+            Spec {
+                budget: Budget::Dynamic(Dynamic {
+                    order: Order::List,
+                    weigh: Weigh::Values,
+                    ..Dynamic::DEFAULT
+                }),
                 ..D
             },
         ),

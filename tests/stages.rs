@@ -4,6 +4,8 @@
 #[path = "conformance/backends.rs"]
 #[allow(dead_code)] // shared with the other suites
 mod backends;
+#[path = "stages/budget.rs"]
+mod budget;
 #[path = "stages/buffers.rs"]
 mod buffers;
 #[path = "stages/harness.rs"]
@@ -21,7 +23,9 @@ use logits::{Large64, Large128, Large256, SIZES};
 use proxyattn::codegen::cuda::{
     CODES_PER_LOG2, HopperTiles, KernelId, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled,
 };
-use proxyattn::codegen::{Arch, Block, Budget, Dtype, Dynamic, Keep, Rows, Scorer, Spec, Stride};
+use proxyattn::codegen::{
+    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Rows, Scorer, Spec, Stride, Weigh,
+};
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
 use proxyattn_oracle::inputs;
@@ -131,10 +135,7 @@ fn check_changed<K: AttentionKernel>(
                 buffers.score::<K::Elem>(&oracle);
             }
         }
-        match spec.budget {
-            Budget::Dynamic(Dynamic { gamma, .. }) => buffers.budget(&oracle, gamma),
-            Budget::TopK(_) | Budget::Ratio(_) | Budget::All => {}
-        }
+        buffers.budget(&oracle);
         buffers.select();
         buffers.attention::<K::Elem>(&oracle, false);
     }
@@ -280,6 +281,11 @@ select! {
 const SMALL: Budget =
     Budget::Dynamic(Dynamic { gamma: 0.8, min_tokens: 128, rows: Rows::Ratio, ..Dynamic::DEFAULT });
 
+/// Small budgets that are counted in an order, with weights.
+const fn counted(order: Order, weigh: Weigh) -> Budget {
+    Budget::Dynamic(Dynamic { gamma: 0.6, min_tokens: 128, rows: Rows::Ratio, order, weigh })
+}
+
 macro_rules! stages {
     ($arch:expr; $($(#[$doc:meta])* $test:ident: $elem:ty, $spec:expr, $tiles:expr, $shapes:expr;)+) => {$(
         $(#[$doc])*
@@ -333,6 +339,45 @@ stages! { Arch::Sm80;
     /// A tile of half a row.
     every_block_in_halves: bf16, Spec { head_dim: 256, causal: false, block: Block { q: 128, kv: 64 }, budget: Budget::All, ..Spec::DEFAULT },
         |t| t, &[[1, 1, 1, 70, 90], [1, 1, 1, 90, 70]];
+}
+
+stages! { Arch::Sm80;
+    /// Counts in the order of the list, weighed by values: a proxy per KV head, ragged lengths, fewer queries than keys.
+    listed: bf16, Spec { budget: counted(Order::List, Weigh::Values), keep: Keep { sink: 1, local: 0 }, ..Spec::DEFAULT }, |t| t,
+        &[[1, 4, 2, 512, 512], [2, 2, 1, 130, 1403], [1, 2, 1, 1, 70]];
+    /// One proxy for all heads, whose own orders differ from the list's; narrow heads; samples by fours.
+    listed_one_proxy: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 16, kv: 4 },
+            budget: counted(Order::List, Weigh::None), ..Spec::DEFAULT
+        }, |t| t, &[[1, 6, 2, 400, 4400], [2, 3, 1, 100, 300]];
+    /// Blocks of 128 queries and 32 keys, rows of 96, the head's own order.
+    weighed: bf16, Spec {
+            head_dim: 96, block: Block { q: 128, kv: 32 }, stride: Stride { q: 8, kv: 2 },
+            budget: counted(Order::Own, Weigh::Values), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 300, 423]];
+    /// The widest rows, no causal rule.
+    listed_not_causal: f16, Spec {
+            head_dim: 256, dtype: Dtype::F16, causal: false, keep: Keep { sink: 0, local: 1 },
+            budget: counted(Order::List, Weigh::Values), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 2, 70, 701], [1, 2, 1, 150, 70]];
+}
+
+stages! { Arch::Sm90a;
+    /// The same on Hopper: sums by segments, packs that lack heads, sequences that end amid a CTA's run.
+    hopper_listed: bf16, Spec { budget: counted(Order::List, Weigh::Values), ..Spec::DEFAULT }, |t| t,
+        &[[1, 4, 2, 512, 512], [2, 3, 1, 130, 1403], [1, 3, 1, 1, 70]];
+    hopper_listed_one_proxy: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 },
+            budget: counted(Order::List, Weigh::Values), ..Spec::DEFAULT
+        }, |t| Tiles { hopper: HopperTiles { keys: 64, ..t.hopper }, ..t }, &[[1, 6, 2, 400, 2405], [3, 14, 2, 64, 129]];
+    /// A head on two warpgroups, four blocks to a stage, the head's own order.
+    hopper_weighed: f16, Spec {
+            dtype: Dtype::F16, block: Block { q: 128, kv: 32 }, budget: counted(Order::Own, Weigh::Values), ..Spec::DEFAULT
+        }, |t| t, &[[1, 3, 1, 200, 451], [2, 3, 1, 100, 140]];
+    /// A block of keys fills a stage; no causal rule; no weights.
+    hopper_listed_not_causal: bf16, Spec {
+            head_dim: 64, causal: false, block: Block { q: 64, kv: 128 }, budget: counted(Order::List, Weigh::None), ..Spec::DEFAULT
+        }, |t| t, &[[1, 3, 1, 150, 500], [2, 2, 1, 30, 257]];
 }
 
 stages! { Arch::Sm90a;

@@ -19,10 +19,16 @@ named! {
         Lse = "lse",
         /// Pieces of the scorer's work that are taken.
         ScoreTickets = "units",
+        /// Norms ‖v‖₂ of values.
+        Norms = "norms",
         /// Scores that partial sums refer to, of each last query and block.
         PartialMax = "partial_max",
         /// Partial sums of the last queries.
         PartialSum = "partial_sum",
+        /// Partial sums of the last queries, each key's part times the norm of its value.
+        PartialWeighted = "partial_weighted",
+        /// What share of a head's mass each block holds, in 2^-31.
+        Masses = "masses",
         /// How many blocks the last queries of a head need.
         Measured = "measured",
         /// Blocks to visit.
@@ -42,8 +48,9 @@ impl Scratch {
         match self {
             Scratch::ProxyQ | Scratch::ProxyK => Elem::Dtype,
             Scratch::Maxima => Elem::U16,
-            Scratch::Floors | Scratch::Lse | Scratch::PartialMax | Scratch::PartialSum => Elem::F32,
-            Scratch::Measured | Scratch::Lists | Scratch::Counts | Scratch::Runs => Elem::U32,
+            Scratch::Floors | Scratch::Lse | Scratch::Norms => Elem::F32,
+            Scratch::PartialMax | Scratch::PartialSum | Scratch::PartialWeighted => Elem::F32,
+            Scratch::Masses | Scratch::Measured | Scratch::Lists | Scratch::Counts | Scratch::Runs => Elem::U32,
             Scratch::ScoreTickets | Scratch::AttendTickets => Elem::U32,
         }
     }

@@ -81,7 +81,7 @@ impl Contract for Ratio {
     }
 
     fn wanted_text(&self) -> &'static [&'static str] {
-        &["budget/flat/ratio.cuh"]
+        &["budget/ratio/wanted.cuh"]
     }
 
     fn part(&self, _: &Cx<'_>) -> Part {

@@ -3,9 +3,11 @@
 
 mod dynamic;
 mod flat;
+mod mass;
 
-pub use dynamic::{Dynamic, Order, Rows, Weigh};
+pub use dynamic::{Dynamic, Rows};
 pub use flat::{Ratio, Split, TopK};
+pub use mass::{Order, Weigh};
 
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};

@@ -1,13 +1,12 @@
 //! The budget `dynamic`: the last queries of each head over all keys, and how many blocks hold their mass.
 
+use super::mass::{self, Order, Weigh, order};
 use super::{Contract, RowView};
-use crate::abi::build::{lay_out, number, numbers, read, strides, write};
-use crate::abi::{Buffer, Expr, Field, Kernel, KernelId, Macro, Scalar, Scratch, Size, Tensor, UnitId};
+use crate::abi::build::write;
+use crate::abi::{Buffer, KernelId, Scalar, Scratch, Size};
 use crate::arch::HopperTiles;
-use crate::arch::hopper::{self, WG_ROWS};
-use crate::arch::portable::SCORING_THREADS;
-use crate::pipeline::{Cx, Part, Words};
-use crate::{Arch, Block, Share, Spec};
+use crate::pipeline::{Cx, Part};
+use crate::{Block, Share, Spec};
 use core::fmt;
 
 named! {
@@ -20,41 +19,7 @@ named! {
     }
 }
 
-named! {
-    /// In which order the blocks of the last row are counted.
-    pub enum Order {
-        /// In the order in which they fill the list: what is kept holds the share that was asked for.
-        List = "list",
-        /// The head's own, by mass: the paper's rule.
-        Own = "own",
-    }
-}
-
-named! {
-    /// What a key's probability counts for in the mass of its block.
-    pub enum Weigh {
-        /// Times the norm ‖v‖₂ of its value, so that a sink with values near zero weighs little.
-        Values = "values",
-        /// Itself: the paper's rule.
-        None = "none",
-    }
-}
-
-const PARTIALS: &[&str] = &[
-    "arch/portable/tile.cuh",
-    "geometry/sequence.cuh",
-    "arch/portable/scoring.cuh",
-    "budget/dynamic/partials.cuh",
-];
-const PARTIALS_HOPPER: &[&str] = &[
-    "arch/hopper/cta.cuh",
-    "geometry/sequence.cuh",
-    "arch/hopper/scoring.cuh",
-    "budget/dynamic/partials.hopper.cuh",
-];
-const COUNTS: &[&str] = &["budget/dynamic/counts.cuh"];
-
-const COUNT_THREADS: u32 = 512;
+const COUNTS: &str = "budget/dynamic/counts.cuh";
 
 /// What a dynamic budget is taken to keep, since that is known only when it has run: the defaults keep a fifth of the
 /// blocks of real contexts.
@@ -142,157 +107,32 @@ impl Contract for Dynamic {
         format!("blocks that hold {gamma} of the last row's mass, at least {min_tokens} tokens; {rows}")
     }
 
-    /// A head's queries fill warpgroups of a CTA, and a stage holds whole blocks.
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool {
-        spec.head_dim <= 128
-            && spec.block.q.is_multiple_of(WG_ROWS)
-            && tiles.score_rows().is_multiple_of(spec.block.q)
-            && tiles.keys.is_multiple_of(spec.block.kv)
+        mass::on_hopper(spec, tiles)
     }
 
     fn wanted_text(&self) -> &'static [&'static str] {
-        &["budget/dynamic/wanted.cuh"]
+        &["budget/mass/wanted.cuh"]
     }
 
     fn part(&self, cx: &Cx<'_>) -> Part {
-        let (kernels, memory) = match cx.native.budget {
-            Arch::Sm80 => (vec![partials(cx), counts(cx, UnitId::Scoring)], vec![]),
-            Arch::Sm90a => (
-                vec![partials_hopper(cx), counts(cx, UnitId::Budget)],
-                vec![(UnitId::Budget, hopper::scoring_memory(cx, "barriers"))],
-            ),
+        let measured = Buffer {
+            scratch: Scratch::Measured,
+            dims: [Scalar::Batch, Scalar::Heads].map(Size::Scalar).into(),
+            holds: "blocks that hold gamma of the mass",
         };
-        Part {
-            kernels,
-            buffers: buffers(cx),
+        let counts =
+            order::kernel(cx, KernelId::BudgetCounts, self.order, write(Scratch::Measured), COUNTS);
+        let own = Part {
+            kernels: vec![counts],
+            buffers: vec![measured],
             sections: vec![("ROWS_RATIO", self.rows == Rows::Ratio)],
             defines: vec![
                 ("GAMMA_MILLIONTHS", Share::of(self.gamma).millionths().to_string()),
                 ("MIN_BLOCKS", self.min_tokens.div_ceil(cx.spec.block.kv).to_string()),
             ],
-            shared: vec![("COUNT_THREADS", COUNT_THREADS.to_string())],
-            tables: vec![(
-                "Shared memory of budget_counts, in words: of each warp and query, of each warp, of each block.",
-                count_words(cx.spec).defines(),
-            )],
-            memory,
-        }
-    }
-}
-
-/// Shared memory of `budget_counts`. The masses are one for each block.
-fn count_words(spec: &Spec) -> Words {
-    let warps = COUNT_THREADS / 32;
-    Words::new(&[
-        ("COUNT_MAXIMA", warps * spec.block.q),
-        ("COUNT_SUMS", warps * spec.block.q),
-        ("COUNT_VOTES", warps),
-        ("COUNT_MASSES", 0),
-    ])
-}
-
-fn buffers(cx: &Cx<'_>) -> Vec<Buffer> {
-    use Scalar::{Batch, Blocks, Heads};
-    let s = Size::Scalar;
-    let buffer = |scratch, dims, holds| Buffer { scratch, dims, holds };
-    let partial = vec![s(Batch), s(Heads), s(Blocks), cx.size(Macro::BlockQ)];
-    vec![
-        buffer(
-            Scratch::PartialMax,
-            partial.clone(),
-            "a score near the largest of a (last query, block), base 2",
-        ),
-        buffer(Scratch::PartialSum, partial, "sum under that score"),
-        buffer(Scratch::Measured, vec![s(Batch), s(Heads)], "blocks that hold gamma of the mass"),
-    ]
-}
-
-fn partials(cx: &Cx<'_>) -> Kernel {
-    let mut fields =
-        vec![read(Tensor::Q), read(Tensor::K), write(Scratch::PartialMax), write(Scratch::PartialSum)];
-    fields.extend(strides(Tensor::Q).chain(strides(Tensor::K)));
-    fields.extend(numbers([
-        Scalar::QLen,
-        Scalar::KvLen,
-        Scalar::Blocks,
-        Scalar::Heads,
-        Scalar::HeadsPerKv,
-        Scalar::BlocksPerCta,
-    ]));
-    let packs = (Expr::from(Scalar::HeadsPerKv) * cx.constant(Macro::BlockQ))
-        .ceil_div(cx.constant(Macro::ScoringRows));
-    Kernel {
-        id: KernelId::BudgetPartials,
-        unit: UnitId::Scoring,
-        arch: Arch::Sm80,
-        params: lay_out(fields),
-        threads: SCORING_THREADS,
-        shared: number(cx.tiles.ring_bytes(cx.spec)),
-        grid: [
-            packs * Expr::from(Scalar::Blocks).ceil_div(Scalar::BlocksPerCta),
-            Scalar::KvHeads.into(),
-            Scalar::Batch.into(),
-        ],
-        pack: 1,
-        // Two CTAs to an SM: for a third, the compiler would spill.
-        bounds: "SCORING_THREADS, 2",
-        files: PARTIALS.into(),
-    }
-}
-
-fn partials_hopper(cx: &Cx<'_>) -> Kernel {
-    let hopper = &cx.tiles.hopper;
-    let mut fields = vec![
-        Field::Map(Tensor::Q, WG_ROWS),
-        Field::Map(Tensor::K, hopper.keys),
-        write(Scratch::PartialMax),
-        write(Scratch::PartialSum),
-    ];
-    fields.extend(numbers([
-        Scalar::QLen,
-        Scalar::KvLen,
-        Scalar::Blocks,
-        Scalar::Batch,
-        Scalar::KvHeads,
-        Scalar::HeadsPerKv,
-    ]));
-    // It takes stage after stage, for each pack of heads by itself.
-    let rows = cx.constant(Macro::WgRows) * cx.constant(Macro::ScoreWarpgroups);
-    let packs = (Expr::from(Scalar::HeadsPerKv) * cx.constant(Macro::BlockQ)).ceil_div(rows);
-    let packs = Expr::Named("packs", Box::new(packs));
-    let stages = Expr::from(Scalar::KvLen).ceil_div(cx.constant(Macro::StageKeys));
-    Kernel {
-        id: KernelId::BudgetPartials,
-        unit: UnitId::Budget,
-        arch: Arch::Sm90a,
-        params: lay_out(fields),
-        threads: hopper.score_threads(),
-        shared: number(hopper.score_bytes(cx.spec)),
-        grid: [
-            (Expr::Multiprocessors / packs.clone()).min(stages * Scalar::KvHeads * Scalar::Batch),
-            packs,
-            number(1),
-        ],
-        pack: 1,
-        bounds: "CTA_THREADS, 1",
-        files: PARTIALS_HOPPER.into(),
-    }
-}
-
-fn counts(cx: &Cx<'_>, unit: UnitId) -> Kernel {
-    let mut fields = vec![read(Scratch::PartialMax), read(Scratch::PartialSum), write(Scratch::Measured)];
-    fields.extend(numbers([Scalar::QLen, Scalar::Blocks, Scalar::Heads]));
-    Kernel {
-        id: KernelId::BudgetCounts,
-        unit,
-        arch: Arch::Sm80,
-        params: lay_out(fields),
-        threads: COUNT_THREADS,
-        shared: number(count_words(cx.spec).bytes()) + number(4) * Scalar::Blocks,
-        grid: [Scalar::Heads.into(), Scalar::Batch.into(), number(1)],
-        pack: 1,
-        // One CTA is enough: left to itself, the compiler spills a few bytes to fit one more.
-        bounds: "COUNT_THREADS, 1",
-        files: COUNTS.into(),
+            ..Part::default()
+        };
+        mass::part(cx, self.weigh).and(order::part(cx, self.order)).and(own)
     }
 }

@@ -1,0 +1,124 @@
+//! The buffers of a measured budget: norms, partials, masses and counts.
+
+use crate::buffers::Buffers;
+use core::f64::consts::LN_2;
+use proxyattn::codegen::cuda::Scratch;
+use proxyattn::codegen::{Budget, Dynamic, Order, Share, Weigh};
+use proxyattn_oracle::{Oracle, fewest};
+
+/// The mass of all blocks of a head, as the kernels count it.
+const WHOLE: f64 = (1u64 << 31) as f64;
+
+impl Buffers<'_> {
+    /// The buffers of the budget, if it is measured.
+    pub(crate) fn budget(&self, oracle: &Oracle) {
+        match self.spec.budget {
+            Budget::Dynamic(Dynamic { gamma, order, weigh, .. }) => {
+                self.mass(oracle, weigh);
+                self.counts(oracle, gamma, order);
+            }
+            Budget::TopK(_) | Budget::Ratio(_) | Budget::All => {}
+        }
+    }
+
+    /// Norms, each (query, block)'s share of the sums, and the share of the mass that each block holds.
+    fn mass(&self, oracle: &Oracle, weigh: Weigh) {
+        assert_eq!(self.memory.has(Scratch::Norms), weigh == Weigh::Values);
+        if weigh == Weigh::Values {
+            let kv_heads = (self.shape.batch * self.shape.kv_heads) as usize;
+            let want: Vec<f64> = (0..kv_heads).flat_map(|kv_head| oracle.value_norms(kv_head)).collect();
+            let got = self.memory.floats(Scratch::Norms);
+            assert_eq!(got.len(), want.len(), "norms");
+            for (i, (&got, want)) in got.iter().zip(want).enumerate() {
+                assert!((f64::from(got) - want).abs() <= 1e-6 * want, "norm {i}: {got}, not {want}");
+            }
+        }
+        let masses = self.memory.words(Scratch::Masses);
+        for (batch, head) in self.all_heads() {
+            let sums = |token| oracle.block_sums(batch, head, token);
+            self.partials(Scratch::PartialSum, [batch, head], sums);
+            if weigh == Weigh::Values {
+                let sums = |token| oracle.weighed_sums(batch, head, token);
+                self.partials(Scratch::PartialWeighted, [batch, head], sums);
+            }
+            let want = oracle.masses(batch, head);
+            let got = &masses[(batch * self.grid.heads() + head) * want.len()..][..want.len()];
+            for (block, (&got, want)) in got.iter().zip(want).enumerate() {
+                let got = f64::from(got) / WHOLE;
+                assert!(
+                    (got - want).abs() < 5e-4 * want + 1e-6,
+                    "mass {batch}/{head}/{block}: {got}, not {want}"
+                );
+            }
+        }
+    }
+
+    /// Partial sums under `partial_max`, of a head.
+    fn partials(&self, buffer: Scratch, [batch, head]: [usize; 2], want: impl Fn(usize) -> Vec<f64>) {
+        let (maxima, under) = (self.memory.floats(Scratch::PartialMax), self.memory.floats(buffer));
+        for (i, token) in self.grid.last_queries().enumerate() {
+            let sums = want(token);
+            let highest = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let total = highest + sums.iter().map(|sum| (sum - highest).exp()).sum::<f64>().ln();
+            // What weighs nothing beside the whole may be any little.
+            let nothing = total / LN_2 - 60.0;
+            for (block, sum) in sums.iter().enumerate() {
+                let flat = batch * self.grid.heads() + head;
+                let at = (flat * sums.len() + block) * self.spec.block.q as usize + i;
+                let (max, under) = (f64::from(maxima[at]), f64::from(under[at]));
+                let (got, want) = (max + under.log2(), sum / LN_2);
+                assert!(
+                    (got - want).abs() < 2e-4 * (1.0 + want.abs()) || got.max(want) < nothing,
+                    "{buffer} {batch}/{head}/{i}/{block}: {got}, not {want}"
+                );
+            }
+        }
+    }
+
+    /// The order in which the blocks of a head are counted, by what the kernels before have left.
+    fn order(&self, order: Order, [batch, head]: [usize; 2]) -> Vec<usize> {
+        match order {
+            Order::List => {
+                let groups = self.grid.groups();
+                let sequence = batch * groups + head / (self.grid.heads() / groups);
+                self.ranking(&self.samples(), sequence, self.grid.rows() - 1)
+            }
+            Order::Own => {
+                let masses = self.masses([batch, head]);
+                let mut order: Vec<usize> = (0..masses.len()).collect();
+                order.sort_by_key(|&block| core::cmp::Reverse(masses[block]));
+                order
+            }
+        }
+    }
+
+    fn masses(&self, [batch, head]: [usize; 2]) -> Vec<u64> {
+        let blocks = self.grid.blocks();
+        let masses = self.memory.words(Scratch::Masses);
+        let at = (batch * self.grid.heads() + head) * blocks;
+        masses[at..][..blocks].iter().map(|&mass| mass.into()).collect()
+    }
+
+    /// Counts are exactly those of the masses in their order, and lie between those of slightly smaller and slightly larger
+    /// shares of the reference's masses.
+    fn counts(&self, oracle: &Oracle, gamma: f64, order: Order) {
+        let measured = self.memory.words(Scratch::Measured);
+        for (batch, head) in self.all_heads() {
+            let order = self.order(order, [batch, head]);
+            let got = measured[batch * self.grid.heads() + head] as usize;
+            let masses = self.masses([batch, head]);
+            let parts = u64::from(Share::WHOLE);
+            let wanted =
+                (masses.iter().sum::<u64>() * u64::from(Share::of(gamma).millionths())).div_ceil(parts);
+            let mut held = 0;
+            let reached = order.iter().position(|&block| {
+                held += masses[block];
+                held >= wanted
+            });
+            assert_eq!(Some(got), reached.map(|place| place + 1), "count of {batch}/{head} in {order:?}");
+            let held = oracle.held(batch, head, &order);
+            let (low, high) = (fewest(&held, gamma - 1e-4), fewest(&held, gamma + 1e-4));
+            assert!((low..=high).contains(&got), "head {batch}/{head}: {got} blocks, not {low}..={high}");
+        }
+    }
+}
