@@ -17,9 +17,10 @@ const CONFIGURATIONS: &[(&str, &str, &str)] = &[
     (
         "every_key",
         "head_dim = 96, block(q = 128, kv = 64), groups = 2, heads = 32, kv_heads = 8, stride(q = 8, kv = 2), \
-         dtype = f16, causal = false, scale = 0.125, scorer = proxy, \
-         budget = dynamic(gamma = 0.85, min_tokens = 1024, rows = ratio), keep(sink = 2, local = 1), \
-         arch(sm_90a), crate = ::proxyattn",
+         dtype = f16, causal = false, scale = 0.125, \
+         scorer = proxy(sums = maxima, scores = e4m3), \
+         budget = dynamic(gamma = 0.85, min_tokens = 1024, rows = ratio, order = list, weigh = values), \
+         keep(sink = 2, local = 1), arch(sm_90a), crate = ::proxyattn",
         KERNEL,
     ),
     (
@@ -28,6 +29,11 @@ const CONFIGURATIONS: &[(&str, &str, &str)] = &[
         KERNEL,
     ),
     ("ratio", "head_dim = 64, budget = ratio(0.10), keep(sink = 0)", KERNEL),
+    (
+        "ratio_of_heads",
+        "scorer = proxy(sums = exact, scores = native), budget = ratio(0.1, split = heads, min_tokens = 256)",
+        KERNEL,
+    ),
     ("all", "head_dim = 256, budget = all", KERNEL),
     ("absolute", "budget = dynamic(rows = absolute)", KERNEL),
     ("preset_paper", "preset = paper", KERNEL),

@@ -1,15 +1,21 @@
 //! Budgets that look at nothing but the row: `top_k`, `ratio` and `all`.
 
+mod syntax;
+
 use super::{Contract, RowView};
 use crate::pipeline::{Cx, Part};
 use crate::{Block, Share};
-use core::fmt;
 
 /// The same count everywhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TopK {
     /// Blocks for each row.
     pub blocks: u32,
+}
+
+impl TopK {
+    /// As many as the documentation's example; the attribute has no default.
+    pub const DEFAULT: TopK = TopK { blocks: 64 };
 }
 
 impl Contract for TopK {
@@ -23,10 +29,6 @@ impl Contract for TopK {
 
     fn expected_share(&self, floor: f64) -> f64 {
         floor
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "top_k(blocks = {})", self.blocks)
     }
 
     fn meaning(&self) -> String {
@@ -63,6 +65,11 @@ pub struct Ratio {
     pub min_tokens: u32,
 }
 
+impl Ratio {
+    /// The share of the documentation's example, for which the attribute has no default, not divided.
+    pub const DEFAULT: Ratio = Ratio { share: 0.1, split: Split::None, min_tokens: 512 };
+}
+
 impl Contract for Ratio {
     fn wanted(&self, row: RowView, _: u64) -> u64 {
         Share::of(self.share).of_count(row.visible)
@@ -70,10 +77,6 @@ impl Contract for Ratio {
 
     fn expected_share(&self, _: f64) -> f64 {
         self.share
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ratio({})", self.share)
     }
 
     fn meaning(&self) -> String {
@@ -100,10 +103,6 @@ impl Contract for All {
 
     fn expected_share(&self, _: f64) -> f64 {
         1.0
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("all")
     }
 
     fn meaning(&self) -> String {

@@ -6,6 +6,7 @@ mod rules;
 mod share;
 
 pub use key::Key;
+pub(crate) use rules::MAX_COUNT;
 pub use rules::{RULES, Rule, Violation};
 pub use share::Share;
 

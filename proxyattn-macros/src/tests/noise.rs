@@ -21,7 +21,7 @@ impl Noise {
     }
 
     fn tree(&mut self, depth: usize) -> TokenTree {
-        const WORDS: [&str; 34] = [
+        const WORDS: [&str; 44] = [
             "head_dim",
             "block",
             "groups",
@@ -47,6 +47,16 @@ impl Noise {
             "blocks",
             "ratio",
             "all",
+            "order",
+            "list",
+            "weigh",
+            "values",
+            "split",
+            "none",
+            "proxy",
+            "sums",
+            "scores",
+            "e4m3",
             "sink",
             "paper",
             "sm_80",

@@ -1,5 +1,7 @@
 //! The budget `dynamic`: the last queries of each head over all keys, and how many blocks hold their mass.
 
+mod syntax;
+
 use super::{Contract, RowView};
 use crate::abi::build::{lay_out, number, numbers, read, strides, write};
 use crate::abi::{Buffer, Expr, Field, Kernel, KernelId, Macro, Scalar, Scratch, Size, Tensor, UnitId};
@@ -8,7 +10,6 @@ use crate::arch::hopper::{self, WG_ROWS};
 use crate::arch::portable::SCORING_THREADS;
 use crate::pipeline::{Cx, Part, Words};
 use crate::{Arch, Block, Share, Spec};
-use core::fmt;
 
 named! {
     /// How a dynamic budget, measured on the last row of blocks, applies to the other rows.
@@ -126,11 +127,6 @@ impl Contract for Dynamic {
             // A constant count is a larger share of the shorter rows: for small shares, twice as large on average.
             Rows::Absolute => Some(if causal { share / 2.0 } else { share }),
         }
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gamma, min_tokens, rows, order: _, weigh: _ } = self;
-        write!(f, "dynamic(gamma = {gamma}, min_tokens = {min_tokens}, rows = {rows})")
     }
 
     fn meaning(&self) -> String {

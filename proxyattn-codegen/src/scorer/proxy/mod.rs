@@ -1,5 +1,7 @@
 //! The scorer `proxy`: mean queries and keys of the groups, and one pass of the ones over the others.
 
+mod syntax;
+
 use super::Contract;
 use crate::abi::build::{clear, count, lay_out, number, numbers, read, strides, write};
 use crate::abi::{Buffer, Expr, Field, Kernel, KernelId, Keys, Macro, Scalar, Scratch, Size, Tensor, UnitId};
@@ -8,7 +10,6 @@ use crate::arch::hopper::{self, WG_ROWS};
 use crate::arch::portable::{self, SCORING_THREADS};
 use crate::pipeline::{Cx, Part};
 use crate::{Arch, Spec, Stride};
-use core::fmt;
 
 const POOL: &[&str] = &["arch/portable/tile.cuh", "scorer/proxy/pool.cuh"];
 const SCORE: &[&str] = &[
@@ -80,10 +81,6 @@ impl Contract for Proxy {
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool {
         let samples = spec.block_samples().kv;
         spec.head_dim <= 128 && samples >= 8 && tiles.keys.is_multiple_of(samples)
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("proxy")
     }
 
     fn part(&self, cx: &Cx<'_>) -> Part {
