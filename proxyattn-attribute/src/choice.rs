@@ -149,8 +149,9 @@ impl Reader<'_> {
         let parts = kind.parts();
         let Some((part, _)) = parts.iter().find(|(_, slot)| slot.is_number()) else { return false };
         let name = self.syntax.name;
+        let what = if parts.len() == 1 { "number" } else { "parts" };
         let help = format!("write `{name}({} = {number})`", part.name);
-        self.errors.push_with_help(number, format_args!("`{name}` takes its number by name"), help);
+        self.errors.push_with_help(number, format_args!("`{name}` takes its {what} by name"), help);
         true
     }
 

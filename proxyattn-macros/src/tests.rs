@@ -153,7 +153,7 @@ fn forms_of_the_wrong_shape_say_what_to_write() {
     assert_error("budget = ratio(split = heads, 0.1)", &["expected a key, found `0.1`"]);
     assert_error("budget = ratio(0.1 split = heads)", &["a comma is missing before `split`"]);
     assert_error("budget = ratio(0.1, min_tokens = 512)", &["has no effect without `split = heads`"]);
-    assert_error("budget = dynamic(0.9)", &["`dynamic` takes its number by name", "`dynamic(gamma = 0.9)`"]);
+    assert_error("budget = dynamic(0.9)", &["`dynamic` takes its parts by name", "`dynamic(gamma = 0.9)`"]);
     assert_error("budget = all(1)", &["`all` takes no parts"]);
     assert_error("scorer(proxy)", &["`scorer` takes one value after `=`, not a list"]);
     assert_error("scorer = 1", &["`scorer` expects one of its kinds, found `1`"]);
