@@ -1,5 +1,5 @@
-//! Budgets: how many key blocks a head may visit. A budget is a variant of [`Budget`], a line of [`Budget::contract`] and a
-//! folder.
+//! Budgets: how many key blocks a head may visit. A budget is a variant of [`Budget`], a line of each `match` below, and a
+//! folder, which states its syntax and implements the contract.
 
 mod dynamic;
 mod flat;

@@ -1,4 +1,5 @@
-//! Scorers: how blocks are scored. A scorer is a variant of [`Scorer`], a line of [`Scorer::contract`] and a folder.
+//! Scorers: how blocks are scored. A scorer is a variant of [`Scorer`], a line of each `match` below, and a folder, which
+//! states its syntax and implements the contract.
 
 pub(crate) mod proxy;
 
