@@ -1,7 +1,7 @@
 //! The value between a [`Spec`] and its text: the stages of a configuration on a family of GPUs, in order, with their
 //! kernels, buffers and constants. Each choice adds its [`Part`]; nobody else asks what was chosen.
 
-use crate::abi::{Buffer, Expr, Kernel, Keys, Macro, Size, UnitId};
+use crate::abi::{Buffer, Expr, Kernel, Macro, Size, UnitId};
 use crate::arch::hopper::WG_ROWS;
 use crate::arch::portable::SCORING_ROWS;
 use crate::arch::{HopperTiles, Tiles, hopper, portable};
@@ -41,14 +41,6 @@ impl Native {
 }
 
 impl Cx<'_> {
-    /// What the scorer's keys are: a group's mean keys, or the keys of the one KV head that it has.
-    pub(crate) fn keys(&self) -> Keys {
-        match self.spec.groups.is_some() && self.spec.groups != self.spec.kv_heads {
-            true => Keys::Pooled,
-            false => Keys::Sampled,
-        }
-    }
-
     /// Samples of a row of blocks.
     pub(crate) fn samples_q(&self) -> u32 {
         self.spec.block_samples().q

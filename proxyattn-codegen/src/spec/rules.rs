@@ -1,8 +1,8 @@
 //! The rules that every [`Spec`] must satisfy, each stated once.
 //!
-//! A rule is a `const` predicate, a key and a message; those of a scorer or a budget lie in its folder. The macro uses [`Spec::violations`] to point at the user's
-//! values; the expansion asserts [`Spec::is_valid`] in a constant, so a `Spec` assembled by hand is checked by the same
-//! predicates.
+//! A rule is a `const` predicate, a key and a message; those of a scorer or a budget lie in its folder. The macro uses
+//! [`Spec::violations`] to point at the user's values; the expansion asserts [`Spec::is_valid`] in a constant, so a `Spec`
+//! assembled by hand is checked by the same predicates.
 
 use crate::syntax::{Broken, Choice, Wrong};
 use crate::{Key, Spec};

@@ -248,6 +248,32 @@ pub(crate) fn write(mut choice: impl Choice, f: &mut fmt::Formatter<'_>) -> fmt:
     })
 }
 
+/// Every kind with its defaults, but with each word of each part that takes words.
+#[cfg(test)]
+pub(crate) fn every_word<C: Choice>() -> Vec<C> {
+    let mut choices = C::KINDS.to_vec();
+    let most = C::KINDS.iter().map(|kind| kind.syntax().parts.len()).max().unwrap_or(0);
+    for at in 0..most {
+        let with_words = |mut choice: C| {
+            let words = choice.kind(|kind| match kind.parts().get(at) {
+                Some((_, Slot::Word(word))) => word.names(),
+                _ => &[],
+            });
+            let with = move |word: &&str| {
+                let mut choice = choice;
+                choice.kind(|kind| match kind.parts().get_mut(at) {
+                    Some((_, Slot::Word(slot))) => assert!(slot.take(word)),
+                    _ => unreachable!("it has words"),
+                });
+                choice
+            };
+            if words.is_empty() { vec![choice] } else { words.iter().map(with).collect() }
+        };
+        choices = choices.into_iter().flat_map(with_words).collect();
+    }
+    choices
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,6 +304,22 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn every_word_of_every_part_is_tried() {
+        let written: Vec<_> = every_word::<Scorer>().iter().map(Scorer::to_string).collect();
+        let proxies = [
+            "maxima, scores = e4m3",
+            "maxima, scores = native",
+            "exact, scores = e4m3",
+            "exact, scores = native",
+        ];
+        assert!(
+            proxies.iter().all(|parts| written.contains(&format!("proxy(sums = {parts})"))),
+            "{written:?}"
+        );
+        assert!(every_word::<Budget>().iter().any(|budget| budget.to_string() == "all"));
     }
 
     #[test]
