@@ -37,7 +37,7 @@ const CONFIGURATIONS: &[(&str, &str, &str)] = &[
         KERNEL,
     ),
     ("all", "head_dim = 256, budget = all", KERNEL),
-    ("absolute", "budget = dynamic(rows = absolute)", KERNEL),
+    ("absolute", "budget = dynamic(rows = absolute, order = own, weigh = none)", KERNEL),
     ("preset_paper", "preset = paper", KERNEL),
     ("preset_paper_overridden", "stride(kv = 1), budget = dynamic(gamma = 0.9), preset = paper", KERNEL),
     ("crate_path", "crate = engine::reexports::proxyattn", KERNEL),
