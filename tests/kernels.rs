@@ -4,7 +4,9 @@ use proxyattn::codegen::cuda::{
     Access, Expr, Field, KernelId, Macro, Module, Param, Scalar, Scratch, Shape, Size, Tiles, emit,
     emit_tiled,
 };
-use proxyattn::codegen::{Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Rows, Spec, Stride, Weigh};
+use proxyattn::codegen::{
+    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Spec, Split, Stride, Weigh,
+};
 use std::fmt::Write;
 
 const D: Spec = Spec::DEFAULT;
@@ -64,6 +66,7 @@ fn configurations() -> Vec<(&'static str, Spec)> {
                 ..D
             },
         ),
+        ("divided", Spec { budget: Budget::Ratio(Ratio { split: Split::Heads, ..Ratio::DEFAULT }), ..D }),
         ("all", Spec { head_dim: 256, budget: Budget::All, ..D }),
     ]
 }

@@ -24,7 +24,7 @@ use proxyattn::codegen::cuda::{
     CODES_PER_LOG2, HopperTiles, KernelId, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled,
 };
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Rows, Scorer, Spec, Stride, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stride, Weigh,
 };
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
@@ -286,6 +286,11 @@ const fn counted(order: Order, weigh: Weigh) -> Budget {
     Budget::Dynamic(Dynamic { gamma: 0.6, min_tokens: 128, rows: Rows::Ratio, order, weigh })
 }
 
+/// A share that heads divide.
+const fn shared_out(share: f64, min_tokens: u32) -> Budget {
+    Budget::Ratio(Ratio { share, split: Split::Heads, min_tokens })
+}
+
 macro_rules! stages {
     ($arch:expr; $($(#[$doc:meta])* $test:ident: $elem:ty, $spec:expr, $tiles:expr, $shapes:expr;)+) => {$(
         $(#[$doc])*
@@ -360,6 +365,24 @@ stages! { Arch::Sm80;
             head_dim: 256, dtype: Dtype::F16, causal: false, keep: Keep { sink: 0, local: 1 },
             budget: counted(Order::List, Weigh::Values), ..Spec::DEFAULT
         }, |t| t, &[[1, 2, 2, 70, 701], [1, 2, 1, 150, 70]];
+}
+
+stages! { Arch::Sm80;
+    /// A share that heads divide: some need more than others.
+    divided: bf16, Spec { budget: shared_out(0.3, 64), keep: Keep { sink: 1, local: 0 }, ..Spec::DEFAULT }, |t| t,
+        &[[2, 6, 2, 130, 1403], [1, 2, 1, 70, 70]];
+    /// Floors alone exceed the total; one proxy for all heads.
+    divided_floors: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 },
+            budget: shared_out(0.05, 256), ..Spec::DEFAULT
+        }, |t| t, &[[1, 6, 2, 100, 1000]];
+}
+
+stages! { Arch::Sm90a;
+    /// More heads than warps, each with a count of its own.
+    hopper_divided: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, stride: Stride { q: 16, kv: 4 }, budget: shared_out(0.25, 64), ..Spec::DEFAULT
+        }, |t| t, &[[1, 40, 2, 64, 1100], [2, 3, 1, 200, 2500]];
 }
 
 stages! { Arch::Sm90a;

@@ -141,29 +141,15 @@ pub(crate) fn check(spec: &Spec, tiles: &Tiles) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Budget, Dynamic, Order, Precision, Proxy, Rows, Scorer, Sums, Weigh};
+    use crate::syntax::every_word;
+    use crate::{Budget, Scorer};
     use std::collections::BTreeSet;
 
     /// A configuration for each value of each choice.
     fn pipelines() -> Vec<Pipeline> {
-        let dynamic = |rows| Budget::Dynamic(Dynamic { rows, ..Dynamic::DEFAULT });
-        let counted = |order, weigh| Budget::Dynamic(Dynamic { order, weigh, ..Dynamic::DEFAULT });
-        let budgets = [
-            counted(Order::List, Weigh::None),
-            counted(Order::List, Weigh::Values),
-            counted(Order::Own, Weigh::Values),
-            dynamic(Rows::Ratio),
-            dynamic(Rows::Absolute),
-            Budget::top_k(8),
-            Budget::ratio(0.1),
-            Budget::All,
-        ];
         let mut pipelines = Vec::new();
-        let scorers = Sums::ALL.iter().flat_map(|&sums| {
-            Precision::ALL.iter().map(move |&scores| Scorer::Proxy(Proxy { sums, scores }))
-        });
-        for scorer in scorers {
-            for budget in budgets {
+        for scorer in every_word::<Scorer>() {
+            for budget in every_word::<Budget>() {
                 for &arch in Arch::ALL {
                     let spec = Spec { scorer, budget, ..Spec::DEFAULT };
                     let tiles = Tiles::portable(&spec, None);

@@ -1,7 +1,7 @@
 //! The value between a [`Spec`] and its text: the stages of a configuration on a family of GPUs, in order, with their
 //! kernels, buffers and constants. Each choice adds its [`Part`]; nobody else asks what was chosen.
 
-use crate::abi::{Buffer, Expr, Kernel, KernelId, Keys, Macro, Scratch, Size, UnitId};
+use crate::abi::{Buffer, Expr, Kernel, KernelId, Macro, Scratch, Size, UnitId};
 use crate::arch::hopper::WG_ROWS;
 use crate::arch::portable::SCORING_ROWS;
 use crate::arch::{HopperTiles, Tiles, hopper, portable};
@@ -41,14 +41,6 @@ impl Native {
 }
 
 impl Cx<'_> {
-    /// What the scorer's keys are: a group's mean keys, or the keys of the one KV head that it has.
-    pub(crate) fn keys(&self) -> Keys {
-        match self.spec.groups.is_some() && self.spec.groups != self.spec.kv_heads {
-            true => Keys::Pooled,
-            false => Keys::Sampled,
-        }
-    }
-
     /// Samples of a row of blocks.
     pub(crate) fn samples_q(&self) -> u32 {
         self.spec.block_samples().q
@@ -286,7 +278,7 @@ impl Words {
 mod tests {
     use super::*;
     use crate::cuda::{Module, emit};
-    use crate::{Block, Budget, Dynamic, Order, Stride, Weigh};
+    use crate::{Block, Budget, Dynamic, Order, Ratio, Split, Stride, Weigh};
 
     /// Configurations that differ in which kernels they have.
     fn modules() -> Vec<Module> {
@@ -302,6 +294,7 @@ mod tests {
             Spec { block: Block { q: 128, kv: 64 }, budget: Budget::ratio(0.1), ..d },
             Spec { budget: Budget::All, ..d },
             Spec { budget: by_list, ..d },
+            Spec { budget: Budget::Ratio(Ratio { split: Split::Heads, ..Ratio::DEFAULT }), ..d },
         ];
         specs.iter().flat_map(|spec| Arch::ALL.iter().map(|&arch| emit(spec, arch))).collect()
     }
@@ -337,7 +330,10 @@ mod tests {
         assert_eq!(beside(Order::Own, Weigh::None), [BudgetPartials, BudgetMasses, BudgetCounts]);
         assert_eq!(beside(Order::List, Weigh::None), [BudgetPartials, BudgetMasses]);
         assert_eq!(beside(Order::List, Weigh::Values), [BudgetNorms, BudgetPartials, BudgetMasses]);
-        assert_eq!(emit(&Spec { budget: Budget::top_k(9), ..Spec::DEFAULT }, Arch::Sm80).beside_score, []);
+        let of = |budget| emit(&Spec { budget, ..Spec::DEFAULT }, Arch::Sm80).beside_score;
+        let divided = Ratio { split: Split::Heads, ..Ratio::DEFAULT };
+        assert_eq!(of(Budget::Ratio(divided)), [BudgetNorms, BudgetPartials, BudgetMasses]);
+        assert_eq!(of(Budget::top_k(9)), []);
     }
 
     #[test]

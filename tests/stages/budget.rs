@@ -3,8 +3,8 @@
 use crate::buffers::Buffers;
 use core::f64::consts::LN_2;
 use proxyattn::codegen::cuda::Scratch;
-use proxyattn::codegen::{Budget, Dynamic, Order, Share, Weigh};
-use proxyattn_oracle::{Oracle, fewest};
+use proxyattn::codegen::{Budget, Dynamic, Order, Ratio, Share, Split, Weigh};
+use proxyattn_oracle::{Oracle, Total, fewest};
 
 /// The mass of all blocks of a head, as the kernels count it.
 const WHOLE: f64 = (1u64 << 31) as f64;
@@ -17,7 +17,11 @@ impl Buffers<'_> {
                 self.mass(oracle, weigh);
                 self.counts(oracle, gamma, order);
             }
-            Budget::TopK(_) | Budget::Ratio(_) | Budget::All => {}
+            Budget::Ratio(ratio @ Ratio { split: Split::Heads, .. }) => {
+                self.mass(oracle, Weigh::Values);
+                self.divided(oracle, ratio);
+            }
+            Budget::Ratio(Ratio { split: Split::None, .. }) | Budget::TopK(_) | Budget::All => {}
         }
     }
 
@@ -120,5 +124,59 @@ impl Buffers<'_> {
             let (low, high) = (fewest(&held, gamma - 1e-4), fewest(&held, gamma + 1e-4));
             assert!((low..=high).contains(&got), "head {batch}/{head}: {got} blocks, not {low}..={high}");
         }
+    }
+
+    /// Shares are exactly those of the masses in the list's order. Counts are exactly those at the largest share that fits
+    /// the total, and lie between those of slightly smaller and slightly larger shares of the reference's masses.
+    fn divided(&self, oracle: &Oracle, Ratio { share, min_tokens, .. }: Ratio) {
+        let (blocks, heads) = (self.grid.blocks(), self.grid.heads());
+        let floor = min_tokens.div_ceil(self.spec.block.kv) as usize;
+        let of_head = Share::of(share).of_count(blocks as u64) as usize;
+        let total = Total { blocks: heads * of_head, floor, visible: blocks };
+        let (shares, measured) = (self.memory.words(Scratch::Shares), self.memory.words(Scratch::Measured));
+        for batch in 0..self.grid.batch() {
+            let held: Vec<Vec<u64>> = (0..heads).map(|head| self.held([batch, head])).collect();
+            for (head, want) in held.iter().enumerate() {
+                let got = &shares[(batch * heads + head) * blocks..][..blocks];
+                let got: Vec<u64> = got.iter().map(|&share| share.into()).collect();
+                assert_eq!(&got, want, "shares of {batch}/{head}");
+            }
+            let counts = |bound: u64| -> Vec<usize> {
+                let lacking = |held: &Vec<u64>| held.iter().filter(|&&share| share < bound).count();
+                held.iter().map(|held| (1 + lacking(held)).max(floor).min(blocks)).collect()
+            };
+            let fits = |bound| counts(bound).iter().sum::<usize>() <= total.blocks;
+            // Counts change where a bound passes a share.
+            let bounds = held.iter().flatten().copied().filter(|&bound| fits(bound));
+            let got: Vec<usize> =
+                measured[batch * heads..][..heads].iter().map(|&count| count as usize).collect();
+            let want = counts(bounds.max().unwrap_or(0));
+            assert_eq!(got, want, "counts of {batch}");
+            let orders = (0..heads).map(|head| self.order(Order::List, [batch, head]));
+            let held: Vec<Vec<f64>> =
+                orders.enumerate().map(|(head, order)| oracle.held(batch, head, &order)).collect();
+            let gamma = total.gamma(held.iter().map(Vec::as_slice));
+            for (head, held) in held.iter().enumerate() {
+                let [low, high] = [gamma - 5e-4, gamma + 5e-4].map(|gamma| total.count(held, gamma));
+                assert!(
+                    (low..=high).contains(&got[head]),
+                    "head {batch}/{head}: {} blocks, not {low}..={high}",
+                    got[head]
+                );
+            }
+        }
+    }
+
+    /// What the first blocks of a head's list hold of its mass, in fractions of 2^32; all of it is one less.
+    fn held(&self, of: [usize; 2]) -> Vec<u64> {
+        let masses = self.masses(of);
+        let whole: u64 = masses.iter().sum();
+        let mut sum = 0;
+        let order = self.order(Order::List, of);
+        let held = order.iter().map(|&block| {
+            sum += masses[block];
+            if sum == whole { u32::MAX.into() } else { (sum << 32) / whole }
+        });
+        held.collect()
     }
 }

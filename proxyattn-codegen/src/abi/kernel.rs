@@ -25,6 +25,8 @@ named! {
         BudgetPartials = "budget_partials",
         /// What share of each head's mass the blocks hold.
         BudgetMasses = "budget_masses",
+        /// What share of each head's mass the first blocks of its list hold.
+        BudgetShares = "budget_shares",
         /// How many blocks each head needs.
         BudgetCounts = "budget_counts",
         /// Lists and counts.
@@ -45,6 +47,7 @@ impl KernelId {
             KernelId::BudgetNorms
             | KernelId::BudgetPartials
             | KernelId::BudgetMasses
+            | KernelId::BudgetShares
             | KernelId::BudgetCounts => Stage::Budget,
             KernelId::Select => Stage::Select,
             KernelId::Attend | KernelId::Dense => Stage::Attend,
@@ -61,7 +64,10 @@ impl KernelId {
         match self {
             KernelId::Score | KernelId::BudgetPartials | KernelId::Attend | KernelId::Dense => true,
             KernelId::PoolQueries | KernelId::PoolKeys | KernelId::Select => false,
-            KernelId::BudgetNorms | KernelId::BudgetMasses | KernelId::BudgetCounts => false,
+            KernelId::BudgetNorms
+            | KernelId::BudgetMasses
+            | KernelId::BudgetShares
+            | KernelId::BudgetCounts => false,
         }
     }
 

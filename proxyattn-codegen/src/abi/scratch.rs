@@ -29,6 +29,8 @@ named! {
         PartialWeighted = "partial_weighted",
         /// What share of a head's mass each block holds, in 2^-31.
         Masses = "masses",
+        /// What share of a head's mass the first blocks of its list hold, in 2^-32.
+        Shares = "shares",
         /// How many blocks the last queries of a head need.
         Measured = "measured",
         /// Blocks to visit.
@@ -50,7 +52,8 @@ impl Scratch {
             Scratch::Maxima => Elem::U16,
             Scratch::Floors | Scratch::Lse | Scratch::Norms => Elem::F32,
             Scratch::PartialMax | Scratch::PartialSum | Scratch::PartialWeighted => Elem::F32,
-            Scratch::Masses | Scratch::Measured | Scratch::Lists | Scratch::Counts | Scratch::Runs => Elem::U32,
+            Scratch::Masses | Scratch::Shares | Scratch::Measured => Elem::U32,
+            Scratch::Lists | Scratch::Counts | Scratch::Runs => Elem::U32,
             Scratch::ScoreTickets | Scratch::AttendTickets => Elem::U32,
         }
     }

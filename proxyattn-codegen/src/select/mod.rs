@@ -17,14 +17,8 @@ pub(crate) const RANKS: &[&str] = &[
 pub(crate) fn ranked_by() -> [Scratch; 3] {
     [Scratch::Maxima, Scratch::Floors, Scratch::Lse]
 }
-pub(crate) const RANKED_OVER: [Scalar; 6] = [
-    Scalar::QLen,
-    Scalar::KvLen,
-    Scalar::Rows,
-    Scalar::Blocks,
-    Scalar::Groups,
-    Scalar::HeadsPerGroup,
-];
+pub(crate) const RANKED_OVER: [Scalar; 6] =
+    [Scalar::QLen, Scalar::KvLen, Scalar::Rows, Scalar::Blocks, Scalar::Groups, Scalar::HeadsPerGroup];
 /// ... where the sums of samples come in segments, these too.
 pub(crate) const RANKED_IN_SEGMENTS: [Scalar; 2] = [Scalar::Segments, Scalar::SegmentKeys];
 

@@ -1,6 +1,8 @@
 //! The configurations whose kernels are looked at: together they hold every value of every key.
 
-use proxyattn_codegen::{Block, Budget, Dtype, Dynamic, Keep, Order, Rows, Spec, Stride, Weigh};
+use proxyattn_codegen::{
+    Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Spec, Split, Stride, Weigh,
+};
 
 const fn dynamic(gamma: f64, min_tokens: u32, rows: Rows) -> Budget {
     Budget::Dynamic(Dynamic { gamma, min_tokens, rows, ..Dynamic::DEFAULT })
@@ -59,6 +61,10 @@ pub(crate) const CONFIGURATIONS: &[(&str, Spec)] = &[
             budget: Budget::Dynamic(Dynamic { order: Order::List, weigh: Weigh::Values, ..Dynamic::DEFAULT }),
             ..Spec::DEFAULT
         },
+    ),
+    (
+        "divided",
+        Spec { budget: Budget::Ratio(Ratio { split: Split::Heads, ..Ratio::DEFAULT }), ..Spec::DEFAULT },
     ),
     (
         "weighed",

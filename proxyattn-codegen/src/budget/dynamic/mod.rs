@@ -1,23 +1,14 @@
 //! The budget `dynamic`: the last queries of each head over all keys, and how many blocks hold their mass.
 
-use super::mass::{self, Order, Weigh, order};
+mod syntax;
+
+use super::mass::{self, Order, Rows, Weigh, order, rows};
 use super::{Contract, RowView};
 use crate::abi::build::write;
 use crate::abi::{Buffer, KernelId, Scalar, Scratch, Size};
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
 use crate::{Block, Share, Spec};
-use core::fmt;
-
-named! {
-    /// How a dynamic budget, measured on the last row of blocks, applies to the other rows.
-    pub enum Rows {
-        /// The same share of each row's visible blocks, rounded up.
-        Ratio = "ratio",
-        /// The same count for every row: the paper's literal reading.
-        Absolute = "absolute",
-    }
-}
 
 const COUNTS: &str = "budget/dynamic/counts.cuh";
 
@@ -62,11 +53,7 @@ impl Dynamic {
 
 impl Contract for Dynamic {
     fn wanted(&self, row: RowView, measured: u64) -> u64 {
-        let scaled = match self.rows {
-            Rows::Absolute => measured,
-            Rows::Ratio => (measured * row.visible).div_ceil(row.last_visible),
-        };
-        scaled.max(self.min_tokens.div_ceil(row.block_kv).into())
+        self.rows.wanted(row, measured, self.min_tokens)
     }
 
     fn is_measured(&self) -> bool {
@@ -86,16 +73,7 @@ impl Contract for Dynamic {
     }
 
     fn measured_share(&self, share: f64, causal: bool) -> Option<f64> {
-        match self.rows {
-            Rows::Ratio => Some(share),
-            // A constant count is a larger share of the shorter rows: for small shares, twice as large on average.
-            Rows::Absolute => Some(if causal { share / 2.0 } else { share }),
-        }
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gamma, min_tokens, rows, order: _, weigh: _ } = self;
-        write!(f, "dynamic(gamma = {gamma}, min_tokens = {min_tokens}, rows = {rows})")
+        Some(self.rows.measured_share(share, causal))
     }
 
     fn meaning(&self) -> String {
@@ -112,7 +90,7 @@ impl Contract for Dynamic {
     }
 
     fn wanted_text(&self) -> &'static [&'static str] {
-        &["budget/mass/wanted.cuh"]
+        rows::WANTED
     }
 
     fn part(&self, cx: &Cx<'_>) -> Part {
@@ -121,18 +99,16 @@ impl Contract for Dynamic {
             dims: [Scalar::Batch, Scalar::Heads].map(Size::Scalar).into(),
             holds: "blocks that hold gamma of the mass",
         };
-        let counts =
-            order::kernel(cx, KernelId::BudgetCounts, self.order, write(Scratch::Measured), COUNTS);
+        let counts = order::kernel(cx, KernelId::BudgetCounts, self.order, write(Scratch::Measured), COUNTS);
         let own = Part {
             kernels: vec![counts],
             buffers: vec![measured],
-            sections: vec![("ROWS_RATIO", self.rows == Rows::Ratio)],
-            defines: vec![
-                ("GAMMA_MILLIONTHS", Share::of(self.gamma).millionths().to_string()),
-                ("MIN_BLOCKS", self.min_tokens.div_ceil(cx.spec.block.kv).to_string()),
-            ],
+            defines: vec![("GAMMA_MILLIONTHS", Share::of(self.gamma).millionths().to_string())],
             ..Part::default()
         };
-        mass::part(cx, self.weigh).and(order::part(cx, self.order)).and(own)
+        mass::part(cx, self.weigh)
+            .and(order::part(cx, self.order))
+            .and(rows::part(cx, self.rows, self.min_tokens))
+            .and(own)
     }
 }

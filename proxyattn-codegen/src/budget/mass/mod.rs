@@ -5,8 +5,10 @@
 //! ```
 
 pub(super) mod order;
+pub(super) mod rows;
 
 pub use order::Order;
+pub use rows::Rows;
 
 use crate::abi::build::{lay_out, number, numbers, read, strides, write};
 use crate::abi::{Buffer, Expr, Field, Kernel, KernelId, Macro, Scalar, Scratch, Size, Tensor, UnitId};
@@ -84,10 +86,7 @@ pub(super) fn part(cx: &Cx<'_>, weigh: Weigh) -> Part {
         kernels,
         buffers: buffers(cx, weigh),
         sections: vec![("VALUES", weigh == Weigh::Values)],
-        shared: vec![
-            ("NORM_THREADS", NORM_THREADS.to_string()),
-            ("MASS_THREADS", MASS_THREADS.to_string()),
-        ],
+        shared: vec![("NORM_THREADS", NORM_THREADS.to_string()), ("MASS_THREADS", MASS_THREADS.to_string())],
         tables: vec![(
             "Shared memory of budget_masses, in words: of each warp and query.",
             mass_words(cx.spec, weigh).defines(),

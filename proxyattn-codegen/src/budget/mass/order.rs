@@ -33,7 +33,9 @@ pub(in crate::budget) fn part(cx: &Cx<'_>, order: Order) -> Part {
                     "Shared memory in which blocks are ordered, in words: of each warp, of samples, of each block; behind it\n\
                      // a half word of each block."
                 }
-                Order::Own => "Shared memory in which masses are ordered, in words: of each warp, of each block.",
+                Order::Own => {
+                    "Shared memory in which masses are ordered, in words: of each warp, of each block."
+                }
             },
             words(cx, order).defines(),
         )],

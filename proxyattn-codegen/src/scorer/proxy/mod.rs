@@ -1,5 +1,7 @@
 //! The scorer `proxy`: mean queries and keys of the groups, and one pass of the ones over the others.
 
+mod syntax;
+
 use super::Contract;
 use crate::abi::build::{clear, count, lay_out, number, numbers, read, strides, write};
 use crate::abi::{Buffer, Expr, Field, Kernel, KernelId, Keys, Macro, Scalar, Scratch, Size, Tensor, UnitId};
@@ -8,7 +10,6 @@ use crate::arch::hopper::{self, WG_ROWS};
 use crate::arch::portable::{self, SCORING_THREADS};
 use crate::pipeline::{Cx, Part};
 use crate::{Arch, Spec, Stride};
-use core::fmt;
 
 const POOL: &[&str] = &["arch/portable/tile.cuh", "scorer/proxy/pool.cuh"];
 const SCORE: &[&str] = &[
@@ -82,10 +83,6 @@ impl Contract for Proxy {
         spec.head_dim <= 128 && samples >= 8 && tiles.keys.is_multiple_of(samples)
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("proxy")
-    }
-
     fn part(&self, cx: &Cx<'_>) -> Part {
         let mut memory = vec![(UnitId::Scoring, portable::scoring_memory(cx))];
         match cx.native.score {
@@ -106,11 +103,19 @@ impl Contract for Proxy {
     }
 }
 
+/// A group's mean keys, or the keys of the one KV head that it has.
+fn keys_of(spec: &Spec) -> Keys {
+    match spec.groups.is_some() && spec.groups != spec.kv_heads {
+        true => Keys::Pooled,
+        false => Keys::Sampled,
+    }
+}
+
 fn sections(cx: &Cx<'_>) -> Vec<(&'static str, bool)> {
     let (spec, tiles) = (cx.spec, cx.tiles);
     let samples = spec.block_samples().kv;
     vec![
-        ("POOL_KEYS", !spec.is_dense() && cx.keys() == Keys::Pooled),
+        ("POOL_KEYS", !spec.is_dense() && keys_of(cx.spec) == Keys::Pooled),
         ("SEGMENTS", cx.segments()),
         ("BLOCK_FILLS_STAGE", samples == tiles.hopper.keys),
         // How a block's samples lie in a tile of scores.
@@ -130,7 +135,7 @@ fn buffers(cx: &Cx<'_>) -> Vec<Buffer> {
     let buffer = |scratch, dims, holds| Buffer { scratch, dims, holds };
     let query = vec![s(Batch), s(Groups), s(QSamples), head_dim];
     let mut buffers = vec![buffer(Scratch::ProxyQ, query, "mean query of a group")];
-    match cx.keys() {
+    match keys_of(cx.spec) {
         Keys::Pooled => {
             let key = vec![s(Batch), s(Groups), s(KvSamples), head_dim];
             buffers.push(buffer(Scratch::ProxyK, key, "mean key of a group"));
@@ -167,7 +172,7 @@ fn buffers(cx: &Cx<'_>) -> Vec<Buffer> {
 
 fn kernels(cx: &Cx<'_>) -> Vec<Kernel> {
     let mut kernels = vec![pool_queries(cx)];
-    match cx.keys() {
+    match keys_of(cx.spec) {
         Keys::Pooled => kernels.push(pool_keys(cx)),
         Keys::Sampled => {}
     }
@@ -217,7 +222,7 @@ fn pool(cx: &Cx<'_>, id: KernelId, fields: Vec<Field>, samples: Scalar) -> Kerne
 }
 
 fn score(cx: &Cx<'_>) -> Kernel {
-    let keys = Tensor::Keys(cx.keys());
+    let keys = Tensor::Keys(keys_of(cx.spec));
     let mut fields = vec![
         read(Scratch::ProxyQ),
         read(keys),
@@ -258,7 +263,7 @@ fn score_hopper(cx: &Cx<'_>) -> Kernel {
     let hopper = &cx.tiles.hopper;
     let mut fields = vec![
         Field::Map(Tensor::ProxyQ, WG_ROWS),
-        Field::Map(Tensor::Keys(cx.keys()), hopper.keys),
+        Field::Map(Tensor::Keys(keys_of(cx.spec)), hopper.keys),
         write(Scratch::Maxima),
         write(Scratch::Floors),
         write(Scratch::Lse),

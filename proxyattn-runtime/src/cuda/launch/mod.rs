@@ -118,7 +118,8 @@ impl<'a> Launch<'a> {
         let Some(lane) = lane else { return enqueue(stream, Turn::ALL) };
         // SAFETY: as for `take`.
         unsafe { lane.fork(stream) }?;
-        let launched = enqueue(lane.stream(), &[Turn::Beside]).and_then(|()| enqueue(stream, &[Turn::Meanwhile]));
+        let launched =
+            enqueue(lane.stream(), &[Turn::Beside]).and_then(|()| enqueue(stream, &[Turn::Meanwhile]));
         // Launched work is joined even where something failed: the caller's stream has to order it.
         // SAFETY: as for `take`.
         let joined = unsafe { lane.join(stream) };

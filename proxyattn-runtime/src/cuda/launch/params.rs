@@ -102,7 +102,7 @@ impl Sources<'_> {
             Tensor::Keys(Keys::Pooled) => packed(Scratch::ProxyK),
             Tensor::Keys(Keys::Sampled) => {
                 let RawTensor { address, strides: [batch, head, token] } = self.args.k;
-                let stride = i64::from(self.loader.spec.stride.kv);
+                let stride = i64::from(self.loader.spec.sample_window().kv);
                 RawTensor { address, strides: [batch, head, token * stride] }
             }
         }
