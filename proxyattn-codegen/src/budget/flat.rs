@@ -64,12 +64,32 @@ pub struct Ratio {
 }
 
 impl Contract for Ratio {
-    fn wanted(&self, row: RowView, _: u64) -> u64 {
-        Share::of(self.share).of_count(row.visible)
+    fn wanted(&self, row: RowView, measured: u64) -> u64 {
+        match self.split {
+            Split::None => Share::of(self.share).of_count(row.visible),
+            Split::Heads => (measured * row.visible)
+                .div_ceil(row.last_visible)
+                .max(self.min_tokens.div_ceil(row.block_kv).into()),
+        }
     }
 
-    fn expected_share(&self, _: f64) -> f64 {
-        self.share
+    fn is_measured(&self) -> bool {
+        self.split == Split::Heads
+    }
+
+    fn differs_within_group(&self) -> bool {
+        self.split == Split::Heads
+    }
+
+    fn floor_tokens(&self, _: Block) -> u64 {
+        match self.split {
+            Split::None => 0,
+            Split::Heads => self.min_tokens.into(),
+        }
+    }
+
+    fn expected_share(&self, floor: f64) -> f64 {
+        self.share.max(floor)
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
