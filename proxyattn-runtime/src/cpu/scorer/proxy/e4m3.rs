@@ -63,7 +63,8 @@ pub(super) fn subtract(sample: &mut [f32], centre: &[f32]) {
 pub(super) fn round(samples: &mut [f32], factor: f32) {
     let exponent = exponent(samples.iter().fold(0.0, |max, x| max.max(x.abs())));
     let (down, up) = (power(-exponent), (f64::from(factor) * f64::from(power(exponent))) as f32);
-    samples.iter_mut().for_each(|x| *x = nearest(*x * down) * up);
+    // 2¹²⁸, which the largest numbers may be rounded to, is the largest that f32 holds but for its last bit.
+    samples.iter_mut().for_each(|x| *x = (nearest(*x * down) * up).clamp(f32::MIN, f32::MAX));
 }
 
 /// The least integer e ≥ −118 with `largest` ≤ 448·2ᵉ.
