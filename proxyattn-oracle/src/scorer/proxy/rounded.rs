@@ -18,7 +18,7 @@ impl Oracle {
         for group in 0..self.batch * self.groups {
             for sample in 0..k.tokens() {
                 for (x, c) in k.row_mut(group, sample).iter_mut().zip(centre.row(group, 0)) {
-                    *x = f64::from(*x as f32 - *c as f32);
+                    *x = f64::from((*x as f32 - *c as f32).clamp(f32::MIN, f32::MAX));
                 }
             }
         }
