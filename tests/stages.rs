@@ -492,4 +492,14 @@ changed! {
         &[[1, 2, 1, 130, 300], [1, 2, 1, 1, 70]];
     hopper_a_large_scale: Arch::Sm90a, LARGE_SCALE, &[(Tensor::Q, |x| x * 3.5e-19), (Tensor::K, |x| x * 3.5e-19)],
         &[[1, 2, 1, 130, 300]];
+    /// Values of zero: no block holds anything, and one is enough ...
+    values_of_zero: Arch::Sm80, Spec { budget: counted(Order::List, Weigh::Values), ..NARROW }, &[(Tensor::V, |_| 0.0)],
+        &[[1, 2, 1, 130, 300]];
+    hopper_values_of_zero: Arch::Sm90a, Spec { budget: shared_out(0.3, 64), ..NARROW }, &[(Tensor::V, |_| 0.0)],
+        &[[1, 2, 1, 130, 300]];
+    /// ... and values whose squares leave f32 at either end, one of them among zeros.
+    large_values: Arch::Sm80, Spec { budget: counted(Order::List, Weigh::Values), ..NARROW },
+        &[(Tensor::V, |x| x.abs() * 2e18)], &[[1, 2, 1, 130, 300]];
+    small_values: Arch::Sm90a, Spec { budget: counted(Order::Own, Weigh::Values), ..NARROW },
+        &[(Tensor::V, |x| if x > 1.5 { x * 1e-30 } else { 0.0 })], &[[1, 2, 1, 130, 300]];
 }

@@ -72,7 +72,7 @@ impl Buffers<'_> {
                 let (max, under) = (f64::from(maxima[at]), f64::from(under[at]));
                 let (got, want) = (max + under.log2(), sum / LN_2);
                 assert!(
-                    (got - want).abs() < 2e-4 * (1.0 + want.abs()) || got.max(want) < nothing,
+                    got == want || (got - want).abs() < 2e-4 * (1.0 + want.abs()) || got.max(want) < nothing,
                     "{buffer} {batch}/{head}/{i}/{block}: {got}, not {want}"
                 );
             }

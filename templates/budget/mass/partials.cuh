@@ -3,26 +3,44 @@
 #define BUDGET_HEADS (SCORING_ROWS / BLOCK_Q)
 
 //@if VALUES
-// `running_add` for sums of two kinds: each probability for itself, and times the norm of its key's value.
-__device__ __forceinline__ void weighted_add(Running& running, float (&weighted)[2][2], const float (&s)[2][RING_N][4],
-                                             const float (&max)[2][2], const float (&norms)[RING_N][2]) {
+// Each of the lane's rows: the largest raw score so far, and over the lane's own columns the sums under it of probabilities,
+// and of probabilities times the norms of their keys' values.
+struct Weighted {
+    float max[2][2];
+    float sum[2][2];
+    float weighted[2][2];
+};
+
+__device__ __forceinline__ void running_start(Weighted& running) {
+#pragma unroll
+    for (u32 m = 0; m < 2; ++m)
+#pragma unroll
+        for (u32 h = 0; h < 2; ++h) {
+            running.max[m][h] = MASKED_SCORE;
+            running.sum[m][h] = running.weighted[m][h] = 0.0f;
+        }
+}
+
+// Takes a tile of scores into the sums; `max` is the largest score of each row in it.
+__device__ __forceinline__ void running_add(Weighted& running, const float (&s)[2][RING_N][4], const float (&max)[2][2],
+                                            const float (&norms)[RING_N][2]) {
 #pragma unroll
     for (u32 m = 0; m < 2; ++m)
 #pragma unroll
         for (u32 h = 0; h < 2; ++h) {
             const float top = fmaxf(running.max[m][h], max[m][h]);
             const float shift = top * SCALE_LOG2, before = exp2_approx((running.max[m][h] - top) * SCALE_LOG2);
-            float sum = running.sum[m][h] * before, of_norms = weighted[m][h] * before;
+            float sum = running.sum[m][h] * before, weighted = running.weighted[m][h] * before;
 #pragma unroll
             for (u32 n = 0; n < RING_N; ++n) {
-                const float low = exp2_approx(fmaf(s[m][n][2 * h], SCALE_LOG2, -shift));
-                const float high = exp2_approx(fmaf(s[m][n][2 * h + 1], SCALE_LOG2, -shift));
-                sum += low + high;
-                of_norms = fmaf(low, norms[n][0], fmaf(high, norms[n][1], of_norms));
+                const float even = exp2_approx(fmaf(s[m][n][2 * h], SCALE_LOG2, -shift));
+                const float odd = exp2_approx(fmaf(s[m][n][2 * h + 1], SCALE_LOG2, -shift));
+                sum += even + odd;
+                weighted = fmaf(even, norms[n][0], fmaf(odd, norms[n][1], weighted));
             }
             running.max[m][h] = top;
             running.sum[m][h] = sum;
-            weighted[m][h] = of_norms;
+            running.weighted[m][h] = weighted;
         }
 }
 
@@ -73,10 +91,11 @@ __device__ __forceinline__ void weighted_add(Running& running, float (&weighted)
 #pragma unroll
     for (u32 i = 0; i < 4; ++i)
         limits[i / 2][i % 2] = sequence.seen(first_query + (i32)(warp_query + i / 2 * 16 + i % 2 * 8 + lane_id() / 4));
-    Running running;
 //@if VALUES
-    float weighted[2][2];
+    Weighted running;
     const float* norms = p.norms + ((u64)batch * p.kv_heads + kv_head) * p.kv_len;
+//@else
+    Running running;
 //@end
     for (u32 tile = 0; tile < tiles; ++tile) {
 //@if VALUES
@@ -96,20 +115,12 @@ __device__ __forceinline__ void weighted_add(Running& running, float (&weighted)
         multiply_keys(s, q, lane_base_b(ring + tile % RING_STAGES * RING_BYTES));
         const i32 key = first_key + (i32)(tile * RING_KEYS);
         if (key + RING_KEYS > sequence.limit(first_query)) mask_keys(s, key, limits);
-//@if VALUES
-        if (tile % (BLOCK_KV / RING_KEYS) == 0) {
-            running_start(running);
-#pragma unroll
-            for (u32 i = 0; i < 4; ++i) weighted[i / 2][i % 2] = 0.0f;
-        }
-//@else
         if (tile % (BLOCK_KV / RING_KEYS) == 0) running_start(running);
-//@end
         float max[2][2];
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) max[i / 2][i % 2] = scores_max<RING_N>(s[i / 2], 0, i % 2);
 //@if VALUES
-        weighted_add(running, weighted, s, max, tile_norms);
+        running_add(running, s, max, tile_norms);
 //@else
         running_add(running, s, max);
 //@end
@@ -122,8 +133,8 @@ __device__ __forceinline__ void weighted_add(Running& running, float (&weighted)
             p.partial_sum[block * BLOCK_Q + at] = quad_pick(sum);
 //@if VALUES
 #pragma unroll
-            for (u32 i = 0; i < 4; ++i) weighted[i / 2][i % 2] = quad_sum(weighted[i / 2][i % 2]);
-            p.partial_weighted[block * BLOCK_Q + at] = quad_pick(weighted);
+            for (u32 i = 0; i < 4; ++i) sum[i / 2][i % 2] = quad_sum(running.weighted[i / 2][i % 2]);
+            p.partial_weighted[block * BLOCK_Q + at] = quad_pick(sum);
 //@end
         }
     }
