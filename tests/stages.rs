@@ -157,28 +157,38 @@ const SCORES: [Scores; 5] = [
     (|x| x * 0.5 - 1.5, |_| f32::EPSILON),
 ];
 
+/// Made-up scores of a shape's blocks, in memory.
+fn made_up(spec: &Spec, shape: &Shape, (score, sum): Scores, random: &mut Random) -> Memory {
+    let mut memory = Memory::default();
+    let per_row = u64::from(spec.block.q / spec.stride.q);
+    let samples = shape.batch * shape.groups(spec) * shape.rows(spec) * per_row;
+    let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
+    let floors = (0..samples).flat_map(|_| FLOOR.to_le_bytes()).collect();
+    let maxima = (0..samples * shape.blocks(spec)).flat_map(|_| {
+        let above = score(random.next()) - f64::from(FLOOR);
+        ((above * f64::from(CODES_PER_LOG2)).round() as u16).to_le_bytes()
+    });
+    memory.put(Scratch::Maxima, maxima.collect());
+    memory.put(Scratch::Lse, lse);
+    memory.put(Scratch::Floors, floors);
+    memory
+}
+
+/// The part of a module that makes lists of scores.
+fn scoring<K: AttentionKernel>() -> Harness {
+    let mut module = emit_tiled(&K::SPEC, Arch::Sm80, &Tiles::portable(&K::SPEC, None));
+    module.units.retain(|unit| unit.id == UnitId::Scoring);
+    Harness::compile(K::NAME, &K::SPEC, module)
+}
+
 /// The lists of many heads, or of one count for all, from scores that tie.
 fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
-    let spec = K::SPEC;
-    let mut module = emit_tiled(&spec, Arch::Sm80, &Tiles::portable(&spec, None));
-    module.units.retain(|unit| unit.id == UnitId::Scoring);
-    let harness = Harness::compile(K::NAME, &spec, module);
+    let (spec, harness) = (K::SPEC, scoring::<K>());
     for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
         let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
-        for (score, sum) in SCORES {
+        for scores in SCORES {
             let mut random = Random(seed as u64 + 1);
-            let mut memory = Memory::default();
-            let per_row = u64::from(spec.block.q / spec.stride.q);
-            let samples = batch * shape.groups(&spec) * shape.rows(&spec) * per_row;
-            let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
-            let floors = (0..samples).flat_map(|_| FLOOR.to_le_bytes()).collect();
-            let maxima = (0..samples * shape.blocks(&spec)).flat_map(|_| {
-                let above = score(random.next()) - f64::from(FLOOR);
-                ((above * f64::from(CODES_PER_LOG2)).round() as u16).to_le_bytes()
-            });
-            memory.put(Scratch::Lse, lse);
-            memory.put(Scratch::Floors, floors);
-            memory.put(Scratch::Maxima, maxima.collect());
+            let mut memory = made_up(&spec, &shape, scores, &mut random);
             if spec.budget.is_measured() {
                 let blocks = shape.blocks(&spec) as f64;
                 let measured =
@@ -187,6 +197,30 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
             }
             harness.run_one(KernelId::Select, &shape, &mut memory, seed as u64 + 1);
             Buffers::new(&spec, &shape, &memory).select();
+        }
+    }
+}
+
+/// What a budget makes of masses: even ones and steep ones, blocks without any, and heads without any, under scores that tie.
+fn check_counts<K: AttentionKernel>(shapes: &[[u64; 5]]) {
+    let (spec, harness) = (K::SPEC, scoring::<K>());
+    for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
+        let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
+        for scores in SCORES {
+            let mut random = Random(seed as u64 + 1);
+            let mut memory = made_up(&spec, &shape, scores, &mut random);
+            let masses = (0..batch * heads).flat_map(|head| {
+                let steep = [0.0, 1.0, 4.0, 40.0][head as usize % 4];
+                let parts = (0..shape.blocks(&spec)).map(|_| random.next().max(0.0).powf(steep));
+                let parts: Vec<f64> = parts.map(|part| if head % 7 == 6 { 0.0 } else { part }).collect();
+                let whole = parts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+                parts.into_iter().map(move |part| (part / whole * (1u64 << 31) as f64) as u32)
+            });
+            memory.put(Scratch::Masses, masses.flat_map(u32::to_le_bytes).collect());
+            for kernel in [KernelId::BudgetShares, KernelId::BudgetCounts] {
+                harness.run_one(kernel, &shape, &mut memory, seed as u64 + 1);
+            }
+            Buffers::new(&spec, &shape, &memory).counted();
         }
     }
 }
@@ -258,18 +292,31 @@ macro_rules! kernel {
     };
 }
 
-macro_rules! select {
-    ($($(#[$doc:meta])* $test:ident: $spec:expr, $shapes:expr;)+) => {$(
+macro_rules! scored {
+    ($check:ident; $($(#[$doc:meta])* $test:ident: $spec:expr, $shapes:expr;)+) => {$(
         $(#[$doc])*
         #[test]
         fn $test() {
             kernel!($test, bf16, $spec);
-            check_select::<Kernel>($shapes);
+            $check::<Kernel>($shapes);
         }
     )+};
 }
 
-select! {
+scored! { check_counts;
+    /// Orders of fewer blocks than threads, of as many as a warp's share, and of more.
+    counts_by_list: Spec { budget: counted(Order::List, Weigh::None), stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
+        &[[1, 7, 1, 64, 1000], [2, 8, 2, 100, 70_000], [1, 3, 1, 10, 140_001], [1, 8, 1, 1, 65_536]];
+    counts_by_mass: Spec { budget: counted(Order::Own, Weigh::None), stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
+        &[[1, 7, 1, 64, 1000], [1, 8, 2, 100, 140_001]];
+    parts_of_a_total: Spec { budget: shared_out(0.3, 64), stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
+        &[[1, 7, 1, 64, 1000], [2, 40, 2, 100, 9_000], [1, 3, 1, 10, 140_001]];
+    /// Every block of every head.
+    parts_of_everything: Spec { budget: shared_out(1.0, 64), stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
+        &[[1, 6, 1, 64, 5_000]];
+}
+
+scored! { check_select;
     /// More cuts than warps, and than lanes; few blocks.
     many_cuts: Spec { groups: Some(1), budget: SMALL, stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
         &[[1, 160, 1, 100, 32_000], [2, 3, 1, 130, 3_000], [1, 256, 1, 64, 200]];

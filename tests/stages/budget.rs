@@ -15,12 +15,22 @@ impl Buffers<'_> {
         match self.spec.budget {
             Budget::Dynamic(Dynamic { gamma, order, weigh, .. }) => {
                 self.mass(oracle, weigh);
-                self.counts(oracle, gamma, order);
+                self.near_counts(oracle, gamma, order);
             }
             Budget::Ratio(ratio @ Ratio { split: Split::Heads, .. }) => {
                 self.mass(oracle, Weigh::Values);
-                self.divided(oracle, ratio);
+                self.near_parts(oracle, ratio);
             }
+            Budget::Ratio(Ratio { split: Split::None, .. }) | Budget::TopK(_) | Budget::All => {}
+        }
+        self.counted();
+    }
+
+    /// What a measured budget makes of masses.
+    pub(crate) fn counted(&self) {
+        match self.spec.budget {
+            Budget::Dynamic(Dynamic { gamma, order, .. }) => self.exact_counts(gamma, order),
+            Budget::Ratio(ratio @ Ratio { split: Split::Heads, .. }) => self.exact_parts(ratio),
             Budget::Ratio(Ratio { split: Split::None, .. }) | Budget::TopK(_) | Budget::All => {}
         }
     }
@@ -103,36 +113,38 @@ impl Buffers<'_> {
         masses[at..][..blocks].iter().map(|&mass| mass.into()).collect()
     }
 
-    /// Counts are exactly those of the masses in their order, and lie between those of slightly smaller and slightly larger
-    /// shares of the reference's masses.
-    fn counts(&self, oracle: &Oracle, gamma: f64, order: Order) {
+    /// Counts are exactly those of the masses in their order.
+    fn exact_counts(&self, gamma: f64, order: Order) {
         let measured = self.memory.words(Scratch::Measured);
         for (batch, head) in self.all_heads() {
-            let order = self.order(order, [batch, head]);
             let got = measured[batch * self.grid.heads() + head] as usize;
             let masses = self.masses([batch, head]);
             let parts = u64::from(Share::WHOLE);
             let wanted =
                 (masses.iter().sum::<u64>() * u64::from(Share::of(gamma).millionths())).div_ceil(parts);
             let mut held = 0;
-            let reached = order.iter().position(|&block| {
+            let reached = self.order(order, [batch, head]).iter().position(|&block| {
                 held += masses[block];
                 held >= wanted
             });
             assert_eq!(Some(got), reached.map(|place| place + 1), "count of {batch}/{head} in {order:?}");
-            let held = oracle.held(batch, head, &order);
+        }
+    }
+
+    /// Counts lie between those of slightly smaller and slightly larger shares of the reference's masses.
+    fn near_counts(&self, oracle: &Oracle, gamma: f64, order: Order) {
+        let measured = self.memory.words(Scratch::Measured);
+        for (batch, head) in self.all_heads() {
+            let got = measured[batch * self.grid.heads() + head] as usize;
+            let held = oracle.held(batch, head, &self.order(order, [batch, head]));
             let (low, high) = (fewest(&held, gamma - 1e-4), fewest(&held, gamma + 1e-4));
             assert!((low..=high).contains(&got), "head {batch}/{head}: {got} blocks, not {low}..={high}");
         }
     }
 
-    /// Shares are exactly those of the masses in the list's order. Counts are exactly those at the largest share that fits
-    /// the total, and lie between those of slightly smaller and slightly larger shares of the reference's masses.
-    fn divided(&self, oracle: &Oracle, Ratio { share, min_tokens, .. }: Ratio) {
-        let (blocks, heads) = (self.grid.blocks(), self.grid.heads());
-        let floor = min_tokens.div_ceil(self.spec.block.kv) as usize;
-        let of_head = Share::of(share).of_count(blocks as u64) as usize;
-        let total = Total { blocks: heads * of_head, floor, visible: blocks };
+    /// Shares are exactly those of the masses in the list's order, and counts those at the largest share that fits the total.
+    fn exact_parts(&self, ratio: Ratio) {
+        let (blocks, heads, total) = (self.grid.blocks(), self.grid.heads(), self.total(ratio));
         let (shares, measured) = (self.memory.words(Scratch::Shares), self.memory.words(Scratch::Measured));
         for batch in 0..self.grid.batch() {
             let held: Vec<Vec<u64>> = (0..heads).map(|head| self.held([batch, head])).collect();
@@ -141,30 +153,44 @@ impl Buffers<'_> {
                 let got: Vec<u64> = got.iter().map(|&share| share.into()).collect();
                 assert_eq!(&got, want, "shares of {batch}/{head}");
             }
-            let counts = |bound: u64| -> Vec<usize> {
-                let lacking = |held: &Vec<u64>| held.iter().filter(|&&share| share < bound).count();
-                held.iter().map(|held| (1 + lacking(held)).max(floor).min(blocks)).collect()
+            let count = |held: &Vec<u64>, bound| {
+                (1 + held.partition_point(|&share| share < bound)).max(total.floor).min(blocks)
             };
-            let fits = |bound| counts(bound).iter().sum::<usize>() <= total.blocks;
+            let fits = |bound| held.iter().map(|held| count(held, bound)).sum::<usize>() <= total.blocks;
             // Counts change where a bound passes a share.
-            let bounds = held.iter().flatten().copied().filter(|&bound| fits(bound));
-            let got: Vec<usize> =
-                measured[batch * heads..][..heads].iter().map(|&count| count as usize).collect();
-            let want = counts(bounds.max().unwrap_or(0));
+            let mut bounds: Vec<u64> = held.iter().flatten().copied().collect();
+            bounds.sort_unstable();
+            let share =
+                bounds[..bounds.partition_point(|&bound| fits(bound))].last().map_or(0, |&bound| bound);
+            let want: Vec<usize> = held.iter().map(|held| count(held, share)).collect();
+            let got = &measured[batch * heads..][..heads];
+            let got: Vec<usize> = got.iter().map(|&count| count as usize).collect();
             assert_eq!(got, want, "counts of {batch}");
-            let orders = (0..heads).map(|head| self.order(Order::List, [batch, head]));
-            let held: Vec<Vec<f64>> =
-                orders.enumerate().map(|(head, order)| oracle.held(batch, head, &order)).collect();
+        }
+    }
+
+    /// Counts lie between those at slightly smaller and slightly larger shares of the reference's masses.
+    fn near_parts(&self, oracle: &Oracle, ratio: Ratio) {
+        let (heads, total) = (self.grid.heads(), self.total(ratio));
+        let measured = self.memory.words(Scratch::Measured);
+        for batch in 0..self.grid.batch() {
+            let held = |head| oracle.held(batch, head, &self.order(Order::List, [batch, head]));
+            let held: Vec<Vec<f64>> = (0..heads).map(held).collect();
             let gamma = total.gamma(held.iter().map(Vec::as_slice));
             for (head, held) in held.iter().enumerate() {
+                let got = measured[batch * heads + head] as usize;
                 let [low, high] = [gamma - 5e-4, gamma + 5e-4].map(|gamma| total.count(held, gamma));
-                assert!(
-                    (low..=high).contains(&got[head]),
-                    "head {batch}/{head}: {} blocks, not {low}..={high}",
-                    got[head]
-                );
+                assert!((low..=high).contains(&got), "head {batch}/{head}: {got} blocks, not {low}..={high}");
             }
         }
+    }
+
+    /// What heads divide.
+    fn total(&self, Ratio { share, min_tokens, .. }: Ratio) -> Total {
+        let blocks = self.grid.blocks();
+        let of_head = Share::of(share).of_count(blocks as u64) as usize;
+        let floor = min_tokens.div_ceil(self.spec.block.kv) as usize;
+        Total { blocks: self.grid.heads() * of_head, floor, visible: blocks }
     }
 
     /// What the first blocks of a head's list hold of its mass, in fractions of 2^32; all of it is one less.
