@@ -24,6 +24,8 @@ mod magnitudes;
 mod memory;
 #[path = "conformance/numerics.rs"]
 mod numerics;
+#[path = "conformance/parts.rs"]
+mod parts;
 #[path = "conformance/random.rs"]
 mod random;
 #[path = "conformance/refusals.rs"]

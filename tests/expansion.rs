@@ -6,6 +6,8 @@
 mod backend;
 
 use proc_macro2::TokenStream;
+use proxyattn_codegen::syntax::{Choice, Part, Slot};
+use proxyattn_codegen::{Budget, Scorer};
 use std::time::{Duration, Instant};
 
 const KERNEL: &str = "/// Prefill of a 128K context.\n#[derive(Clone, Copy)]\npub struct LlamaPrefill;";
@@ -17,9 +19,10 @@ const CONFIGURATIONS: &[(&str, &str, &str)] = &[
     (
         "every_key",
         "head_dim = 96, block(q = 128, kv = 64), groups = 2, heads = 32, kv_heads = 8, stride(q = 8, kv = 2), \
-         dtype = f16, causal = false, scale = 0.125, scorer = proxy, \
-         budget = dynamic(gamma = 0.85, min_tokens = 1024, rows = ratio), keep(sink = 2, local = 1), \
-         arch(sm_90a), crate = ::proxyattn",
+         dtype = f16, causal = false, scale = 0.125, \
+         scorer = proxy(sums = maxima, scores = e4m3), \
+         budget = dynamic(gamma = 0.85, min_tokens = 1024, rows = ratio, order = list, weigh = values), \
+         keep(sink = 2, local = 1), arch(sm_90a), crate = ::proxyattn",
         KERNEL,
     ),
     (
@@ -28,8 +31,13 @@ const CONFIGURATIONS: &[(&str, &str, &str)] = &[
         KERNEL,
     ),
     ("ratio", "head_dim = 64, budget = ratio(0.10), keep(sink = 0)", KERNEL),
+    (
+        "ratio_of_heads",
+        "scorer = proxy(sums = exact, scores = native), budget = ratio(0.1, split = heads, min_tokens = 256)",
+        KERNEL,
+    ),
     ("all", "head_dim = 256, budget = all", KERNEL),
-    ("absolute", "budget = dynamic(rows = absolute)", KERNEL),
+    ("absolute", "budget = dynamic(rows = absolute, order = own, weigh = none)", KERNEL),
     ("preset_paper", "preset = paper", KERNEL),
     ("preset_paper_overridden", "stride(kv = 1), budget = dynamic(gamma = 0.9), preset = paper", KERNEL),
     ("crate_path", "crate = engine::reexports::proxyattn", KERNEL),
@@ -63,6 +71,47 @@ fn the_configurations_hold_every_key() {
     for key in proxyattn_codegen::Key::TOP_LEVEL {
         let starts = [format!("{key} ="), format!("{key}(")];
         assert!(starts.iter().any(|start| written.contains(start)), "no snapshot has `{key}`");
+    }
+}
+
+/// The names of every kind, `gamma =` of every part, and `rows = ratio` of every word.
+fn spelled<C: Choice>() -> Vec<String> {
+    let of = |mut choice: C| {
+        let name = choice.syntax().name.to_owned();
+        let parts = choice.kind(|kind| {
+            let named = kind.parts().into_iter().filter(|(part, _)| !part.unnamed);
+            let spelled = |(part, slot): (&Part, Slot<'_>)| match slot {
+                // The implied word is not written.
+                Slot::Word(word) => {
+                    let said = word.names().iter().filter(|word| part.implied != Some(word));
+                    said.map(|word| format!("{} = {word}", part.name)).collect()
+                }
+                Slot::Number(_) | Slot::Integer(_) => vec![format!("{} =", part.name)],
+            };
+            named.flat_map(spelled).collect::<Vec<_>>()
+        });
+        core::iter::once(name).chain(parts)
+    };
+    C::KINDS.iter().copied().flat_map(of).collect()
+}
+
+#[test]
+fn the_configurations_hold_every_kind_and_part_and_word() {
+    let written: Vec<&str> = CONFIGURATIONS.iter().map(|(_, attr, _)| *attr).collect();
+    let written = written.join(", ");
+    for text in spelled::<Scorer>().into_iter().chain(spelled::<Budget>()) {
+        assert!(written.contains(&text), "no snapshot has `{text}`");
+    }
+}
+
+#[test]
+fn the_documentation_names_every_kind_and_part() {
+    let pages = [include_str!("../README.md"), include_str!("../proxyattn-macros/src/lib.rs")];
+    for (page, name) in pages.iter().zip(["the README", "the macro's documentation"]) {
+        for text in spelled::<Scorer>().into_iter().chain(spelled::<Budget>()) {
+            let part = text.split(' ').next().unwrap_or(&text);
+            assert!(page.contains(part), "{name} does not mention `{part}`");
+        }
     }
 }
 

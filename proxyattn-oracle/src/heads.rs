@@ -26,15 +26,36 @@ impl Heads {
         Self { data, tokens, dim }
     }
 
+    /// Numbers in the order of heads, tokens and dims.
+    pub fn new(data: Vec<f64>, tokens: usize, dim: usize) -> Self {
+        Self { data, tokens, dim }
+    }
+
     /// A token of a head, among those of all sequences.
     pub fn row(&self, head: usize, token: usize) -> &[f64] {
         let start = (head * self.tokens + token) * self.dim;
         &self.data[start..start + self.dim]
     }
 
+    /// The same, to be changed.
+    pub(crate) fn row_mut(&mut self, head: usize, token: usize) -> &mut [f64] {
+        let start = (head * self.tokens + token) * self.dim;
+        &mut self.data[start..start + self.dim]
+    }
+
     /// Every number, in the order of heads, tokens and dims.
     pub fn numbers(&self) -> &[f64] {
         &self.data
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn numbers_mut(&mut self) -> &mut [f64] {
+        &mut self.data
+    }
+
+    /// Tokens of a head.
+    pub(crate) fn tokens(&self) -> usize {
+        self.tokens
     }
 
     /// Elements of a row.

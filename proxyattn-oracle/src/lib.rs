@@ -23,10 +23,12 @@ mod scorer;
 mod select;
 
 pub use budget::dynamic::fewest;
+pub use budget::ratio::Total;
 pub use compare::{KernelLists, Lists};
 pub use grid::Grid;
 pub use heads::Heads;
-pub use scorer::{Scores, proxy::Proxies};
+pub use scorer::Scores;
+pub use scorer::proxy::{Proxies, Samples, e4m3};
 pub use select::in_order_of_cuts;
 
 use core::ops::{Deref, Range};
@@ -43,7 +45,7 @@ pub struct Oracle {
     k: Heads,
     v: Heads,
     scores: OnceLock<Vec<Scores>>,
-    shares: OnceLock<Vec<Vec<f64>>>,
+    masses: OnceLock<Vec<Vec<f64>>>,
 }
 
 /// What follows from the shape alone.
@@ -67,7 +69,7 @@ impl Oracle {
     /// The reference for the numbers of q, k and v.
     pub fn of_heads(grid: Grid, [q, k, v]: [Heads; 3]) -> Self {
         let scale = grid.spec.scale.unwrap_or(1.0 / f64::from(grid.spec.head_dim).sqrt());
-        Self { grid, scale, q, k, v, scores: OnceLock::new(), shares: OnceLock::new() }
+        Self { grid, scale, q, k, v, scores: OnceLock::new(), masses: OnceLock::new() }
     }
 
     /// Logits of a query of a head with some keys.

@@ -2,7 +2,7 @@
 
 use crate::backends::pool;
 use crate::inputs::{Case, Inputs};
-use crate::kernels::{Small, TwoGroups};
+use crate::kernels::{Divided, Eight, Small, TwoGroups};
 use crate::numerics::same_bits;
 use crate::verify;
 use proxyattn::{AttentionKernel, Device};
@@ -30,4 +30,6 @@ fn repeats<K: AttentionKernel>(device: &Device, case: &Case) {
 pub(crate) fn runs_repeat(device: &Device) {
     repeats::<Small>(device, &Case::new([6, 2], 333, 333).batch(2));
     repeats::<TwoGroups>(device, &Case::new([8, 4], 200, 411));
+    repeats::<Eight>(device, &Case::new([6, 2], 300, 500));
+    repeats::<Divided>(device, &Case::new([6, 2], 300, 500).batch(2));
 }

@@ -1,7 +1,10 @@
 //! The configurations under test. Floors are low so that short contexts are sparse.
 
 use half::{bf16, f16};
-use proxyattn::codegen::{Block, Budget, Dynamic, Keep, Rows, Spec, Stride};
+use proxyattn::codegen::{
+    Block, Budget, Dynamic, Keep, Order, Precision, Proxy, Ratio, Rows, Scorer, Spec, Split, Stride, Sums,
+    Weigh,
+};
 use proxyattn::{AttentionKernel, Element};
 
 macro_rules! kernels {
@@ -22,6 +25,18 @@ const fn block(q: u32, kv: u32) -> Block {
 
 const fn dynamic(gamma: f64, min_tokens: u32, rows: Rows) -> Budget {
     Budget::Dynamic(Dynamic { gamma, min_tokens, rows, ..Dynamic::DEFAULT })
+}
+
+const fn counted(order: Order, weigh: Weigh, gamma: f64, rows: Rows) -> Budget {
+    Budget::Dynamic(Dynamic { gamma, min_tokens: 64, rows, order, weigh })
+}
+
+const fn divided(share: f64, min_tokens: u32) -> Budget {
+    Budget::Ratio(Ratio { share, split: Split::Heads, min_tokens })
+}
+
+const fn scored(sums: Sums, scores: Precision) -> Scorer {
+    Scorer::Proxy(Proxy { sums, scores })
 }
 
 /// Short contexts in small blocks.
@@ -107,4 +122,87 @@ kernels! {
 
     Pinned(bf16) = Spec { heads: Some(6), kv_heads: Some(2), ..SMALL };
     HugeScale(f16) = Spec { scale: Some(1e30), ..SMALL };
+
+    ListValues(bf16) = Spec {
+        scorer: scored(Sums::Maxima, Precision::Native),
+        budget: counted(Order::List, Weigh::Values, 0.6, Rows::Ratio),
+        ..SMALL
+    };
+    ListValuesOfOne(f16) = Spec {
+        groups: Some(1),
+        head_dim: 128,
+        block: block(64, 32),
+        keep: Keep { sink: 0, local: 0 },
+        budget: counted(Order::List, Weigh::Values, 0.7, Rows::Absolute),
+        ..SMALL
+    };
+    OwnValues(bf16) = Spec {
+        groups: Some(2),
+        scorer: scored(Sums::Maxima, Precision::Native),
+        budget: counted(Order::Own, Weigh::Values, 0.8, Rows::Ratio),
+        ..SMALL
+    };
+    ListPlain(f16) = Spec {
+        causal: false,
+        block: block(32, 64),
+        stride: Stride { q: 4, kv: 4 },
+        budget: counted(Order::List, Weigh::None, 0.7, Rows::Ratio),
+        ..SMALL
+    };
+    ListPlainSmall(bf16) = Spec { budget: counted(Order::List, Weigh::None, 0.6, Rows::Ratio), ..SMALL };
+    ListOfEvery(bf16) = Spec { budget: counted(Order::List, Weigh::None, 1.0, Rows::Ratio), ..SMALL };
+    MaximaStrided(bf16) = Spec {
+        block: block(32, 128),
+        stride: Stride { q: 32, kv: 32 },
+        scorer: scored(Sums::Maxima, Precision::Native),
+        budget: Budget::top_k(3),
+        ..SMALL
+    };
+    MaximaEveryKey(bf16) = Spec {
+        block: block(32, 32),
+        stride: Stride { q: 1, kv: 32 },
+        scorer: scored(Sums::Maxima, Precision::Native),
+        ..SMALL
+    };
+
+    Eight(bf16) = Spec {
+        scorer: scored(Sums::Maxima, Precision::E4m3),
+        budget: counted(Order::List, Weigh::Values, 0.6, Rows::Ratio),
+        ..SMALL
+    };
+    EightExact(f16) = Spec {
+        groups: Some(2),
+        head_dim: 128,
+        block: block(64, 64),
+        stride: Stride { q: 4, kv: 4 },
+        scorer: scored(Sums::Exact, Precision::E4m3),
+        budget: Budget::ratio(0.3),
+        ..SMALL
+    };
+    EightOfOne(bf16) = Spec {
+        groups: Some(1),
+        causal: false,
+        block: block(128, 32),
+        stride: Stride { q: 8, kv: 16 },
+        scorer: scored(Sums::Maxima, Precision::E4m3),
+        budget: Budget::top_k(6),
+        ..SMALL
+    };
+    EightWide(bf16) = Spec {
+        block: block(32, 128),
+        stride: Stride { q: 2, kv: 1 },
+        scorer: scored(Sums::Exact, Precision::E4m3),
+        budget: Budget::top_k(3),
+        ..SMALL
+    };
+
+    Divided(bf16) = Spec { budget: divided(0.3, 64), ..SMALL };
+    DividedOfOne(f16) = Spec {
+        groups: Some(1),
+        causal: false,
+        block: block(64, 32),
+        scorer: scored(Sums::Maxima, Precision::Native),
+        budget: divided(0.2, 32),
+        ..SMALL
+    };
 }

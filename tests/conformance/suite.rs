@@ -32,6 +32,16 @@ macro_rules! conformance {
                     random_two_groups = random::shapes_match::<kernels::TwoGroups>;
                     random_both_directions = random::shapes_match::<kernels::Both>;
                     random_wide_heads = random::shapes_match::<kernels::Wide>;
+                    random_list_values = random::shapes_match::<kernels::ListValues>;
+                    random_eight = random::shapes_match::<kernels::Eight>;
+                    random_divided = random::shapes_match::<kernels::Divided>;
+                    counts_in_list_order_match = parts::counts_in_list_order_match;
+                    sums_of_maxima_match = parts::sums_of_maxima_match;
+                    eight_bit_scores_match = parts::eight_bit_scores_match;
+                    divided_totals_match = parts::divided_totals_match;
+                    what_all_keys_share_is_harmless = parts::what_all_keys_share_is_harmless;
+                    magnitudes_of_eight_bits_match = parts::magnitudes_of_eight_bits_match;
+                    weights_of_any_magnitude_match = parts::weights_of_any_magnitude_match;
                     large_values_that_are_fine_pass = refusals::large_values_that_are_fine;
                 }
                 // By themselves.
@@ -41,6 +51,8 @@ macro_rules! conformance {
                     the_edge_is_exact = short::the_edge_is_exact;
                     chunks_count_by_their_pairs = short::chunks_count_by_their_pairs;
                     plans_say_why = short::plans_say_why;
+                    divided_totals_are_kept = parts::divided_totals_are_kept;
+                    weights_look_past_a_sink = parts::weights_look_past_a_sink;
                     runs_repeat = determinism::runs_repeat;
                     the_future_is_not_read = causality::the_future_is_not_read;
                     the_future_is_read_where_asked = causality::the_future_is_read_where_asked;

@@ -5,14 +5,21 @@ use core::f64::consts::LN_2;
 use proxyattn::codegen::cuda::{CODES_PER_LOG2, Keys, Scratch, Shape, Tensor};
 use proxyattn::codegen::{Dtype, Spec};
 use proxyattn::{Element, View};
-use proxyattn_oracle::{Grid, Heads, KernelLists, Oracle, Proxies, fewest, in_order_of_cuts};
+use proxyattn_oracle::{Grid, Heads, KernelLists, Oracle, Proxies, Samples, in_order_of_cuts};
 
 /// The buffers of a run.
 pub(crate) struct Buffers<'a> {
-    spec: Spec,
-    shape: Shape,
-    grid: Grid,
-    memory: &'a Memory,
+    pub(crate) spec: Spec,
+    pub(crate) shape: Shape,
+    pub(crate) grid: Grid,
+    pub(crate) memory: &'a Memory,
+}
+
+/// What `score` leaves of each sample.
+pub(crate) struct SampleScores {
+    maxima: Vec<u16>,
+    floors: Vec<f32>,
+    lse: Vec<f32>,
 }
 
 impl<'a> Buffers<'a> {
@@ -68,6 +75,7 @@ impl<'a> Buffers<'a> {
         let (got, want) = (self.proxies::<T>(oracle), oracle.proxies());
         let epsilon = if self.spec.dtype == Dtype::F16 { 1e-3 } else { 8e-3 };
         for (name, got, want) in [("queries", got.q, want.q), ("keys", got.k, want.k)] {
+            let (got, want) = (got.numbers, want.numbers);
             assert_eq!(got.numbers().len(), want.numbers().len(), "numbers of {name}");
             for (got, want) in got.numbers().iter().zip(want.numbers()) {
                 assert!((got - want).abs() <= epsilon * want.abs() + 1e-6, "{name}: {got}, not {want}");
@@ -77,12 +85,12 @@ impl<'a> Buffers<'a> {
 
     /// The proxies that `score` reads: the keys may be those of the inputs.
     fn proxies<T: Element>(&self, oracle: &Oracle) -> Proxies {
-        let q = self.heads::<T>(Scratch::ProxyQ, Tensor::ProxyQ);
+        let q = Samples::plain(self.heads::<T>(Scratch::ProxyQ, Tensor::ProxyQ));
         let k = match self.memory.has(Scratch::ProxyK) {
-            true => self.heads::<T>(Scratch::ProxyK, Tensor::Keys(Keys::Pooled)),
+            true => Samples::plain(self.heads::<T>(Scratch::ProxyK, Tensor::Keys(Keys::Pooled))),
             false => oracle.proxies().k,
         };
-        Proxies { q, k }
+        Proxies { q, k, centre: None }
     }
 
     /// Sums, floors and codes of every sample.
@@ -126,50 +134,29 @@ impl<'a> Buffers<'a> {
         }
     }
 
-    /// Partials hold each (query, block)'s share of the sum, and the measured counts lie between those of slightly smaller
-    /// and slightly larger shares.
-    pub(crate) fn budget(&self, oracle: &Oracle, gamma: f64) {
-        let measured = self.memory.words(Scratch::Measured);
-        let partials = (self.memory.floats(Scratch::PartialMax), self.memory.floats(Scratch::PartialSum));
-        for (batch, head) in self.all_heads() {
-            let flat = batch * self.grid.heads() + head;
-            for (i, token) in self.grid.last_queries().enumerate() {
-                let sums = oracle.block_sums(batch, head, token);
-                let highest = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let total = highest + sums.iter().map(|sum| (sum - highest).exp()).sum::<f64>().ln();
-                // What weighs nothing beside the whole may be any little.
-                let nothing = total / LN_2 - 60.0;
-                for (block, sum) in sums.iter().enumerate() {
-                    let at = (flat * sums.len() + block) * self.spec.block.q as usize + i;
-                    let (max, under) = (f64::from(partials.0[at]), f64::from(partials.1[at]));
-                    let (got, want) = (max + under.log2(), sum / LN_2);
-                    assert!(
-                        (got - want).abs() < 2e-4 * (1.0 + want.abs()) || got.max(want) < nothing,
-                        "partial {batch}/{head}/{i}/{block}: {got}, not {want}"
-                    );
-                }
-            }
-            let (got, shares) = (measured[flat] as usize, oracle.shares(batch, head));
-            let (low, high) = (fewest(shares, gamma - 1e-4), fewest(shares, gamma + 1e-4));
-            assert!((low..=high).contains(&got), "head {head}: {got} blocks, not {low}..={high}");
-        }
-    }
-
-    fn all_heads(&self) -> impl Iterator<Item = (usize, usize)> {
+    /// Heads of all sequences, as `(sequence, head)`.
+    pub(crate) fn all_heads(&self) -> impl Iterator<Item = (usize, usize)> {
         let heads = self.grid.heads();
         (0..self.grid.batch() * heads).map(move |flat| (flat / heads, flat % heads))
     }
 
-    /// Lists and counts, exactly: the ranking is by f32 scores, and its arithmetic is two operations.
-    pub(crate) fn select(&self) {
-        let (spec, grid) = (&self.spec, &self.grid);
-        let (rows, blocks, groups) = (grid.rows(), grid.blocks(), grid.groups());
-        let heads = grid.heads() / groups;
-        let (maxima, floors) = (self.memory.halves(Scratch::Maxima), self.memory.floats(Scratch::Floors));
-        let lse = self.memory.floats(Scratch::Lse);
+    /// What `score` has left.
+    pub(crate) fn samples(&self) -> SampleScores {
+        SampleScores {
+            maxima: self.memory.halves(Scratch::Maxima),
+            floors: self.memory.floats(Scratch::Floors),
+            lse: self.memory.floats(Scratch::Lse),
+        }
+    }
+
+    /// The blocks of a row of a group, among those of all sequences, in the order in which they fill its list.
+    pub(crate) fn ranking(&self, scores: &SampleScores, sequence: usize, row: usize) -> Vec<usize> {
+        let (spec, grid, blocks) = (&self.spec, &self.grid, self.grid.blocks());
+        let SampleScores { maxima, floors, lse } = scores;
         let (segments, segment_keys) = self.segments();
+        let at = sequence * grid.rows() + row;
         // As the kernel adds it up, but for the last bits of its exponentials.
-        let lse_of = |at: usize, row: usize, i: usize| {
+        let lse_of = |i: usize| {
             if segments == 1 {
                 return lse[self.part(at, 0, i)];
             }
@@ -180,23 +167,32 @@ impl<'a> Buffers<'a> {
             let top = parts.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
             top + parts.iter().map(|part| (part - top).exp2()).sum::<f32>().log2()
         };
+        let samples = grid.row_tokens(row).len().div_ceil(spec.stride.q as usize);
+        let sums: Vec<f32> = (0..samples).map(lse_of).collect();
+        let score = |block: usize| {
+            let codes = &maxima[(at * blocks + block) * self.per_row()..][..samples];
+            let scores = codes.iter().zip(&sums).enumerate().map(|(i, (&code, sum))| {
+                let floor = floors[self.part(at, block * self.per_block() / segment_keys, i)];
+                let level = ((floor - sum) * 4096.0).round_ties_even() as i32;
+                i32::from(code) * 64 + level
+            });
+            f64::from(scores.max().expect("a row has samples") as f32)
+        };
+        grid.ranking(row, &(0..grid.visible(row)).map(score).collect())
+    }
+
+    /// Lists and counts, exactly: the ranking is by f32 scores, and its arithmetic is two operations.
+    pub(crate) fn select(&self) {
+        let grid = &self.grid;
+        let (rows, blocks, groups) = (grid.rows(), grid.blocks(), grid.groups());
+        let heads = grid.heads() / groups;
         let (lists, counts) = (self.memory.words(Scratch::Lists), self.memory.words(Scratch::Counts));
         let measured = self.memory.has(Scratch::Measured).then(|| self.memory.words(Scratch::Measured));
+        let samples = self.samples();
         for sequence in 0..grid.batch() * groups {
             for row in 0..rows {
                 let at = sequence * rows + row;
-                let samples = grid.row_tokens(row).len().div_ceil(spec.stride.q as usize);
-                let sums: Vec<f32> = (0..samples).map(|i| lse_of(at, row, i)).collect();
-                let score = |block: usize| {
-                    let codes = &maxima[(at * blocks + block) * self.per_row()..][..samples];
-                    let scores = codes.iter().zip(&sums).enumerate().map(|(i, (&code, sum))| {
-                        let floor = floors[self.part(at, block * self.per_block() / segment_keys, i)];
-                        let level = ((floor - sum) * 4096.0).round_ties_even() as i32;
-                        i32::from(code) * 64 + level
-                    });
-                    f64::from(scores.max().expect("a row has samples") as f32)
-                };
-                let ranking = grid.ranking(row, &(0..grid.visible(row)).map(score).collect());
+                let ranking = self.ranking(&samples, sequence, row);
                 let mut wanted = Vec::new();
                 for head in sequence * heads..(sequence + 1) * heads {
                     let measured = measured.as_ref().map_or(0, |measured| measured[head] as usize);

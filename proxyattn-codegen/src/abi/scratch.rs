@@ -29,10 +29,18 @@ named! {
         Lse = "lse",
         /// Pieces of the scorer's work that are taken.
         ScoreTickets = "units",
+        /// Norms ‖v‖₂ of values.
+        Norms = "norms",
         /// Scores that partial sums refer to, of each last query and block.
         PartialMax = "partial_max",
         /// Partial sums of the last queries.
         PartialSum = "partial_sum",
+        /// Partial sums of the last queries, each key's part times the norm of its value.
+        PartialWeighted = "partial_weighted",
+        /// What share of a head's mass each block holds, in 2^-31.
+        Masses = "masses",
+        /// What share of a head's mass the first blocks of its list hold, in 2^-32.
+        Shares = "shares",
         /// How many blocks the last queries of a head need.
         Measured = "measured",
         /// Blocks to visit.
@@ -54,8 +62,10 @@ impl Scratch {
             Scratch::ProxyQ8 | Scratch::ProxyK8 => Elem::E4m3,
             Scratch::Maxima => Elem::U16,
             Scratch::QFactors | Scratch::KFactors => Elem::F32,
-            Scratch::Floors | Scratch::Lse | Scratch::PartialMax | Scratch::PartialSum => Elem::F32,
-            Scratch::Measured | Scratch::Lists | Scratch::Counts | Scratch::Runs => Elem::U32,
+            Scratch::Floors | Scratch::Lse | Scratch::Norms => Elem::F32,
+            Scratch::PartialMax | Scratch::PartialSum | Scratch::PartialWeighted => Elem::F32,
+            Scratch::Masses | Scratch::Shares | Scratch::Measured => Elem::U32,
+            Scratch::Lists | Scratch::Counts | Scratch::Runs => Elem::U32,
             Scratch::ScoreTickets | Scratch::AttendTickets => Elem::U32,
         }
     }

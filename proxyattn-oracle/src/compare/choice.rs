@@ -1,11 +1,8 @@
 //! Whether lists hold the blocks that the reference ranks highest.
 
 use super::ties::relative_gap;
-use super::{Agreement, Lists, Ties};
-use crate::{Oracle, Scores, fewest};
-
-/// A dynamic count may differ while the share of the mass at the boundary is this close to γ.
-const MASS: f64 = 1e-5;
+use super::{Agreement, Lists, Ties, counts};
+use crate::{Oracle, Scores};
 
 /// Compares every list of `selection` with what the reference selects.
 pub fn selection(oracle: &Oracle, selection: &dyn Lists) -> Agreement {
@@ -16,9 +13,7 @@ pub fn selection(oracle: &Oracle, selection: &dyn Lists) -> Agreement {
 pub fn lists(oracle: &Oracle, selection: &dyn Lists, ties: &Ties) -> Agreement {
     let mut agreement = Agreement::default();
     for batch in 0..oracle.batch {
-        for head in 0..oracle.heads {
-            compare_counts(oracle, selection, [batch, head], &mut agreement);
-        }
+        counts::compare(oracle, selection, batch, ties, &mut agreement);
         for group in 0..oracle.groups {
             for row in 0..oracle.rows() {
                 let scores = oracle.row_scores(batch, group, row);
@@ -27,34 +22,6 @@ pub fn lists(oracle: &Oracle, selection: &dyn Lists, ties: &Ties) -> Agreement {
         }
     }
     agreement
-}
-
-/// One measured budget, within tolerance of γ, must explain the counts of all rows of a head.
-fn compare_counts(oracle: &Oracle, given: &dyn Lists, [batch, head]: [usize; 2], into: &mut Agreement) {
-    let explains = |measured: usize| {
-        (0..oracle.rows()).find(|&row| given.count(batch, head, row) != oracle.count(measured, row))
-    };
-    let Some(gamma) = oracle.gamma() else {
-        if let Some(row) = explains(0) {
-            let (got, expected) = (given.count(batch, head, row), oracle.count(0, row));
-            into.faults
-                .push(format!("batch {batch} head {head} row {row}: {got} blocks instead of {expected}"));
-        }
-        return;
-    };
-    let shares = oracle.shares(batch, head);
-    let measured = fewest(shares, gamma);
-    let Some(row) = explains(measured) else { return };
-    let near = fewest(shares, gamma - MASS)..=fewest(shares, gamma + MASS);
-    if near.clone().any(|other| explains(other).is_none()) {
-        into.recounted += 1;
-    } else {
-        let (got, expected) = (given.count(batch, head, row), oracle.count(measured, row));
-        into.faults.push(format!(
-            "batch {batch} head {head} row {row}: {got} blocks instead of {expected} \
-             (mass says {measured}, within tolerance {near:?})"
-        ));
-    }
 }
 
 fn compare_lists(

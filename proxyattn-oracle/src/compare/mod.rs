@@ -2,6 +2,7 @@
 
 mod agreement;
 mod choice;
+mod counts;
 mod kernel_lists;
 mod output;
 mod structure;

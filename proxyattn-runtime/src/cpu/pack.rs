@@ -4,6 +4,7 @@ use super::simd::{Block, CHUNK, Col, Kernel, PANEL, Row, Simd, dispatch};
 use crate::memory::{product, room};
 use crate::{Element, Result, View};
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use rayon::prelude::*;
 
 /// `len` elements of `what`, made in parallel pieces of `chunk` by `fill(index of the piece, its elements)`, which come
@@ -35,8 +36,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Heads of `len` keys each, padded to a multiple of `align`, filled chunk by chunk by
-    /// `fill(head, first key, chunk)`; the chunk comes zeroed.
+    /// Heads of `len` keys each, padded to a multiple of `align` and of a chunk, filled piece by piece of as many by
+    /// `fill(head, first key, chunks)`; the chunks come zeroed.
     pub(super) fn new(
         what: &'static str,
         heads: usize,
@@ -45,10 +46,11 @@ impl Keys {
         dim: usize,
         fill: impl Fn(usize, usize, &mut [Col]) + Sync,
     ) -> Result<Self> {
-        let len = len.next_multiple_of(align.max(CHUNK));
-        let chunks = len / CHUNK;
-        let data = par_fill(what, product(&[heads, chunks, dim]), dim, [0.0; CHUNK], |i, chunk| {
-            fill(i / chunks, i % chunks * CHUNK, chunk);
+        let piece = align.max(CHUNK);
+        let len = len.next_multiple_of(piece);
+        let (pieces, cols) = (len / piece, piece / CHUNK * dim);
+        let data = par_fill(what, product(&[heads, pieces, cols]), cols, [0.0; CHUNK], |i, chunks| {
+            fill(i / pieces, i % pieces * piece, chunks);
         })?;
         Ok(Self { data, dim, len })
     }
@@ -56,9 +58,9 @@ impl Keys {
     /// Every key of `[batch, heads, tokens, dim]`, times `scale`, as heads in that order.
     pub(super) fn pack<T: Element>(k: &View<'_, T>, align: usize, scale: f32) -> Result<Self> {
         let [batch, heads, tokens, dim] = k.shape();
-        Self::new("keys", batch * heads, tokens, align, dim, |head, first, chunk| {
-            let rows = gather(k, (head / heads, head % heads), first..tokens);
-            dispatch(PackChunk { rows, scale, chunk });
+        Self::new("keys", batch * heads, tokens, align, dim, |head, first, chunks| {
+            let tokens = first..tokens;
+            dispatch(PackKeys { view: k, head: (head / heads, head % heads), tokens, scale, chunks });
         })
     }
 
@@ -102,21 +104,27 @@ impl Values {
     }
 }
 
-/// Turns eight keys into a chunk.
-struct PackChunk<'a, T> {
-    rows: Octet<'a, T>,
+/// Turns keys, the first of `tokens`, into chunks.
+struct PackKeys<'a, T> {
+    view: &'a View<'a, T>,
+    head: (usize, usize),
+    tokens: Range<usize>,
     scale: f32,
-    chunk: &'a mut [Col],
+    chunks: &'a mut [Col],
 }
 
-impl<T: Element> Kernel for PackChunk<'_, T> {
+impl<T: Element> Kernel for PackKeys<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let (blocks, _) = self.chunk.as_chunks_mut::<CHUNK>();
-        for (i, block) in blocks.iter_mut().enumerate() {
-            *block = s.transpose(&widen(&self.rows, i, self.scale));
+    fn run<S: Simd>(mut self, s: S) {
+        let dim = self.view.shape()[3];
+        for chunk in self.chunks.chunks_exact_mut(dim) {
+            let rows = gather(self.view, self.head, &mut self.tokens);
+            let (blocks, _) = chunk.as_chunks_mut::<CHUNK>();
+            for (i, block) in blocks.iter_mut().enumerate() {
+                *block = s.transpose(&widen(&rows, i, self.scale));
+            }
         }
     }
 }

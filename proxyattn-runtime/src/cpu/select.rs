@@ -56,8 +56,28 @@ pub(super) fn select(
     Ok(Selection { geometry, batch: problem.batch, heads: problem.heads, groups, starts, blocks, counts })
 }
 
-/// The visible blocks of a row, the best `cuts.last()` of them first: the pinned ones, then by score, the lower index where
-/// scores tie. From one cut to the next they ascend.
+/// Whether one block of a row comes before another: the pinned ones first, by index whatever their scores, then by score, the
+/// lower index where scores tie.
+fn by_rank(geometry: &Geometry, row: usize, scores: &[f32]) -> impl Fn(&u32, &u32) -> Ordering {
+    let is_pinned = geometry.pins(row);
+    move |&a, &b| {
+        let [i, j] = [a, b].map(|block| {
+            let block = block as usize;
+            if is_pinned(block) { (true, 0.0) } else { (false, scores[block]) }
+        });
+        j.0.cmp(&i.0).then(j.1.total_cmp(&i.1)).then(a.cmp(&b))
+    }
+}
+
+/// The visible blocks of a row, the best first: what lists of one block after another would be.
+pub(super) fn ranking(geometry: &Geometry, row: usize, scores: &[f32]) -> Result<Vec<u32>> {
+    let mut ranking = room("lists", geometry.visible(row))?;
+    ranking.extend(0..geometry.visible(row) as u32);
+    ranking.sort_unstable_by(by_rank(geometry, row, scores));
+    Ok(ranking)
+}
+
+/// The visible blocks of a row, the best `cuts.last()` of them first. From one cut to the next they ascend.
 fn rank(
     geometry: &Geometry,
     row: usize,
@@ -65,11 +85,7 @@ fn rank(
     cuts: &[usize],
     ranking: &mut Vec<u32>,
 ) -> Result<()> {
-    let (visible, is_pinned) = (geometry.visible(row), geometry.pins(row));
-    let by_rank = |&a: &u32, &b: &u32| -> Ordering {
-        let (i, j) = (a as usize, b as usize);
-        is_pinned(j).cmp(&is_pinned(i)).then(scores[j].total_cmp(&scores[i])).then(a.cmp(&b))
-    };
+    let (visible, by_rank) = (geometry.visible(row), by_rank(geometry, row, scores));
     ranking.clear();
     reserve("lists", ranking, visible)?;
     ranking.extend(0..visible as u32);
@@ -77,7 +93,7 @@ fn rank(
     // Each cut splits what is left of the next larger one: no more of the ranking is sorted than is asked for.
     for &cut in cuts.iter().rev() {
         if cut < end {
-            ranking[..end].select_nth_unstable_by(cut, by_rank);
+            ranking[..end].select_nth_unstable_by(cut, &by_rank);
         }
         ranking[cut..end].sort_unstable();
         end = cut;
@@ -108,5 +124,6 @@ mod tests {
         assert_eq!(ranked(&geometry, 9, &scores, &[4]), [0, 1, 3, 9]);
         assert_eq!(ranked(&geometry, 9, &scores, &[2, 4, 7]), [0, 9, 1, 3, 4, 6, 8]);
         assert_eq!(ranked(&geometry, 0, &scores, &[1]), [0]);
+        assert_eq!(ranking(&geometry, 9, &scores).unwrap(), [0, 9, 1, 3, 4, 6, 8, 2, 7, 5]);
     }
 }

@@ -89,6 +89,24 @@ pub(super) fn sum_exp<S: Simd>(s: S, tile: &[Row], max: &Row) -> Row {
     out
 }
 
+/// [`sum_exp`], and the same sum with each key's part times its weight.
+#[inline(always)]
+pub(super) fn weighed_sum_exp<S: Simd>(s: S, tile: &[Row], max: &Row, weights: &[f32]) -> (Row, Row) {
+    let (mut sums, mut weighed_sums) = ([0.0; PANEL], [0.0; PANEL]);
+    for i in 0..PANEL / S::LANES {
+        let m = s.load(max, i);
+        let (mut sum, mut weighed) = (s.splat(0.0), s.splat(0.0));
+        for (row, &weight) in tile.iter().zip(weights) {
+            let p = s.exp2(s.sub(s.load(row, i), m));
+            sum = s.add(sum, p);
+            weighed = s.fma(p, s.splat(weight), weighed);
+        }
+        s.store(&mut sums, i, sum);
+        s.store(&mut weighed_sums, i, weighed);
+    }
+    (sums, weighed_sums)
+}
+
 /// The softmax of a panel of rows, as far as its keys have come.
 #[derive(Clone, Copy)]
 pub(super) struct Running {

@@ -2,6 +2,7 @@
 
 mod kernels;
 mod pool;
+mod syntax;
 
 pub(crate) use pool::POOL_THREADS;
 
@@ -10,7 +11,6 @@ use crate::abi::{Keys, UnitId};
 use crate::arch::{HopperTiles, hopper, portable};
 use crate::pipeline::{Cx, Part};
 use crate::{Arch, Spec, Stride};
-use core::fmt;
 
 named! {
     /// What a sample's scores are normalised by.
@@ -61,10 +61,6 @@ impl Contract for Proxy {
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool {
         let samples = spec.block_samples().kv;
         spec.head_dim <= 128 && samples >= 8 && tiles.keys.is_multiple_of(samples)
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("proxy")
     }
 
     fn part(&self, cx: &Cx<'_>) -> Part {

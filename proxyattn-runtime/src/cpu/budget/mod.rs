@@ -1,6 +1,10 @@
 //! Budgets: how many blocks each head visits of each row.
 
 mod dynamic;
+mod held;
+mod mass;
+mod norms;
+mod ratio;
 
 use super::inputs::Scale;
 use super::pack::Keys;
@@ -8,7 +12,7 @@ use super::scorer::Scores;
 use crate::inputs::Inputs;
 use crate::memory::{product, room};
 use crate::{Element, Observer, Plan, Result};
-use proxyattn_codegen::{Budget, Dynamic, Share};
+use proxyattn_codegen::{Budget, Ratio, Split};
 
 /// What a budget may look at.
 pub(super) struct Seen<'a, T> {
@@ -23,11 +27,17 @@ pub(super) struct Seen<'a, T> {
 /// The count of each head and row, `[batch · head][row]`, within bounds: the one place that tells budgets apart.
 pub(super) fn counts<T: Element>(seen: &Seen<'_, T>, observer: &dyn Observer) -> Result<Vec<u32>> {
     match seen.plan.spec().budget {
-        Budget::Dynamic(Dynamic { gamma, .. }) => {
-            let measured = dynamic::measure(seen, Share::of(gamma), observer)?;
+        Budget::Dynamic(dynamic) => {
+            let measured = dynamic::measure(seen, &dynamic, observer)?;
             of_rows(seen.plan, |head| measured[head])
         }
-        Budget::TopK(_) | Budget::Ratio(_) | Budget::All => of_rows(seen.plan, |_| 0),
+        Budget::Ratio(ratio @ Ratio { split: Split::Heads, .. }) => {
+            let measured = ratio::divide(seen, &ratio, observer)?;
+            of_rows(seen.plan, |head| measured[head])
+        }
+        Budget::Ratio(Ratio { split: Split::None, .. }) | Budget::TopK(_) | Budget::All => {
+            of_rows(seen.plan, |_| 0)
+        }
     }
 }
 

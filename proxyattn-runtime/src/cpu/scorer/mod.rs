@@ -22,7 +22,7 @@ pub(super) fn prepare<'a, T: Element>(
     scale: Scale,
 ) -> Result<Box<dyn Prepared + 'a>> {
     Ok(match plan.spec().scorer {
-        Scorer::Proxy(_) => Box::new(proxy::Proxies::pool(plan, inputs, keys, scale)?),
+        Scorer::Proxy(proxy) => Box::new(proxy::Proxies::pool(plan, &proxy, inputs, keys, scale)?),
     })
 }
 

@@ -104,7 +104,7 @@ impl Sources<'_> {
             Tensor::Keys(Keys::Pooled8) => packed(Scratch::ProxyK8),
             Tensor::Keys(Keys::Sampled) => {
                 let RawTensor { address, strides: [batch, head, token] } = self.args.k;
-                let stride = i64::from(self.loader.spec.stride.kv);
+                let stride = i64::from(self.loader.spec.sample_window().kv);
                 RawTensor { address, strides: [batch, head, token * stride] }
             }
         }

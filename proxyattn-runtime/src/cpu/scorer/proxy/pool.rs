@@ -1,11 +1,13 @@
 //! Proxy heads: the mean of a group's queries and of its keys, on strided tokens.
 
+use super::e4m3::{self, Centres};
 use crate::cpu::inputs::Scale;
 use crate::cpu::pack::{Keys, par_fill, put};
 use crate::cpu::simd::{Block, CHUNK, Col, Kernel, PANEL, Row, Simd, dispatch};
 use crate::memory::product;
 use crate::{Element, Plan, Result, View, inputs::Inputs};
 use core::ops::Range;
+use proxyattn_codegen::{Precision, Proxy, Sums};
 
 /// The proxy heads of a prefill.
 ///
@@ -15,11 +17,12 @@ pub(in crate::cpu::scorer) struct Proxies<'a> {
     queries: Vec<Row>,
     keys: KeySamples<'a>,
     pub(super) query_samples: usize,
+    pub(super) sums: Sums,
     dim: usize,
 }
 
 enum KeySamples<'a> {
-    /// One KV head a group and no stride: the proxy's keys are the keys.
+    /// One KV head a group, no stride and nothing to round: the proxy's keys are the keys.
     Same(&'a Keys),
     Pooled(Keys),
 }
@@ -27,59 +30,60 @@ enum KeySamples<'a> {
 impl<'a> Proxies<'a> {
     pub(in crate::cpu::scorer) fn pool<T: Element>(
         plan: &Plan,
+        proxy: &Proxy,
         inputs: &Inputs<'_, T>,
         keys: &'a Keys,
         scale: Scale,
     ) -> Result<Self> {
         let (spec, problem) = (plan.spec(), plan.problem());
         let (dim, groups) = (spec.head_dim as usize, plan.groups());
-        let stride_q = spec.stride.q as usize;
-        let stride_kv = spec.stride.kv as usize;
+        let sequences = problem.batch * groups;
+        let (q, k) = (&inputs.q, &inputs.k);
+        let of_queries = |sequence| Mean::of(q, (sequence, groups), spec.stride.q as usize);
+        let of_keys = |sequence, stride| Mean::of(k, (sequence, groups), stride);
 
-        let query_samples = problem.q_len.div_ceil(stride_q);
+        // The keys of a block have a power of two in common, and a block of samples may be smaller than a chunk.
+        let samples_per_block = spec.block_samples().kv as usize;
+        let centres = match proxy.scores {
+            Precision::Native => None,
+            Precision::E4m3 => {
+                let at_blocks = |sequence| of_keys(sequence, spec.block.kv as usize);
+                Some(Centres::of::<T>(sequences, dim, at_blocks)?)
+            }
+        };
+
+        let query_samples = problem.q_len.div_ceil(spec.stride.q as usize);
         let panels = query_samples.div_ceil(PANEL);
-        let heads = plan.heads_per_group();
-        let len = product(&[problem.batch, groups, panels, dim]);
+        let len = product(&[sequences, panels, dim]);
         let queries = par_fill("proxy queries", len, dim, [0.0; PANEL], |i, panel| {
-            let (sequence, first) = (i / panels, i % panels * PANEL);
-            let (batch, group) = (sequence / groups, sequence % groups);
-            let heads = group * heads..(group + 1) * heads;
-            let factor = scale.queries;
-            let mean =
-                Mean { view: &inputs.q, batch, heads, stride: stride_q, samples: query_samples, factor };
-            dispatch(PoolPanel { mean, first, panel });
+            let (mean, first) = (of_queries(i / panels), i % panels * PANEL);
+            let finish = match &centres {
+                None => Finish::Scale(scale.queries),
+                Some(_) => Finish::Round { centre: None, run: 1, factor: scale.queries },
+            };
+            dispatch(PoolPanel { mean, finish, first, panel });
         })?;
 
-        let key_samples = problem.kv_len.div_ceil(stride_kv);
-        let kv_heads = problem.kv_heads / groups;
-        let keys = if kv_heads == 1 && stride_kv == 1 {
+        let is_mean = problem.kv_heads > groups || spec.stride.kv > 1;
+        let keys = if centres.is_none() && !is_mean {
             KeySamples::Same(keys)
         } else {
-            // Whole blocks of samples, and a block of samples may be smaller than a chunk.
-            let align = (spec.block.kv / spec.stride.kv) as usize;
-            KeySamples::Pooled(Keys::new(
-                "proxy keys",
-                problem.batch * groups,
-                key_samples,
-                align,
-                dim,
-                |sequence, first, chunk| {
-                    let (batch, group) = (sequence / groups, sequence % groups);
-                    let heads = group * kv_heads..(group + 1) * kv_heads;
-                    let factor = scale.keys;
-                    let mean = Mean {
-                        view: &inputs.k,
-                        batch,
-                        heads,
-                        stride: stride_kv,
-                        samples: key_samples,
-                        factor,
-                    };
-                    dispatch(PoolChunk { mean, first, chunk });
-                },
-            )?)
+            let samples = problem.kv_len.div_ceil(spec.stride.kv as usize);
+            let pool = |sequence, first, chunks: &mut [Col]| {
+                let finish = match &centres {
+                    None => Finish::Scale(scale.keys),
+                    Some(centres) => Finish::Round {
+                        centre: Some(centres.of_sequence(sequence)),
+                        run: samples_per_block,
+                        factor: scale.keys,
+                    },
+                };
+                let mean = of_keys(sequence, spec.stride.kv as usize);
+                dispatch(PoolChunks { mean, finish, first, dim, chunks });
+            };
+            KeySamples::Pooled(Keys::new("proxy keys", sequences, samples, samples_per_block, dim, pool)?)
         };
-        Ok(Self { queries, keys, query_samples, dim })
+        Ok(Self { queries, keys, query_samples, sums: proxy.sums, dim })
     }
 
     /// A panel of 32 query samples of a sequence and group.
@@ -99,31 +103,66 @@ impl<'a> Proxies<'a> {
     }
 }
 
-/// A proxy head: the mean of some heads on strided tokens, times a factor.
-struct Mean<'a, T> {
+/// A proxy head: the mean of some heads on strided tokens.
+pub(super) struct Mean<'a, T> {
     view: &'a View<'a, T>,
     batch: usize,
     heads: Range<usize>,
     stride: usize,
-    samples: usize,
-    factor: f32,
+    pub(super) samples: usize,
 }
 
-impl<T: Element> Mean<'_, T> {
-    /// Eight samples from `first` on, as rows of `dim`; zeros past the last.
+impl<'a, T: Element> Mean<'a, T> {
+    /// Of one of `batch · groups` sequences, whose heads the groups share evenly.
+    fn of(view: &'a View<'a, T>, (sequence, groups): (usize, usize), stride: usize) -> Self {
+        let [_, heads, tokens, _] = view.shape();
+        let (batch, group, size) = (sequence / groups, sequence % groups, heads / groups);
+        let heads = group * size..(group + 1) * size;
+        Self { view, batch, heads, stride, samples: tokens.div_ceil(stride) }
+    }
+
+    /// Samples from `first` on, as rows of `dim`; zeros past the last. Returns the rows that are samples.
     #[inline(always)]
-    fn samples(&self, first: usize, rows: &mut [f32]) {
-        let dim = rows.len() / CHUNK;
-        let share = 1.0 / self.heads.len() as f32; // taken of each head: the sum of large ones may leave f32
-        rows.fill(0.0);
-        for (row, sample) in rows.chunks_exact_mut(dim).zip(first..self.samples) {
+    pub(super) fn fill<'r>(&self, first: usize, rows: &'r mut [f32]) -> &'r mut [f32] {
+        let dim = self.view.shape()[3];
+        let (samples, rest) = rows.split_at_mut(rows.len().min((self.samples.max(first) - first) * dim));
+        rest.fill(0.0);
+        // The sum of large ones may leave f32, so that each head is scaled down by a power of two, which rounds nothing.
+        let heads = self.heads.len();
+        let part = 1.0 / heads.next_power_of_two() as f32;
+        let share = heads.next_power_of_two() as f32 / heads as f32;
+        samples.fill(0.0);
+        for (row, sample) in samples.chunks_exact_mut(dim).zip(first..) {
             for head in self.heads.clone() {
                 for (sum, x) in row.iter_mut().zip(self.view.row(self.batch, head, sample * self.stride)) {
-                    *sum += x.to_f32() * share;
+                    *sum += x.to_f32() * part;
                 }
             }
-            for sum in row {
-                *sum *= self.factor;
+            row.iter_mut().for_each(|sum| *sum *= share);
+        }
+        samples
+    }
+}
+
+/// What becomes of means before they are multiplied.
+#[derive(Clone, Copy)]
+enum Finish<'a> {
+    /// They are multiplied by a factor.
+    Scale(f32),
+    /// Each `run` of them, less the centre, is rounded to e4m3 under a power of two, and multiplied by both then.
+    Round { centre: Option<&'a [f32]>, run: usize, factor: f32 },
+}
+
+impl Finish<'_> {
+    #[inline(always)]
+    fn apply(self, samples: &mut [f32], dim: usize) {
+        match self {
+            Finish::Scale(factor) => samples.iter_mut().for_each(|x| *x *= factor),
+            Finish::Round { centre, run, factor } => {
+                if let Some(centre) = centre {
+                    samples.chunks_exact_mut(dim).for_each(|sample| e4m3::subtract(sample, centre));
+                }
+                samples.chunks_mut(run * dim).for_each(|samples| e4m3::round(samples, factor));
             }
         }
     }
@@ -142,6 +181,7 @@ fn square(rows: &[f32], dim: usize) -> Block {
 /// Fills a panel `[dim][32]` with samples.
 struct PoolPanel<'a, T> {
     mean: Mean<'a, T>,
+    finish: Finish<'a>,
     first: usize,
     panel: &'a mut [Row],
 }
@@ -151,9 +191,10 @@ impl<T: Element> Kernel for PoolPanel<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut rows = vec![0.0; self.panel.len() * CHUNK];
+        let dim = self.panel.len();
+        let mut rows = vec![0.0; dim * CHUNK];
         for lane in (0..PANEL).step_by(CHUNK) {
-            self.mean.samples(self.first + lane, &mut rows);
+            self.finish.apply(self.mean.fill(self.first + lane, &mut rows), dim);
             let (blocks, _) = self.panel.as_chunks_mut::<CHUNK>();
             for (i, block) in blocks.iter_mut().enumerate() {
                 put(s, block, lane, &square(&rows, i * CHUNK));
@@ -162,23 +203,28 @@ impl<T: Element> Kernel for PoolPanel<'_, T> {
     }
 }
 
-/// Fills a chunk `[dim][8]` with samples.
-struct PoolChunk<'a, T> {
+/// Fills chunks `[dim][8]` with samples.
+struct PoolChunks<'a, T> {
     mean: Mean<'a, T>,
+    finish: Finish<'a>,
     first: usize,
-    chunk: &'a mut [Col],
+    dim: usize,
+    chunks: &'a mut [Col],
 }
 
-impl<T: Element> Kernel for PoolChunk<'_, T> {
+impl<T: Element> Kernel for PoolChunks<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut rows = vec![0.0; self.chunk.len() * CHUNK];
-        self.mean.samples(self.first, &mut rows);
-        let (blocks, _) = self.chunk.as_chunks_mut::<CHUNK>();
-        for (i, block) in blocks.iter_mut().enumerate() {
-            *block = s.transpose(&square(&rows, i * CHUNK));
+        let mut rows = vec![0.0; self.chunks.len() * CHUNK];
+        self.finish.apply(self.mean.fill(self.first, &mut rows), self.dim);
+        let chunks = self.chunks.chunks_exact_mut(self.dim);
+        for (chunk, rows) in chunks.zip(rows.chunks_exact(self.dim * CHUNK)) {
+            let (blocks, _) = chunk.as_chunks_mut::<CHUNK>();
+            for (i, block) in blocks.iter_mut().enumerate() {
+                *block = s.transpose(&square(rows, i * CHUNK));
+            }
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Block scores: `maxpool(softmax(Q_g·K_gᵀ))`, in one pass over the keys.
 //!
 //! The softmax of a row is monotone in its logits, so the largest probability of a (row, block) is that of its
-//! largest logit: a pass keeps the running maximum and sum of each row beside the largest logit of each
-//! (row, block), and normalises afterwards. Nothing is computed twice, and nothing underflows, because scores
-//! stay logarithms: `score = max over rows (largest logit − log₂ Σ 2^logit)`. Rankings need no more.
+//! largest logit: a pass keeps the largest logit of each (row, block), and normalises afterwards, by the sum over the
+//! keys or over these maxima (`sums.rs`). Nothing is computed twice, and nothing underflows, because scores stay logarithms:
+//! `score = max over rows (largest logit − log₂ sum)`. Rankings need no more.
 
 use super::pool::Proxies;
+use super::sums::Normaliser;
 use crate::cpu::scorer::{Prepared, Scores};
 use crate::cpu::simd::{CHUNK, Kernel, PANEL, Row, Simd, dispatch};
-use crate::cpu::tile::{self, MASKED, Running};
+use crate::cpu::tile::{self, MASKED};
 use crate::memory::{filled, product};
 use crate::{Observer, Plan, Result, Stage};
 use rayon::prelude::*;
@@ -59,7 +60,7 @@ struct Unit<'a> {
 
 /// One panel of a unit.
 struct PanelState {
-    running: Running,
+    normaliser: Normaliser,
     /// How many key samples each lane sees.
     limits: [u32; PANEL],
     /// The largest logit of each (block, lane), for the blocks that some lane sees.
@@ -93,7 +94,7 @@ impl Kernel for Unit<'_> {
                 let longest = limits.iter().fold(0, |max, &limit| limit.max(max)) as usize;
                 seen = seen.max(longest);
                 let maxima = filled("scores", longest.div_ceil(samples_per_block), [MASKED; PANEL])?;
-                Ok(PanelState { running: Running::START, limits, maxima })
+                Ok(PanelState { normaliser: Normaliser::new(self.proxies.sums), limits, maxima })
             })
             .collect::<Result<_>>()?;
 
@@ -110,18 +111,15 @@ impl Kernel for Unit<'_> {
                 if shortest < first + buffer.len() {
                     tile::mask(buffer, first, &state.limits);
                 }
-                let maxima = &mut state.maxima[first / samples_per_block..];
-                let mut max = state.running.max;
-                for (block, out) in buffer.chunks(samples_per_block).zip(maxima) {
+                let end = (first + buffer.len()).div_ceil(samples_per_block).min(state.maxima.len());
+                let maxima = &mut state.maxima[first / samples_per_block..end];
+                for (block, out) in buffer.chunks(samples_per_block).zip(&mut *maxima) {
                     *out = tile::row_max(s, block, out);
-                    max = tile::row_max(s, core::slice::from_ref(out), &max);
                 }
-                state.running.raise(s, max);
-                let sum = tile::sum_exp(s, buffer, &state.running.max);
-                state.running.add(s, &sum);
+                state.normaliser.add(s, buffer, maxima);
             }
         }
-        self.pool(&states, first_panel);
+        self.pool(s, &states, first_panel);
         Ok(())
     }
 }
@@ -129,12 +127,10 @@ impl Kernel for Unit<'_> {
 impl Unit<'_> {
     /// Normalises each sample's maxima and takes the largest over the samples of a row.
     #[inline(always)]
-    fn pool(self, states: &[PanelState], first_panel: usize) {
+    fn pool<S: Simd>(self, s: S, states: &[PanelState], first_panel: usize) {
         let blocks = self.plan.geometry().blocks();
         for (panel, state) in states.iter().enumerate() {
-            let lse: [f64; PANEL] = std::array::from_fn(|lane| {
-                f64::from(state.running.max[lane]) + f64::from(state.running.sum[lane]).log2()
-            });
+            let lse = state.normaliser.log_sums(s, &state.maxima);
             let first_sample = (first_panel + panel) * PANEL;
             let lanes = PANEL.min(self.proxies.query_samples - first_sample);
             let lanes_per_row = self.samples_per_row.min(PANEL);
