@@ -106,7 +106,7 @@ impl Held {
                 let scores = oracle.row_scores(batch, group, row);
                 let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let tie = |a: usize, b: usize| {
-                    oracle.is_pinned(row, a) == oracle.is_pinned(row, b)
+                    ![a, b].iter().any(|&block| oracle.is_pinned(row, block))
                         && ties.excuse(scores[a], scores[b], best)
                 };
                 Self::within(&ranking, exact, oracle.masses(batch, head), tie)

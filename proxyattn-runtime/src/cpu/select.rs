@@ -56,12 +56,16 @@ pub(super) fn select(
     Ok(Selection { geometry, batch: problem.batch, heads: problem.heads, groups, starts, blocks, counts })
 }
 
-/// Whether one block of a row comes before another: the pinned ones first, then by score, the lower index where scores tie.
+/// Whether one block of a row comes before another: the pinned ones first, by index whatever their scores, then by score, the
+/// lower index where scores tie.
 fn by_rank(geometry: &Geometry, row: usize, scores: &[f32]) -> impl Fn(&u32, &u32) -> Ordering {
     let is_pinned = geometry.pins(row);
     move |&a, &b| {
-        let (i, j) = (a as usize, b as usize);
-        is_pinned(j).cmp(&is_pinned(i)).then(scores[j].total_cmp(&scores[i])).then(a.cmp(&b))
+        let [i, j] = [a, b].map(|block| {
+            let block = block as usize;
+            if is_pinned(block) { (true, 0.0) } else { (false, scores[block]) }
+        });
+        j.0.cmp(&i.0).then(j.1.total_cmp(&i.1)).then(a.cmp(&b))
     }
 }
 
@@ -120,6 +124,6 @@ mod tests {
         assert_eq!(ranked(&geometry, 9, &scores, &[4]), [0, 1, 3, 9]);
         assert_eq!(ranked(&geometry, 9, &scores, &[2, 4, 7]), [0, 9, 1, 3, 4, 6, 8]);
         assert_eq!(ranked(&geometry, 0, &scores, &[1]), [0]);
-        assert_eq!(ranking(&geometry, 9, &scores).unwrap(), [9, 0, 1, 3, 4, 6, 8, 2, 7, 5]);
+        assert_eq!(ranking(&geometry, 9, &scores).unwrap(), [0, 9, 1, 3, 4, 6, 8, 2, 7, 5]);
     }
 }
