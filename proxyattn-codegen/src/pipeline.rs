@@ -128,7 +128,7 @@ impl Pipeline {
         add(of_sparse(spec.budget.contract(|budget| budget.part(cx))));
         add(of_sparse(select::part(cx)));
         add(hopper::part(cx));
-        add(scorer::contract_part());
+        add(scorer::contract_part(cx));
         add(of_sparse(attend::attend(cx)));
         add(attend::dense(cx));
         Self(whole)
