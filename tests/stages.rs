@@ -79,7 +79,7 @@ fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     memory.strides.extend([
         (Tensor::ProxyQ, packed(Tensor::ProxyQ)),
         (Tensor::Keys(Keys::Pooled), packed(Tensor::Keys(Keys::Pooled))),
-        (Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.stride.kv)]),
+        (Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.sample_window().kv)]),
     ]);
     memory
 }
@@ -167,7 +167,7 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
         for (score, sum) in SCORES {
             let mut random = Random(seed as u64 + 1);
             let mut memory = Memory::default();
-            let per_row = u64::from(spec.block.q / spec.stride.q);
+            let per_row = u64::from(spec.block.q / spec.sample_window().q);
             let samples = batch * shape.groups(&spec) * shape.rows(&spec) * per_row;
             let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
             let floors = (0..samples).flat_map(|_| FLOOR.to_le_bytes()).collect();
@@ -206,9 +206,11 @@ fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, si
         let bytes = |data: &[K::Elem]| data.iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
         memory.put(Tensor::Q, bytes(&sample.inputs.q));
         memory.put(Tensor::K, bytes(&sample.inputs.k));
-        for (tensor, step) in
-            [(Tensor::Q, 1), (Tensor::ProxyQ, 1), (Tensor::Keys(Keys::Sampled), i64::from(spec.stride.kv))]
-        {
+        for (tensor, step) in [
+            (Tensor::Q, 1),
+            (Tensor::ProxyQ, 1),
+            (Tensor::Keys(Keys::Sampled), i64::from(spec.sample_window().kv)),
+        ] {
             let like = if step == 1 { tensor } else { Tensor::K };
             let [heads, tokens] = like.extents().map(|extent| extent.of(&spec, &shape) as i64);
             let dim = dim as i64;
