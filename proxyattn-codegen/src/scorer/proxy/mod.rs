@@ -118,7 +118,6 @@ impl Proxy {
             ("E4M3", self.scores == Precision::E4m3),
             ("E4M3_BYTES", self.in_bytes(cx)),
             ("SUMS_EXACT", self.sums == Sums::Exact),
-            ("SEGMENTS", cx.segments()),
             ("BLOCK_FILLS_STAGE", samples == tiles.hopper.keys),
             // How a block's samples lie in a tile of scores.
             ("BLOCK_SPANS_TILES", samples > tiles.ring_keys),
