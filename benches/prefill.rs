@@ -9,6 +9,7 @@
 //! medians and the medians of the ratios within a round. All stages are counted.
 
 use half::bf16;
+use proxyattn::codegen::{Budget, Dynamic, Order, Proxy, Scorer, Spec, Sums, Weigh};
 use proxyattn::{AttentionKernel, Device, Stage, StageTimes, Tensor, proxy_attention};
 use safetensors::SafeTensors;
 use std::{
@@ -38,6 +39,24 @@ struct TenthStrided;
 #[proxy_attention(head_dim = 64)]
 struct Default64;
 
+/// Counts in the order of the list, weighed by values, from scores that block maxima normalise.
+struct InListOrder;
+
+impl AttentionKernel for InListOrder {
+    const NAME: &'static str = "InListOrder";
+    const SPEC: Spec = Spec {
+        scorer: Scorer::Proxy(Proxy { sums: Sums::Maxima, ..Proxy::DEFAULT }),
+        budget: Budget::Dynamic(Dynamic {
+            gamma: 0.6,
+            order: Order::List,
+            weigh: Weigh::Values,
+            ..Dynamic::DEFAULT
+        }),
+        ..Default64::SPEC
+    };
+    type Elem = bf16;
+}
+
 struct Options {
     input: PathBuf,
     rounds: usize,
@@ -61,6 +80,7 @@ fn main() -> Result<()> {
         Contender::new::<Tenth>("sparse, a tenth", &device)?,
         Contender::new::<TenthStrided>("sparse, a tenth, stride 4/4", &device)?,
         Contender::new::<Default64>("sparse, default", &device)?,
+        Contender::new::<InListOrder>("sparse, in list order", &device)?,
     ];
     let mut torch = options.torch.map(|python| Torch::start(&python, &options.input)).transpose()?;
 

@@ -4,7 +4,7 @@
 //! holds bf16 `q [B, H, N, D]`, `k` and `v` `[B, Hkv, N, D]`. Long ones want `--release`.
 
 use half::bf16;
-use proxyattn::codegen::{Budget, Spec};
+use proxyattn::codegen::{Budget, Dynamic, Order, Precision, Proxy, Ratio, Scorer, Spec, Split, Sums, Weigh};
 use proxyattn::{AsView, AttentionKernel, Device, Tensor};
 use proxyattn_oracle::Oracle;
 use proxyattn_oracle::compare::{self, Agreement};
@@ -44,7 +44,8 @@ fn captures(directory: &Path) -> Vec<PathBuf> {
 }
 
 macro_rules! kernels {
-    ($($name:ident = $spec:expr;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident = $spec:expr;)+) => {$(
+        $(#[$doc])*
         struct $name;
 
         impl AttentionKernel for $name {
@@ -58,6 +59,22 @@ macro_rules! kernels {
 kernels! {
     Default64 = Spec { head_dim: 64, ..Spec::DEFAULT };
     Dense64 = Spec { budget: Budget::All, ..Default64::SPEC };
+    /// Eight-bit scores, sums of maxima, counts in the order of the list, weighed by values.
+    Eight64 = Spec {
+        scorer: Scorer::Proxy(Proxy { sums: Sums::Maxima, scores: Precision::E4m3 }),
+        budget: Budget::Dynamic(Dynamic {
+            gamma: 0.6,
+            order: Order::List,
+            weigh: Weigh::Values,
+            ..Dynamic::DEFAULT
+        }),
+        ..Default64::SPEC
+    };
+    /// A total that heads divide.
+    Divided64 = Spec {
+        budget: Budget::Ratio(Ratio { share: 0.2, split: Split::Heads, min_tokens: 512 }),
+        ..Default64::SPEC
+    };
     Default128 = Spec::DEFAULT;
     Dense128 = Spec { budget: Budget::All, ..Spec::DEFAULT };
 }
@@ -101,6 +118,8 @@ fn captures_match() {
             64 => {
                 check::<Dense64>(&capture, &mut total);
                 check::<Default64>(&capture, &mut total);
+                check::<Eight64>(&capture, &mut total);
+                check::<Divided64>(&capture, &mut total);
             }
             128 => {
                 check::<Dense128>(&capture, &mut total);

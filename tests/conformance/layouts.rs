@@ -1,7 +1,7 @@
 //! Memory order is the caller's: every layout of the same numbers gives the same bits.
 
 use crate::inputs::{Case, Inputs};
-use crate::kernels::{Small, SmallF16, Wide, WideRows};
+use crate::kernels::{Eight, Small, SmallF16, Wide, WideRows};
 use crate::numerics::same_bits;
 use crate::verify;
 use proxyattn::{AttentionKernel, Device, Element, Tensor, View, ViewMut};
@@ -94,6 +94,7 @@ pub(crate) fn layouts_agree(device: &Device) {
     check::<Small>(device, &Case::new([6, 2], 150, 150).batch(2));
     check::<Small>(device, &Case::new([4, 2], 1, 170));
     check::<SmallF16>(device, &Case::new([3, 1], 130, 203));
+    check::<Eight>(device, &Case::new([4, 2], 150, 203));
     check::<WideRows>(device, &Case::new([2, 2], 200, 200).batch(2));
     check::<Wide>(device, &Case::new([2, 1], 140, 140));
 }
