@@ -6,7 +6,7 @@
 mod backend;
 
 use proc_macro2::TokenStream;
-use proxyattn_codegen::syntax::{Choice, Part, Slot};
+use proxyattn_codegen::syntax::{Choice, Slot, Syntax};
 use proxyattn_codegen::{Budget, Scorer};
 use std::time::{Duration, Instant};
 
@@ -74,42 +74,63 @@ fn the_configurations_hold_every_key() {
     }
 }
 
-/// The names of every kind, `gamma =` of every part, and `rows = ratio` of every word.
-fn spelled<C: Choice>() -> Vec<String> {
+/// Every kind as its example, and every word as the help of errors writes it, with the variants that they expand to.
+fn expansions_of<C: Choice>() -> Vec<(String, String)> {
     let of = |mut choice: C| {
-        let name = choice.syntax().name.to_owned();
-        let parts = choice.kind(|kind| {
-            let named = kind.parts().into_iter().filter(|(part, _)| !part.unnamed);
-            let spelled = |(part, slot): (&Part, Slot<'_>)| match slot {
-                // The implied word is not written.
-                Slot::Word(word) => {
-                    let said = word.names().iter().filter(|word| part.implied != Some(word));
-                    said.map(|word| format!("{} = {word}", part.name)).collect()
+        let syntax = choice.syntax();
+        let mut cases = vec![(
+            format!("{} = {}", C::KEY, syntax.example),
+            format!("{} :: {}", C::TYPE, syntax.type_name),
+        )];
+        choice.kind(|kind| {
+            for (part, slot) in kind.parts() {
+                let Slot::Word(word) = slot else { continue };
+                let (usage, type_name) = (syntax.usage(part), word.type_name());
+                for name in word.names() {
+                    word.take(name);
+                    let [example, own] = [part.example, name].map(|word| format!("{} = {word}", part.name));
+                    let attr = format!("{} = {}", C::KEY, usage.replace(&example, &own));
+                    cases.push((
+                        attr,
+                        format!(
+                            "{} : :: proxyattn :: __private :: {type_name} :: {}",
+                            part.name,
+                            word.variant()
+                        ),
+                    ));
                 }
-                Slot::Number(_) | Slot::Integer(_) => vec![format!("{} =", part.name)],
-            };
-            named.flat_map(spelled).collect::<Vec<_>>()
+            }
         });
-        core::iter::once(name).chain(parts)
+        cases
     };
     C::KINDS.iter().copied().flat_map(of).collect()
 }
 
 #[test]
-fn the_configurations_hold_every_kind_and_part_and_word() {
-    let written: Vec<&str> = CONFIGURATIONS.iter().map(|(_, attr, _)| *attr).collect();
-    let written = written.join(", ");
-    for text in spelled::<Scorer>().into_iter().chain(spelled::<Budget>()) {
-        assert!(written.contains(&text), "no snapshot has `{text}`");
+fn every_kind_and_word_expands_to_its_variant() {
+    let cases = [expansions_of::<Scorer>(), expansions_of::<Budget>()].concat();
+    assert!(cases.iter().any(|(attr, _)| attr == "budget = dynamic(order = own)"), "{cases:?}");
+    for (attr, variant) in cases {
+        let tokens = expand(&attr, KERNEL).to_string();
+        assert!(tokens.contains(&variant), "`{attr}` has no `{variant}`: {tokens}");
     }
+}
+
+/// The name of every kind and of every part that is written.
+fn names_of<C: Choice>() -> Vec<&'static str> {
+    let syntaxes = C::KINDS.iter().map(|kind| kind.syntax());
+    let names = |syntax: &'static Syntax| {
+        let parts = syntax.parts.iter().filter(|part| !part.unnamed).map(|part| part.name);
+        core::iter::once(syntax.name).chain(parts)
+    };
+    syntaxes.flat_map(names).collect()
 }
 
 #[test]
 fn the_documentation_names_every_kind_and_part() {
     let pages = [include_str!("../README.md"), include_str!("../proxyattn-macros/src/lib.rs")];
     for (page, name) in pages.iter().zip(["the README", "the macro's documentation"]) {
-        for text in spelled::<Scorer>().into_iter().chain(spelled::<Budget>()) {
-            let part = text.split(' ').next().unwrap_or(&text);
+        for part in names_of::<Scorer>().into_iter().chain(names_of::<Budget>()) {
             assert!(page.contains(part), "{name} does not mention `{part}`");
         }
     }

@@ -83,7 +83,7 @@ fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     memory.strides.extend([
         (Tensor::ProxyQ, packed(Tensor::ProxyQ)),
         (Tensor::Keys(Keys::Pooled), packed(Tensor::Keys(Keys::Pooled))),
-        (Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.stride.kv)]),
+        (Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.sample_window().kv)]),
     ]);
     memory
 }
@@ -160,7 +160,7 @@ const SCORES: [Scores; 5] = [
 /// Made-up scores of a shape's blocks, in memory.
 fn made_up(spec: &Spec, shape: &Shape, (score, sum): Scores, random: &mut Random) -> Memory {
     let mut memory = Memory::default();
-    let per_row = u64::from(spec.block.q / spec.stride.q);
+    let per_row = u64::from(spec.block.q / spec.sample_window().q);
     let samples = shape.batch * shape.groups(spec) * shape.rows(spec) * per_row;
     let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
     let floors = (0..samples).flat_map(|_| FLOOR.to_le_bytes()).collect();
@@ -241,9 +241,11 @@ fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, si
         let bytes = |data: &[K::Elem]| data.iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
         memory.put(Tensor::Q, bytes(&sample.inputs.q));
         memory.put(Tensor::K, bytes(&sample.inputs.k));
-        for (tensor, step) in
-            [(Tensor::Q, 1), (Tensor::ProxyQ, 1), (Tensor::Keys(Keys::Sampled), i64::from(spec.stride.kv))]
-        {
+        for (tensor, step) in [
+            (Tensor::Q, 1),
+            (Tensor::ProxyQ, 1),
+            (Tensor::Keys(Keys::Sampled), i64::from(spec.sample_window().kv)),
+        ] {
             let like = if step == 1 { tensor } else { Tensor::K };
             let [heads, tokens] = like.extents().map(|extent| extent.of(&spec, &shape) as i64);
             let dim = dim as i64;

@@ -133,7 +133,7 @@ impl Pipeline {
             of_sparse(spec.budget.contract(|budget| budget.part(cx))),
             of_sparse(select::part(cx)),
             hopper::part(cx),
-            scorer::contract_part(),
+            scorer::contract_part(cx),
             of_sparse(attend::attend(cx)),
             attend::dense(cx),
         ];

@@ -107,7 +107,7 @@ fn unknown_names_get_a_suggestion_and_the_choices() {
     assert_error("budget = topk(blocks = 4)", &["`budget` has no kind `topk`", "did you mean `top_k`?"]);
     assert_error("budget = top_k(count = 4)", &["its only part is `blocks`"]);
     assert_error("arch(sm_90)", &["`arch` has no value `sm_90`", "did you mean `sm_90a`?"]);
-    assert_error("scorer = antidiagonal", &["`scorer` has no kind", "the only kind is `proxy`"]);
+    assert_error("scorer = antidiagonal", &["`scorer` has no kind `antidiagonal`"]);
     assert_error("scorer = proxy(sums = max)", &["`proxy(sums)` has no value `max`", "`maxima` and `exact`"]);
     assert_error("sums = maxima", &["unknown key `sums`\nhelp: write `scorer = proxy(sums = maxima)`"]);
     assert_error("split = heads", &["write `budget = ratio(0.1, split = heads)`"]);

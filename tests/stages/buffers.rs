@@ -57,12 +57,12 @@ impl<'a> Buffers<'a> {
 
     /// Sampled queries of a row.
     fn per_row(&self) -> usize {
-        (self.spec.block.q / self.spec.stride.q) as usize
+        (self.spec.block.q / self.spec.sample_window().q) as usize
     }
 
     /// Sampled keys of a block.
     fn per_block(&self) -> usize {
-        (self.spec.block.kv / self.spec.stride.kv) as usize
+        (self.spec.block.kv / self.spec.sample_window().kv) as usize
     }
 
     /// Where the sums and floors of a sample are: `[row][segment][sample of the row]`.
@@ -103,12 +103,12 @@ impl<'a> Buffers<'a> {
         let (_, segment_keys) = self.segments();
         for sequence in 0..shape.batch as usize * groups {
             for sample in 0..shape.q_samples(spec) as usize {
-                let token = sample * spec.stride.q as usize;
+                let token = sample * spec.sample_window().q as usize;
                 let (log_sum, best) = oracle.proxy_maxima(&proxies, sequence, token);
                 let (row, i) =
                     (sequence * self.grid.rows() + sample / self.per_row(), sample % self.per_row());
                 // One sum for each segment that the sample sees.
-                let seen = self.grid.keys_seen(token).div_ceil(spec.stride.kv as usize);
+                let seen = self.grid.keys_seen(token).div_ceil(spec.sample_window().kv as usize);
                 let parts = (0..seen.div_ceil(segment_keys))
                     .map(|segment| f64::from(lse[self.part(row, segment, i)]));
                 let (got, want) = (parts.map(f64::exp2).sum::<f64>().log2(), log_sum / LN_2);
@@ -160,14 +160,15 @@ impl<'a> Buffers<'a> {
             if segments == 1 {
                 return lse[self.part(at, 0, i)];
             }
-            let last = (grid.row_tokens(row).end - 1) / spec.stride.q as usize * spec.stride.q as usize;
-            let seen = grid.keys_seen(last).div_ceil(spec.stride.kv as usize);
+            let last = (grid.row_tokens(row).end - 1) / spec.sample_window().q as usize
+                * spec.sample_window().q as usize;
+            let seen = grid.keys_seen(last).div_ceil(spec.sample_window().kv as usize);
             let parts: Vec<f32> =
                 (0..seen.div_ceil(segment_keys)).map(|segment| lse[self.part(at, segment, i)]).collect();
             let top = parts.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
             top + parts.iter().map(|part| (part - top).exp2()).sum::<f32>().log2()
         };
-        let samples = grid.row_tokens(row).len().div_ceil(spec.stride.q as usize);
+        let samples = grid.row_tokens(row).len().div_ceil(spec.sample_window().q as usize);
         let sums: Vec<f32> = (0..samples).map(lse_of).collect();
         let score = |block: usize| {
             let codes = &maxima[(at * blocks + block) * self.per_row()..][..samples];

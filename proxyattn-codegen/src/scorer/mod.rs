@@ -95,6 +95,10 @@ impl fmt::Display for Scorer {
 pub const CODES_PER_LOG2: f32 = 64.0;
 
 /// Constants of the buffers that every scorer writes and `select` reads.
-pub(crate) fn contract_part() -> Part {
-    Part { shared: vec![("CODES_PER_LOG2", format!("{CODES_PER_LOG2:.1}f"))], ..Part::default() }
+pub(crate) fn contract_part(cx: &Cx<'_>) -> Part {
+    Part {
+        sections: vec![("SEGMENTS", cx.segments())],
+        shared: vec![("CODES_PER_LOG2", format!("{CODES_PER_LOG2:.1}f"))],
+        ..Part::default()
+    }
 }

@@ -116,7 +116,6 @@ fn sections(cx: &Cx<'_>) -> Vec<(&'static str, bool)> {
     let samples = spec.block_samples().kv;
     vec![
         ("POOL_KEYS", !spec.is_dense() && keys_of(cx.spec) == Keys::Pooled),
-        ("SEGMENTS", cx.segments()),
         ("BLOCK_FILLS_STAGE", samples == tiles.hopper.keys),
         // How a block's samples lie in a tile of scores.
         ("BLOCK_SPANS_TILES", samples > tiles.ring_keys),
