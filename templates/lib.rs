@@ -4,64 +4,8 @@
 //! which call the wrappers and contain no PTX of their own. They lie in folders named as those of `proxyattn-codegen`: the
 //! text of a choice stands under the name of the choice. `x.hopper.cuh` is Hopper's version of `x.cuh` beside it.
 
-/// Lists the files by their path below this crate, which is also the name they are looked up by.
-macro_rules! files {
-    ($($path:literal),* $(,)?) => {
-        &[$(($path, include_str!($path))),*]
-    };
-}
-
-/// Every template: its path below this crate, and its text. The prelude comes first and in the order that its
-/// files must be emitted in.
-pub const FILES: &[(&str, &str)] = files![
-    // The portable family, sm_80 and up. `elem.cuh` comes last: it is built from the others.
-    "prelude/types.cuh",
-    "prelude/convert.cuh",
-    "prelude/memory.cuh",
-    "prelude/async.cuh",
-    "prelude/mma.cuh",
-    "prelude/warp.cuh",
-    "prelude/sync.cuh",
-    "prelude/elem.cuh",
-    // sm_90a besides, after `elem.cuh`.
-    "prelude/stmatrix.cuh",
-    "prelude/mbarrier.cuh",
-    "prelude/tma.cuh",
-    "prelude/descriptor.cuh",
-    "prelude/wgmma.cuh",
-    "prelude/warpgroup.cuh",
-    // The kernel bodies, by the choices that they belong to.
-    "arch/hopper/cta.cuh",
-    "arch/hopper/scoring.cuh",
-    "arch/portable/scoring.cuh",
-    "arch/portable/tile.cuh",
-    "attend/hopper/attend.cuh",
-    "attend/hopper/dense.cuh",
-    "attend/hopper/flash.cuh",
-    "attend/hopper/order.cuh",
-    "attend/hopper/ring.cuh",
-    "attend/hopper/schedule.cuh",
-    "attend/hopper/stream.cuh",
-    "attend/portable/attend.cuh",
-    "attend/portable/dense.cuh",
-    "attend/portable/flash.cuh",
-    "budget/dynamic/counts.cuh",
-    "budget/dynamic/partials.cuh",
-    "budget/dynamic/partials.hopper.cuh",
-    "budget/dynamic/wanted.cuh",
-    "budget/flat/ratio.cuh",
-    "budget/flat/top_k.cuh",
-    "geometry/diagonal.cuh",
-    "geometry/samples.cuh",
-    "geometry/sequence.cuh",
-    "scorer/proxy/maxima.cuh",
-    "scorer/proxy/pool.cuh",
-    "scorer/proxy/score.cuh",
-    "scorer/proxy/score.hopper.cuh",
-    "select/ranking.cuh",
-    "select/rows.cuh",
-    "select/select.cuh",
-];
+/// Every template, by the path below this crate that it is looked up by, and its text. The build script finds them.
+pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// The text of the template with this path, such as `prelude/types.cuh`.
 pub fn file(path: &str) -> Option<&'static str> {

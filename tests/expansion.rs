@@ -6,6 +6,8 @@
 mod backend;
 
 use proc_macro2::TokenStream;
+use proxyattn_codegen::syntax::{Choice, Slot, Syntax};
+use proxyattn_codegen::{Budget, Scorer};
 use std::time::{Duration, Instant};
 
 const KERNEL: &str = "/// Prefill of a 128K context.\n#[derive(Clone, Copy)]\npub struct LlamaPrefill;";
@@ -17,9 +19,10 @@ const CONFIGURATIONS: &[(&str, &str, &str)] = &[
     (
         "every_key",
         "head_dim = 96, block(q = 128, kv = 64), groups = 2, heads = 32, kv_heads = 8, stride(q = 8, kv = 2), \
-         dtype = f16, causal = false, scale = 0.125, scorer = proxy, \
-         budget = dynamic(gamma = 0.85, min_tokens = 1024, rows = ratio), keep(sink = 2, local = 1), \
-         arch(sm_90a), crate = ::proxyattn",
+         dtype = f16, causal = false, scale = 0.125, \
+         scorer = proxy(sums = maxima, scores = e4m3), \
+         budget = dynamic(gamma = 0.85, min_tokens = 1024, rows = ratio, order = list, weigh = values), \
+         keep(sink = 2, local = 1), arch(sm_90a), crate = ::proxyattn",
         KERNEL,
     ),
     (
@@ -28,8 +31,13 @@ const CONFIGURATIONS: &[(&str, &str, &str)] = &[
         KERNEL,
     ),
     ("ratio", "head_dim = 64, budget = ratio(0.10), keep(sink = 0)", KERNEL),
+    (
+        "ratio_of_heads",
+        "scorer = proxy(sums = exact, scores = native), budget = ratio(0.1, split = heads, min_tokens = 256)",
+        KERNEL,
+    ),
     ("all", "head_dim = 256, budget = all", KERNEL),
-    ("absolute", "budget = dynamic(rows = absolute)", KERNEL),
+    ("absolute", "budget = dynamic(rows = absolute, order = own, weigh = none)", KERNEL),
     ("preset_paper", "preset = paper", KERNEL),
     ("preset_paper_overridden", "stride(kv = 1), budget = dynamic(gamma = 0.9), preset = paper", KERNEL),
     ("crate_path", "crate = engine::reexports::proxyattn", KERNEL),
@@ -63,6 +71,68 @@ fn the_configurations_hold_every_key() {
     for key in proxyattn_codegen::Key::TOP_LEVEL {
         let starts = [format!("{key} ="), format!("{key}(")];
         assert!(starts.iter().any(|start| written.contains(start)), "no snapshot has `{key}`");
+    }
+}
+
+/// Every kind as its example, and every word as the help of errors writes it, with the variants that they expand to.
+fn expansions_of<C: Choice>() -> Vec<(String, String)> {
+    let of = |mut choice: C| {
+        let syntax = choice.syntax();
+        let mut cases = vec![(
+            format!("{} = {}", C::KEY, syntax.example),
+            format!("{} :: {}", C::TYPE, syntax.type_name),
+        )];
+        choice.kind(|kind| {
+            for (part, slot) in kind.parts() {
+                let Slot::Word(word) = slot else { continue };
+                let (usage, type_name) = (syntax.usage(part), word.type_name());
+                for name in word.names() {
+                    word.take(name);
+                    let [example, own] = [part.example, name].map(|word| format!("{} = {word}", part.name));
+                    let attr = format!("{} = {}", C::KEY, usage.replace(&example, &own));
+                    cases.push((
+                        attr,
+                        format!(
+                            "{} : :: proxyattn :: __private :: {type_name} :: {}",
+                            part.name,
+                            word.variant()
+                        ),
+                    ));
+                }
+            }
+        });
+        cases
+    };
+    C::KINDS.iter().copied().flat_map(of).collect()
+}
+
+#[test]
+fn every_kind_and_word_expands_to_its_variant() {
+    let cases = [expansions_of::<Scorer>(), expansions_of::<Budget>()].concat();
+    assert!(cases.iter().any(|(attr, _)| attr == "budget = dynamic(order = own)"), "{cases:?}");
+    for (attr, variant) in cases {
+        let tokens = expand(&attr, KERNEL).to_string();
+        assert!(tokens.contains(&variant), "`{attr}` has no `{variant}`: {tokens}");
+    }
+}
+
+/// The name of every kind and of every part that is written.
+fn names_of<C: Choice>() -> Vec<&'static str> {
+    let syntaxes = C::KINDS.iter().map(|kind| kind.syntax());
+    let names = |syntax: &'static Syntax| {
+        let parts = syntax.parts.iter().filter(|part| !part.unnamed).map(|part| part.name);
+        core::iter::once(syntax.name).chain(parts)
+    };
+    syntaxes.flat_map(names).collect()
+}
+
+#[test]
+fn the_documentation_names_every_kind_and_part() {
+    let pages = [include_str!("../README.md"), include_str!("../proxyattn-macros/src/lib.rs")];
+    for (page, name) in pages.iter().zip(["the README", "the macro's documentation"]) {
+        for part in names_of::<Scorer>().into_iter().chain(names_of::<Budget>()) {
+            assert!(page.contains(part), "{name} does not mention `{part}`");
+        }
     }
 }
 

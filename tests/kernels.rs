@@ -4,7 +4,9 @@ use proxyattn::codegen::cuda::{
     Access, Expr, Field, KernelId, Macro, Module, Param, Scalar, Scratch, Shape, Size, Tiles, emit,
     emit_tiled,
 };
-use proxyattn::codegen::{Arch, Block, Budget, Dtype, Dynamic, Keep, Rows, Spec, Stride};
+use proxyattn::codegen::{
+    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Spec, Split, Stride, Weigh,
+};
 use std::fmt::Write;
 
 const D: Spec = Spec::DEFAULT;
@@ -53,6 +55,18 @@ fn configurations() -> Vec<(&'static str, Spec)> {
                 ..D
             },
         ),
+        (
+            "list",
+            Spec {
+                budget: Budget::Dynamic(Dynamic {
+                    order: Order::List,
+                    weigh: Weigh::Values,
+                    ..Dynamic::DEFAULT
+                }),
+                ..D
+            },
+        ),
+        ("divided", Spec { budget: Budget::Ratio(Ratio { split: Split::Heads, ..Ratio::DEFAULT }), ..D }),
         ("all", Spec { head_dim: 256, budget: Budget::All, ..D }),
     ]
 }

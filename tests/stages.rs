@@ -4,6 +4,8 @@
 #[path = "conformance/backends.rs"]
 #[allow(dead_code)] // shared with the other suites
 mod backends;
+#[path = "stages/budget.rs"]
+mod budget;
 #[path = "stages/buffers.rs"]
 mod buffers;
 #[path = "stages/harness.rs"]
@@ -21,7 +23,9 @@ use logits::{Large64, Large128, Large256, SIZES};
 use proxyattn::codegen::cuda::{
     CODES_PER_LOG2, HopperTiles, KernelId, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled,
 };
-use proxyattn::codegen::{Arch, Block, Budget, Dtype, Dynamic, Keep, Rows, Scorer, Spec, Stride};
+use proxyattn::codegen::{
+    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stride, Weigh,
+};
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
 use proxyattn_oracle::inputs;
@@ -79,7 +83,7 @@ fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     memory.strides.extend([
         (Tensor::ProxyQ, packed(Tensor::ProxyQ)),
         (Tensor::Keys(Keys::Pooled), packed(Tensor::Keys(Keys::Pooled))),
-        (Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.stride.kv)]),
+        (Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.sample_window().kv)]),
     ]);
     memory
 }
@@ -131,10 +135,7 @@ fn check_changed<K: AttentionKernel>(
                 buffers.score::<K::Elem>(&oracle);
             }
         }
-        match spec.budget {
-            Budget::Dynamic(Dynamic { gamma, .. }) => buffers.budget(&oracle, gamma),
-            Budget::TopK(_) | Budget::Ratio(_) | Budget::All => {}
-        }
+        buffers.budget(&oracle);
         buffers.select();
         buffers.attention::<K::Elem>(&oracle, false);
     }
@@ -156,28 +157,38 @@ const SCORES: [Scores; 5] = [
     (|x| x * 0.5 - 1.5, |_| f32::EPSILON),
 ];
 
+/// Made-up scores of a shape's blocks, in memory.
+fn made_up(spec: &Spec, shape: &Shape, (score, sum): Scores, random: &mut Random) -> Memory {
+    let mut memory = Memory::default();
+    let per_row = u64::from(spec.block.q / spec.sample_window().q);
+    let samples = shape.batch * shape.groups(spec) * shape.rows(spec) * per_row;
+    let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
+    let floors = (0..samples).flat_map(|_| FLOOR.to_le_bytes()).collect();
+    let maxima = (0..samples * shape.blocks(spec)).flat_map(|_| {
+        let above = score(random.next()) - f64::from(FLOOR);
+        ((above * f64::from(CODES_PER_LOG2)).round() as u16).to_le_bytes()
+    });
+    memory.put(Scratch::Maxima, maxima.collect());
+    memory.put(Scratch::Lse, lse);
+    memory.put(Scratch::Floors, floors);
+    memory
+}
+
+/// The part of a module that makes lists of scores.
+fn scoring<K: AttentionKernel>() -> Harness {
+    let mut module = emit_tiled(&K::SPEC, Arch::Sm80, &Tiles::portable(&K::SPEC, None));
+    module.units.retain(|unit| unit.id == UnitId::Scoring);
+    Harness::compile(K::NAME, &K::SPEC, module)
+}
+
 /// The lists of many heads, or of one count for all, from scores that tie.
 fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
-    let spec = K::SPEC;
-    let mut module = emit_tiled(&spec, Arch::Sm80, &Tiles::portable(&spec, None));
-    module.units.retain(|unit| unit.id == UnitId::Scoring);
-    let harness = Harness::compile(K::NAME, &spec, module);
+    let (spec, harness) = (K::SPEC, scoring::<K>());
     for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
         let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
-        for (score, sum) in SCORES {
+        for scores in SCORES {
             let mut random = Random(seed as u64 + 1);
-            let mut memory = Memory::default();
-            let per_row = u64::from(spec.block.q / spec.stride.q);
-            let samples = batch * shape.groups(&spec) * shape.rows(&spec) * per_row;
-            let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
-            let floors = (0..samples).flat_map(|_| FLOOR.to_le_bytes()).collect();
-            let maxima = (0..samples * shape.blocks(&spec)).flat_map(|_| {
-                let above = score(random.next()) - f64::from(FLOOR);
-                ((above * f64::from(CODES_PER_LOG2)).round() as u16).to_le_bytes()
-            });
-            memory.put(Scratch::Lse, lse);
-            memory.put(Scratch::Floors, floors);
-            memory.put(Scratch::Maxima, maxima.collect());
+            let mut memory = made_up(&spec, &shape, scores, &mut random);
             if spec.budget.is_measured() {
                 let blocks = shape.blocks(&spec) as f64;
                 let measured =
@@ -186,6 +197,30 @@ fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
             }
             harness.run_one(KernelId::Select, &shape, &mut memory, seed as u64 + 1);
             Buffers::new(&spec, &shape, &memory).select();
+        }
+    }
+}
+
+/// What a budget makes of masses: even ones and steep ones, blocks without any, and heads without any, under scores that tie.
+fn check_counts<K: AttentionKernel>(shapes: &[[u64; 5]]) {
+    let (spec, harness) = (K::SPEC, scoring::<K>());
+    for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
+        let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
+        for scores in SCORES {
+            let mut random = Random(seed as u64 + 1);
+            let mut memory = made_up(&spec, &shape, scores, &mut random);
+            let masses = (0..batch * heads).flat_map(|head| {
+                let steep = [0.0, 1.0, 4.0, 40.0][head as usize % 4];
+                let parts = (0..shape.blocks(&spec)).map(|_| random.next().max(0.0).powf(steep));
+                let parts: Vec<f64> = parts.map(|part| if head % 7 == 6 { 0.0 } else { part }).collect();
+                let whole = parts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+                parts.into_iter().map(move |part| (part / whole * (1u64 << 31) as f64) as u32)
+            });
+            memory.put(Scratch::Masses, masses.flat_map(u32::to_le_bytes).collect());
+            for kernel in [KernelId::BudgetShares, KernelId::BudgetCounts] {
+                harness.run_one(kernel, &shape, &mut memory, seed as u64 + 1);
+            }
+            Buffers::new(&spec, &shape, &memory).counted();
         }
     }
 }
@@ -206,9 +241,11 @@ fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, si
         let bytes = |data: &[K::Elem]| data.iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
         memory.put(Tensor::Q, bytes(&sample.inputs.q));
         memory.put(Tensor::K, bytes(&sample.inputs.k));
-        for (tensor, step) in
-            [(Tensor::Q, 1), (Tensor::ProxyQ, 1), (Tensor::Keys(Keys::Sampled), i64::from(spec.stride.kv))]
-        {
+        for (tensor, step) in [
+            (Tensor::Q, 1),
+            (Tensor::ProxyQ, 1),
+            (Tensor::Keys(Keys::Sampled), i64::from(spec.sample_window().kv)),
+        ] {
             let like = if step == 1 { tensor } else { Tensor::K };
             let [heads, tokens] = like.extents().map(|extent| extent.of(&spec, &shape) as i64);
             let dim = dim as i64;
@@ -257,18 +294,31 @@ macro_rules! kernel {
     };
 }
 
-macro_rules! select {
-    ($($(#[$doc:meta])* $test:ident: $spec:expr, $shapes:expr;)+) => {$(
+macro_rules! scored {
+    ($check:ident; $($(#[$doc:meta])* $test:ident: $spec:expr, $shapes:expr;)+) => {$(
         $(#[$doc])*
         #[test]
         fn $test() {
             kernel!($test, bf16, $spec);
-            check_select::<Kernel>($shapes);
+            $check::<Kernel>($shapes);
         }
     )+};
 }
 
-select! {
+scored! { check_counts;
+    /// Orders of fewer blocks than threads, of as many as a warp's share, and of more.
+    counts_by_list: Spec { budget: counted(Order::List, Weigh::None), stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
+        &[[1, 7, 1, 64, 1000], [2, 8, 2, 100, 70_000], [1, 3, 1, 10, 140_001], [1, 8, 1, 1, 65_536]];
+    counts_by_mass: Spec { budget: counted(Order::Own, Weigh::None), stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
+        &[[1, 7, 1, 64, 1000], [1, 8, 2, 100, 140_001]];
+    parts_of_a_total: Spec { budget: shared_out(0.3, 64), stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
+        &[[1, 7, 1, 64, 1000], [2, 40, 2, 100, 9_000], [1, 3, 1, 10, 140_001]];
+    /// Every block of every head.
+    parts_of_everything: Spec { budget: shared_out(1.0, 64), stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
+        &[[1, 6, 1, 64, 5_000]];
+}
+
+scored! { check_select;
     /// More cuts than warps, and than lanes; few blocks.
     many_cuts: Spec { groups: Some(1), budget: SMALL, stride: Stride { q: 8, kv: 8 }, ..Spec::DEFAULT },
         &[[1, 160, 1, 100, 32_000], [2, 3, 1, 130, 3_000], [1, 256, 1, 64, 200]];
@@ -279,6 +329,16 @@ select! {
 
 const SMALL: Budget =
     Budget::Dynamic(Dynamic { gamma: 0.8, min_tokens: 128, rows: Rows::Ratio, ..Dynamic::DEFAULT });
+
+/// Small budgets that are counted in an order, with weights.
+const fn counted(order: Order, weigh: Weigh) -> Budget {
+    Budget::Dynamic(Dynamic { gamma: 0.6, min_tokens: 128, rows: Rows::Ratio, order, weigh })
+}
+
+/// A share that heads divide.
+const fn shared_out(share: f64, min_tokens: u32) -> Budget {
+    Budget::Ratio(Ratio { share, split: Split::Heads, min_tokens })
+}
 
 macro_rules! stages {
     ($arch:expr; $($(#[$doc:meta])* $test:ident: $elem:ty, $spec:expr, $tiles:expr, $shapes:expr;)+) => {$(
@@ -333,6 +393,63 @@ stages! { Arch::Sm80;
     /// A tile of half a row.
     every_block_in_halves: bf16, Spec { head_dim: 256, causal: false, block: Block { q: 128, kv: 64 }, budget: Budget::All, ..Spec::DEFAULT },
         |t| t, &[[1, 1, 1, 70, 90], [1, 1, 1, 90, 70]];
+}
+
+stages! { Arch::Sm80;
+    /// Counts in the order of the list, weighed by values: a proxy per KV head, ragged lengths, fewer queries than keys.
+    listed: bf16, Spec { budget: counted(Order::List, Weigh::Values), keep: Keep { sink: 1, local: 0 }, ..Spec::DEFAULT }, |t| t,
+        &[[1, 4, 2, 512, 512], [2, 2, 1, 130, 1403], [1, 2, 1, 1, 70]];
+    /// One proxy for all heads, whose own orders differ from the list's; narrow heads; samples by fours.
+    listed_one_proxy: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 16, kv: 4 },
+            budget: counted(Order::List, Weigh::None), ..Spec::DEFAULT
+        }, |t| t, &[[1, 6, 2, 400, 4400], [2, 3, 1, 100, 300]];
+    /// Blocks of 128 queries and 32 keys, rows of 96, the head's own order.
+    weighed: bf16, Spec {
+            head_dim: 96, block: Block { q: 128, kv: 32 }, stride: Stride { q: 8, kv: 2 },
+            budget: counted(Order::Own, Weigh::Values), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 300, 423]];
+    /// The widest rows, no causal rule.
+    listed_not_causal: f16, Spec {
+            head_dim: 256, dtype: Dtype::F16, causal: false, keep: Keep { sink: 0, local: 1 },
+            budget: counted(Order::List, Weigh::Values), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 2, 70, 701], [1, 2, 1, 150, 70]];
+}
+
+stages! { Arch::Sm80;
+    /// A share that heads divide: some need more than others.
+    divided: bf16, Spec { budget: shared_out(0.3, 64), keep: Keep { sink: 1, local: 0 }, ..Spec::DEFAULT }, |t| t,
+        &[[2, 6, 2, 130, 1403], [1, 2, 1, 70, 70]];
+    /// Floors alone exceed the total; one proxy for all heads.
+    divided_floors: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 },
+            budget: shared_out(0.05, 256), ..Spec::DEFAULT
+        }, |t| t, &[[1, 6, 2, 100, 1000]];
+}
+
+stages! { Arch::Sm90a;
+    /// More heads than warps, each with a count of its own.
+    hopper_divided: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, stride: Stride { q: 16, kv: 4 }, budget: shared_out(0.25, 64), ..Spec::DEFAULT
+        }, |t| t, &[[1, 40, 2, 64, 1100], [2, 3, 1, 200, 2500]];
+}
+
+stages! { Arch::Sm90a;
+    /// The same on Hopper: sums by segments, packs that lack heads, sequences that end amid a CTA's run.
+    hopper_listed: bf16, Spec { budget: counted(Order::List, Weigh::Values), ..Spec::DEFAULT }, |t| t,
+        &[[1, 4, 2, 512, 512], [2, 3, 1, 130, 1403], [1, 3, 1, 1, 70]];
+    hopper_listed_one_proxy: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 },
+            budget: counted(Order::List, Weigh::Values), ..Spec::DEFAULT
+        }, |t| Tiles { hopper: HopperTiles { keys: 64, ..t.hopper }, ..t }, &[[1, 6, 2, 400, 2405], [3, 14, 2, 64, 129]];
+    /// A head on two warpgroups, four blocks to a stage, the head's own order.
+    hopper_weighed: f16, Spec {
+            dtype: Dtype::F16, block: Block { q: 128, kv: 32 }, budget: counted(Order::Own, Weigh::Values), ..Spec::DEFAULT
+        }, |t| t, &[[1, 3, 1, 200, 451], [2, 3, 1, 100, 140]];
+    /// A block of keys fills a stage; no causal rule; no weights.
+    hopper_listed_not_causal: bf16, Spec {
+            head_dim: 64, causal: false, block: Block { q: 64, kv: 128 }, budget: counted(Order::List, Weigh::None), ..Spec::DEFAULT
+        }, |t| t, &[[1, 3, 1, 150, 500], [2, 2, 1, 30, 257]];
 }
 
 stages! { Arch::Sm90a;
@@ -424,4 +541,14 @@ changed! {
         &[[1, 2, 1, 130, 300], [1, 2, 1, 1, 70]];
     hopper_a_large_scale: Arch::Sm90a, LARGE_SCALE, &[(Tensor::Q, |x| x * 3.5e-19), (Tensor::K, |x| x * 3.5e-19)],
         &[[1, 2, 1, 130, 300]];
+    /// Values of zero: no block holds anything, and one is enough ...
+    values_of_zero: Arch::Sm80, Spec { budget: counted(Order::List, Weigh::Values), ..NARROW }, &[(Tensor::V, |_| 0.0)],
+        &[[1, 2, 1, 130, 300]];
+    hopper_values_of_zero: Arch::Sm90a, Spec { budget: shared_out(0.3, 64), ..NARROW }, &[(Tensor::V, |_| 0.0)],
+        &[[1, 2, 1, 130, 300]];
+    /// ... and values whose squares leave f32 at either end, one of them among zeros.
+    large_values: Arch::Sm80, Spec { budget: counted(Order::List, Weigh::Values), ..NARROW },
+        &[(Tensor::V, |x| x.abs() * 2e18)], &[[1, 2, 1, 130, 300]];
+    small_values: Arch::Sm90a, Spec { budget: counted(Order::Own, Weigh::Values), ..NARROW },
+        &[(Tensor::V, |x| if x > 1.5 { x * 1e-30 } else { 0.0 })], &[[1, 2, 1, 130, 300]];
 }

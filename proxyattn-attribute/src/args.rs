@@ -53,7 +53,7 @@ fn parse_entry(mut tokens: Vec<TokenTree>, errors: &mut Errors) -> Vec<Arg> {
 }
 
 /// Where the next entry begins inside `tokens`, if a comma was forgotten.
-fn missing_comma(tokens: &[TokenTree]) -> Option<usize> {
+pub(crate) fn missing_comma(tokens: &[TokenTree]) -> Option<usize> {
     let starts_entry = |at: usize| match (&tokens[at - 1], &tokens[at], tokens.get(at + 1)) {
         // After `=` or `::` an identifier is part of the value, and so are both sides of `as`.
         (TokenTree::Punct(_), ..) => false,
@@ -100,9 +100,12 @@ fn parse_one(tokens: Vec<TokenTree>, errors: &mut Errors) -> Option<Arg> {
 
 /// The entries between commas. Trailing commas and empty entries are ignored.
 pub(crate) fn split_commas(tokens: Vec<TokenTree>) -> Vec<Vec<TokenTree>> {
-    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
     let entries = tokens.split(is_comma).filter(|entry| !entry.is_empty());
     entries.map(<[TokenTree]>::to_vec).collect()
+}
+
+pub(crate) fn is_comma(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',')
 }
 
 /// The tokens without the invisible groups that `macro_rules!` puts around what it substitutes.

@@ -24,6 +24,11 @@ impl Errors {
         self.0.is_empty()
     }
 
+    /// How many errors there are so far.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The errors, each with its place and, after `\nhelp: `, what to write instead.
     pub fn iter(&self) -> impl Iterator<Item = &syn::Error> {
         self.0.iter()

@@ -1,7 +1,7 @@
 //! The arguments of `#[proxy_attention(…)]`, from tokens to a [`Spec`](proxyattn_codegen::Spec).
 //!
 //! ```text
-//! tokens ──args, value──▶ Arg ──parse, budget──▶ Raw ──model──▶ Spec
+//! tokens ──args, value──▶ Arg ──parse, choice──▶ Raw ──model──▶ Spec
 //! ```
 //!
 //! Each step reports mistakes to [`Errors`] and continues with the rest, so that every mistake is shown at once. Nothing
@@ -10,7 +10,7 @@
 #![deny(missing_docs)]
 
 mod args;
-mod budget;
+mod choice;
 mod errors;
 mod model;
 mod parse;

@@ -1,10 +1,9 @@
 //! Resolves the written keys: presets, defaults and rules.
 
-use crate::budget::RawBudget;
 use crate::errors::Errors;
 use crate::parse::{Places, Preset, Raw};
 use proc_macro2::TokenStream;
-use proxyattn_codegen::{Block, Budget, Dynamic, Keep, Key, Rule, Spec, Stride, Violation};
+use proxyattn_codegen::{Block, Keep, Key, Spec, Stride, Violation};
 use quote::quote;
 
 /// The resolved attribute.
@@ -18,10 +17,7 @@ pub struct Model {
 
 /// Fills what is absent from the preset or the defaults, and reports the rules that the result breaks.
 pub(crate) fn resolve(raw: Raw, errors: &mut Errors) -> Model {
-    let base = match raw.preset {
-        Some(Preset::Paper) => Spec::PAPER,
-        None => Spec::DEFAULT,
-    };
+    let base = raw.preset.map_or(Spec::DEFAULT, Preset::spec);
     let spec = Spec {
         head_dim: raw.head_dim.unwrap_or(base.head_dim),
         block: Block { q: raw.block.q.unwrap_or(base.block.q), kv: raw.block.kv.unwrap_or(base.block.kv) },
@@ -36,7 +32,7 @@ pub(crate) fn resolve(raw: Raw, errors: &mut Errors) -> Model {
         causal: raw.causal.unwrap_or(base.causal),
         scale: raw.scale.or(base.scale),
         scorer: raw.scorer.unwrap_or(base.scorer),
-        budget: raw.budget.map_or(base.budget, |budget| over(base.budget, budget)),
+        budget: raw.budget.unwrap_or(base.budget),
         keep: Keep { sink: raw.sink.unwrap_or(base.keep.sink), local: raw.local.unwrap_or(base.keep.local) },
         arch: raw.arch.unwrap_or(base.arch),
     };
@@ -44,30 +40,11 @@ pub(crate) fn resolve(raw: Raw, errors: &mut Errors) -> Model {
     Model { spec, facade: raw.facade.unwrap_or_else(|| quote!(::proxyattn)) }
 }
 
-/// The written budget; the parts that a dynamic one leaves out come from `base`.
-fn over(base: Budget, written: RawBudget) -> Budget {
-    match written {
-        RawBudget::TopK { blocks } => Budget::top_k(blocks),
-        RawBudget::Ratio { share } => Budget::ratio(share),
-        RawBudget::All => Budget::All,
-        RawBudget::Dynamic { gamma, min_tokens, rows } => {
-            let mut budget = base;
-            if let Budget::Dynamic(Dynamic { gamma: g, min_tokens: m, rows: r, .. }) = &mut budget {
-                *g = gamma.unwrap_or(*g);
-                *m = min_tokens.unwrap_or(*m);
-                *r = rows.unwrap_or(*r);
-            }
-            budget
-        }
-    }
-}
-
 /// Reports each broken rule at the value that the user wrote.
 fn check(spec: &Spec, places: &Places, errors: &mut Errors) {
     // If a value could not be read, a rule about several keys would be checked against its default.
     let all_read = errors.is_empty();
-    let broken: Vec<_> =
-        spec.violations().into_iter().filter(|broken| all_read || is_about_one_key(broken.rule)).collect();
+    let broken: Vec<_> = spec.violations().into_iter().filter(|broken| all_read || broken.alone).collect();
     let written = |violation: &Violation| {
         let keys = [Some(violation.key), violation.key.parent()];
         keys.into_iter().flatten().find(|key| places.contains_key(key))
@@ -94,23 +71,4 @@ fn check(spec: &Spec, places: &Places, errors: &mut Errors) {
             None => errors.push(place, message),
         }
     }
-}
-
-/// Whether only the rule's own key can break it. A rule that is not listed counts as one about several.
-fn is_about_one_key(rule: Rule) -> bool {
-    matches!(
-        rule,
-        Rule::HeadDim
-            | Rule::BlockQ
-            | Rule::BlockKv
-            | Rule::GroupsPositive
-            | Rule::HeadsPositive
-            | Rule::KvHeadsPositive
-            | Rule::Scale
-            | Rule::Gamma
-            | Rule::Ratio
-            | Rule::Sink
-            | Rule::Local
-            | Rule::Arch
-    )
 }

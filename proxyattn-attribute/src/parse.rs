@@ -1,12 +1,11 @@
 //! Interprets the arguments: keys, value types, duplicates.
 
 use crate::args::{self, Arg, Form, flatten, split_commas, stream};
-use crate::budget::{self, RawBudget};
 use crate::errors::Errors;
-use crate::{suggest, value};
+use crate::{choice, suggest, value};
 use core::fmt;
 use proc_macro2::{TokenStream, TokenTree};
-use proxyattn_codegen::{Arch, ArchSet, Dtype, Key, Scorer, Spec};
+use proxyattn_codegen::{Arch, ArchSet, Budget, Dtype, Key, Scorer, Spec};
 use quote::ToTokens;
 use std::collections::BTreeMap;
 use syn::parse::Parser;
@@ -27,7 +26,7 @@ pub(crate) struct Raw {
     pub(crate) causal: Option<bool>,
     pub(crate) scale: Option<f64>,
     pub(crate) scorer: Option<Scorer>,
-    pub(crate) budget: Option<RawBudget>,
+    pub(crate) budget: Option<Budget>,
     pub(crate) sink: Option<u32>,
     pub(crate) local: Option<u32>,
     pub(crate) arch: Option<ArchSet>,
@@ -50,6 +49,17 @@ pub(crate) enum Preset {
     Paper,
 }
 
+const PRESETS: &[Preset] = &[Preset::Paper];
+
+impl Preset {
+    /// The configuration that the other keys start from.
+    pub(crate) fn spec(self) -> Spec {
+        match self {
+            Preset::Paper => Spec::PAPER,
+        }
+    }
+}
+
 impl fmt::Display for Preset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -62,7 +72,9 @@ impl fmt::Display for Preset {
 pub(crate) fn parse(attr: TokenStream, errors: &mut Errors) -> Raw {
     let mut raw = Raw::default();
     let known: Vec<_> = Key::TOP_LEVEL.iter().map(|&key| (key.as_str(), key)).collect();
-    for (key, arg) in entries(attr, None, &known, errors) {
+    let entries = entries(attr, None, &known, errors);
+    let preset = preset(&entries);
+    for (key, arg) in entries {
         raw.places.insert(key, arg.place());
         match key {
             Key::HeadDim => raw.head_dim = value::integer(key, &arg, errors),
@@ -76,17 +88,27 @@ pub(crate) fn parse(attr: TokenStream, errors: &mut Errors) -> Raw {
             Key::Dtype => raw.dtype = value::word(key, &arg, Dtype::ALL, errors),
             Key::Causal => raw.causal = value::flag(key, &arg, errors),
             Key::Scale => raw.scale = value::number(key, &arg, errors),
-            Key::Scorer => raw.scorer = value::word(key, &arg, &[Spec::DEFAULT.scorer], errors),
-            Key::Budget => raw.budget = budget::parse(&arg, &mut raw.places, errors),
+            Key::Scorer => {
+                raw.scorer = choice::parse(&arg, preset.map(|preset| preset.scorer), &mut raw.places, errors)
+            }
+            Key::Budget => {
+                raw.budget = choice::parse(&arg, preset.map(|preset| preset.budget), &mut raw.places, errors)
+            }
             Key::Keep => keep(&arg, &mut raw, errors),
             Key::Arch => raw.arch = arch(&arg, errors),
-            Key::Preset => raw.preset = value::word(key, &arg, &[Preset::Paper], errors),
+            Key::Preset => raw.preset = value::word(key, &arg, PRESETS, errors),
             Key::Crate => raw.facade = path(&arg, errors),
             // The other keys are parts, which `entries` does not return at the top level.
             _ => {}
         }
     }
     raw
+}
+
+/// What the choices start from: the preset, wherever it stands. A mistake in it is reported in its place.
+fn preset(entries: &[(Key, Arg)]) -> Option<Spec> {
+    let (key, arg) = entries.iter().find(|(key, _)| *key == Key::Preset)?;
+    value::word(*key, arg, PRESETS, &mut Errors::default()).map(Preset::spec)
 }
 
 /// The arguments whose key is in `known`; the others, and those that come twice, are reported.
@@ -132,21 +154,15 @@ fn unknown(arg: &Arg, name: &str, owner: Option<&str>, known: &[(&str, Key)], er
 }
 
 /// How to write a name that was given at the top level but belongs inside a key.
-fn home(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "dynamic" | "gamma" => "`budget = dynamic(gamma = 0.9)`",
-        "min_tokens" => "`budget = dynamic(min_tokens = 512)`",
-        "rows" => "`budget = dynamic(rows = ratio)`",
-        "top_k" => "`budget = top_k(blocks = 64)`",
-        "ratio" => "`budget = ratio(0.1)`",
-        "all" => "`budget = all`",
-        "sink" | "local" => value::usage(Key::Keep),
-        "bf16" | "f16" => "`dtype = bf16` or `dtype = f16`",
-        "sm_80" | "sm_90a" => value::usage(Key::Arch),
-        "paper" => value::usage(Key::Preset),
-        "proxy" => value::usage(Key::Scorer),
-        _ => return None,
-    })
+fn home(name: &str) -> Option<String> {
+    let key = match name {
+        "sink" | "local" => Key::Keep,
+        "bf16" | "f16" => return Some("`dtype = bf16` or `dtype = f16`".to_owned()),
+        "sm_80" | "sm_90a" => Key::Arch,
+        "paper" => Key::Preset,
+        _ => return choice::home::<Scorer>(name).or_else(|| choice::home::<Budget>(name)),
+    };
+    Some(value::usage(key))
 }
 
 /// `block = 64` or `block(q = 128, kv = 64)`, either part optional.

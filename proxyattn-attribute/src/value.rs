@@ -2,10 +2,10 @@
 
 use crate::args::{Arg, Form, shown, stream};
 use crate::errors::Errors;
-use crate::suggest;
+use crate::{choice, suggest};
 use core::fmt::Display;
 use proc_macro2::{Delimiter, Group, TokenTree};
-use proxyattn_codegen::Key;
+use proxyattn_codegen::{Budget, Key, Scorer};
 use syn::Lit;
 
 /// An integer that is written out, without a sign or a suffix.
@@ -45,11 +45,6 @@ pub(crate) fn integer(key: Key, arg: &Arg, errors: &mut Errors) -> Option<u32> {
 /// A number with or without a fraction. A rule checks its range, so a sign is accepted here.
 pub(crate) fn number(key: Key, arg: &Arg, errors: &mut Errors) -> Option<f64> {
     let tokens = single(key, arg, errors)?;
-    number_in(key, tokens, errors)
-}
-
-/// Like [`number`], for the tokens of a list: `ratio(0.1)`.
-pub(crate) fn number_in(key: Key, tokens: &[TokenTree], errors: &mut Errors) -> Option<f64> {
     let (negative, literal) = literal(tokens);
     let value = match literal {
         Some(Lit::Int(int)) if int.suffix().is_empty() => int.base10_parse::<f64>().ok(),
@@ -198,8 +193,8 @@ fn choices(names: &[String]) -> String {
 }
 
 /// How a key is written, for the help of an error.
-pub(crate) fn usage(key: Key) -> &'static str {
-    match key {
+pub(crate) fn usage(key: Key) -> String {
+    let usage = match key {
         Key::HeadDim => "`head_dim = 128`",
         Key::Block => "`block = 64` or `block(q = 128, kv = 64)`",
         Key::BlockQ => "`block(q = 128)`",
@@ -213,20 +208,15 @@ pub(crate) fn usage(key: Key) -> &'static str {
         Key::Dtype => "`dtype = bf16`",
         Key::Causal => "`causal` or `causal = false`",
         Key::Scale => "`scale = 0.125`",
-        Key::Scorer => "`scorer = proxy`",
-        Key::Budget => {
-            "`budget = dynamic(gamma = 0.9)`, `budget = top_k(blocks = 64)`, `budget = ratio(0.1)` or `budget = all`"
-        }
-        Key::Gamma => "`dynamic(gamma = 0.9)`",
-        Key::MinTokens => "`dynamic(min_tokens = 512)`",
-        Key::Rows => "`dynamic(rows = ratio)`",
-        Key::TopKBlocks => "`top_k(blocks = 64)`",
-        Key::Ratio => "`ratio(0.1)`",
+        Key::Scorer => return choice::usage::<Scorer>(),
+        Key::Budget => return choice::usage::<Budget>(),
+        Key::Part(kind, part) => return format!("`{}`", kind.usage(part)),
         Key::Keep => "`keep(sink = 1, local = 0)`",
         Key::KeepSink => "`keep(sink = 1)`",
         Key::KeepLocal => "`keep(local = 0)`",
         Key::Arch => "`arch(sm_80, sm_90a)`",
         Key::Preset => "`preset = paper`",
         Key::Crate => "`crate = path::to::proxyattn`",
-    }
+    };
+    usage.to_owned()
 }

@@ -30,6 +30,8 @@ pub struct Module {
     pub kernels: Vec<Kernel>,
     /// The buffers between kernels.
     pub buffers: Vec<Buffer>,
+    /// The kernels of the budget that need nothing of what the scorer's write: they may run beside those.
+    pub beside_score: Vec<KernelId>,
     /// The tiles that the text has as defaults.
     pub tiles: Tiles,
 }
@@ -125,7 +127,7 @@ pub fn emit_tiled(spec: &Spec, arch: Arch, tiles: &Tiles) -> Module {
     };
     let units = pipeline.units().into_iter().map(unit).collect();
     let (kernels, buffers) = (pipeline.kernels().to_vec(), pipeline.buffers().to_vec());
-    Module { units, kernels, buffers, tiles: *tiles }
+    Module { units, kernels, buffers, beside_score: pipeline.beside_score(), tiles: *tiles }
 }
 
 /// # Panics
@@ -139,25 +141,15 @@ pub(crate) fn check(spec: &Spec, tiles: &Tiles) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Budget, Dynamic, Precision, Proxy, Rows, Scorer, Sums};
+    use crate::syntax::every_word;
+    use crate::{Budget, Scorer};
     use std::collections::BTreeSet;
 
     /// A configuration for each value of each choice.
     fn pipelines() -> Vec<Pipeline> {
-        let dynamic = |rows| Budget::Dynamic(Dynamic { rows, ..Dynamic::DEFAULT });
-        let budgets = [
-            dynamic(Rows::Ratio),
-            dynamic(Rows::Absolute),
-            Budget::top_k(8),
-            Budget::ratio(0.1),
-            Budget::All,
-        ];
         let mut pipelines = Vec::new();
-        let scorers = Sums::ALL.iter().flat_map(|&sums| {
-            Precision::ALL.iter().map(move |&scores| Scorer::Proxy(Proxy { sums, scores }))
-        });
-        for scorer in scorers {
-            for budget in budgets {
+        for scorer in every_word::<Scorer>() {
+            for budget in every_word::<Budget>() {
                 for &arch in Arch::ALL {
                     let spec = Spec { scorer, budget, ..Spec::DEFAULT };
                     let tiles = Tiles::portable(&spec, None);

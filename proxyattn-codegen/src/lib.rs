@@ -11,6 +11,7 @@
 //!
 //! ```text
 //! spec/        what is chosen: Spec, its rules and keys, as an attribute
+//! syntax/      how the attribute spells a choice, as data that each kind states in its folder
 //! abi/         what a kernel takes, as types
 //! geometry/    the shape of one call
 //! arch/        GPU families, and the tiles that their kernels take
@@ -31,6 +32,8 @@
 
 #[macro_use]
 mod named;
+#[macro_use]
+pub mod syntax;
 mod abi;
 mod arch;
 mod attend;
@@ -47,6 +50,6 @@ mod text;
 
 pub use abi::Stage;
 pub use arch::{Arch, ArchFacts, ArchSet};
-pub use budget::{Budget, Dynamic, Order, Ratio, RowView, Rows, Split, TopK, Weigh};
-pub use scorer::{Precision, Proxy, Scorer, Sums};
+pub use budget::*;
+pub use scorer::*;
 pub use spec::{Block, Dtype, Keep, Key, RULES, Rule, Share, Spec, Stride, Violation};

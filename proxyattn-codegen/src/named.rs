@@ -26,6 +26,36 @@ macro_rules! named {
             }
         }
 
+        impl crate::syntax::Word for $name {
+            fn type_name(&self) -> &'static str {
+                stringify!($name)
+            }
+
+            fn variant(&self) -> &'static str {
+                match self {
+                    $($name::$value => stringify!($value),)+
+                }
+            }
+
+            fn name(&self) -> &'static str {
+                (*self).name()
+            }
+
+            fn names(&self) -> &'static [&'static str] {
+                &[$($text),+]
+            }
+
+            fn take(&mut self, name: &str) -> bool {
+                Self::named(name).map(|value| *self = value).is_some()
+            }
+        }
+
+        impl crate::syntax::Value for $name {
+            fn slot(&mut self) -> crate::syntax::Slot<'_> {
+                crate::syntax::Slot::Word(self)
+            }
+        }
+
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.pad(self.name())

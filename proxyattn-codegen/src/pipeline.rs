@@ -1,12 +1,12 @@
 //! The value between a [`Spec`] and its text: the stages of a configuration on a family of GPUs, in order, with their
 //! kernels, buffers and constants. Each choice adds its [`Part`]; nobody else asks what was chosen.
 
-use crate::abi::{Buffer, Expr, Kernel, Keys, Macro, Size, UnitId};
+use crate::abi::{Buffer, Expr, Kernel, KernelId, Macro, Scratch, Size, UnitId};
 use crate::arch::hopper::WG_ROWS;
 use crate::arch::portable::SCORING_ROWS;
 use crate::arch::{HopperTiles, Tiles, hopper, portable};
 use crate::scorer::proxy::POOL_THREADS;
-use crate::{Arch, Spec, attend, scorer, select, text};
+use crate::{Arch, Spec, Stage, attend, scorer, select, text};
 
 /// What kernels are made for.
 pub(crate) struct Cx<'a> {
@@ -41,14 +41,6 @@ impl Native {
 }
 
 impl Cx<'_> {
-    /// What the scorer's keys are: a group's mean keys, or the keys of the one KV head that it has.
-    pub(crate) fn keys(&self) -> Keys {
-        match self.spec.groups.is_some() && self.spec.groups != self.spec.kv_heads {
-            true => Keys::Pooled,
-            false => Keys::Sampled,
-        }
-    }
-
     /// Samples of a row of blocks.
     pub(crate) fn samples_q(&self) -> u32 {
         self.spec.block_samples().q
@@ -109,42 +101,66 @@ pub(crate) struct Part {
     pub(crate) memory: Vec<(UnitId, String)>,
 }
 
+impl Part {
+    /// With what another part adds.
+    pub(crate) fn and(mut self, other: Part) -> Self {
+        self.kernels.extend(other.kernels);
+        self.buffers.extend(other.buffers);
+        self.sections.extend(other.sections);
+        self.defines.extend(other.defines);
+        self.shared.extend(other.shared);
+        self.tables.extend(other.tables);
+        self.memory.extend(other.memory);
+        self
+    }
+}
+
 /// A configuration on a family of GPUs: what the parts add up to.
 pub(crate) struct Pipeline(Part);
 
 impl Pipeline {
     pub(crate) fn of(cx: &Cx<'_>) -> Self {
         let spec = cx.spec;
-        let mut whole = Part::default();
-        let mut add = |part: Part| {
-            whole.kernels.extend(part.kernels);
-            whole.buffers.extend(part.buffers);
-            whole.sections.extend(part.sections);
-            whole.defines.extend(part.defines);
-            whole.shared.extend(part.shared);
-            whole.tables.extend(part.tables);
-            whole.memory.extend(part.memory);
-        };
-        add(configuration(spec));
         // Of a dense configuration the sections and constants alone: files that it shares with others ask for them.
         let of_sparse = |part: Part| match spec.is_dense() {
             true => Part { kernels: vec![], buffers: vec![], memory: vec![], ..part },
             false => part,
         };
-        add(of_sparse(spec.scorer.contract(|scorer| scorer.part(cx))));
-        add(portable::part(cx));
-        add(of_sparse(spec.budget.contract(|budget| budget.part(cx))));
-        add(of_sparse(select::part(cx)));
-        add(hopper::part(cx));
-        add(scorer::contract_part());
-        add(of_sparse(attend::attend(cx)));
-        add(attend::dense(cx));
-        Self(whole)
+        let parts = [
+            configuration(spec),
+            of_sparse(spec.scorer.contract(|scorer| scorer.part(cx))),
+            portable::part(cx),
+            of_sparse(spec.budget.contract(|budget| budget.part(cx))),
+            of_sparse(select::part(cx)),
+            hopper::part(cx),
+            scorer::contract_part(cx),
+            of_sparse(attend::attend(cx)),
+            attend::dense(cx),
+        ];
+        Self(parts.into_iter().fold(Part::default(), Part::and))
     }
 
     /// The kernels, in the order in which they run; `dense` last, for contexts too short to drop blocks.
     pub(crate) fn kernels(&self) -> &[Kernel] {
         &self.0.kernels
+    }
+
+    /// The kernels of the budget that need nothing of what the scorer's write: they may run beside those.
+    pub(crate) fn beside_score(&self) -> Vec<KernelId> {
+        let mut late: Vec<Scratch> = Vec::new();
+        let mut beside = Vec::new();
+        for kernel in self.kernels() {
+            let waits = match kernel.id.stage() {
+                Stage::Pool | Stage::Score => true,
+                Stage::Budget => kernel.reads().any(|scratch| late.contains(&scratch)),
+                Stage::Select | Stage::Attend => continue,
+            };
+            match waits {
+                true => late.extend(kernel.writes()),
+                false => beside.push(kernel.id),
+            }
+        }
+        beside
     }
 
     /// The buffers, in the order in which they are written.
@@ -262,11 +278,13 @@ impl Words {
 mod tests {
     use super::*;
     use crate::cuda::{Module, emit};
-    use crate::{Block, Budget, Stride};
+    use crate::{Block, Budget, Dynamic, Order, Ratio, Split, Stride, Weigh};
 
     /// Configurations that differ in which kernels they have.
     fn modules() -> Vec<Module> {
         let d = Spec::DEFAULT;
+        let by_list =
+            Budget::Dynamic(Dynamic { order: Order::List, weigh: Weigh::Values, ..Dynamic::DEFAULT });
         let specs = [
             d,
             Spec { groups: Some(1), ..d },
@@ -275,6 +293,8 @@ mod tests {
             Spec { block: Block { q: 32, kv: 32 }, stride: Stride { q: 4, kv: 32 }, ..d },
             Spec { block: Block { q: 128, kv: 64 }, budget: Budget::ratio(0.1), ..d },
             Spec { budget: Budget::All, ..d },
+            Spec { budget: by_list, ..d },
+            Spec { budget: Budget::Ratio(Ratio { split: Split::Heads, ..Ratio::DEFAULT }), ..d },
         ];
         specs.iter().flat_map(|spec| Arch::ALL.iter().map(|&arch| emit(spec, arch))).collect()
     }
@@ -298,6 +318,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_reads_scores_runs_after_them() {
+        let beside = |order, weigh| {
+            let budget = Budget::Dynamic(Dynamic { order, weigh, ..Dynamic::DEFAULT });
+            emit(&Spec { budget, ..Spec::DEFAULT }, Arch::Sm80).beside_score
+        };
+        use KernelId::{BudgetCounts, BudgetMasses, BudgetNorms, BudgetPartials};
+        assert_eq!(beside(Order::Own, Weigh::None), [BudgetPartials, BudgetMasses, BudgetCounts]);
+        assert_eq!(beside(Order::List, Weigh::None), [BudgetPartials, BudgetMasses]);
+        assert_eq!(beside(Order::List, Weigh::Values), [BudgetNorms, BudgetPartials, BudgetMasses]);
+        let of = |budget| emit(&Spec { budget, ..Spec::DEFAULT }, Arch::Sm80).beside_score;
+        let divided = Ratio { split: Split::Heads, ..Ratio::DEFAULT };
+        assert_eq!(of(Budget::Ratio(divided)), [BudgetNorms, BudgetPartials, BudgetMasses]);
+        assert_eq!(of(Budget::top_k(9)), []);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::abi::{Buffer, Expr, Kernel, Keys, Operand, Size, Tensor, UnitId};
 use crate::arch::Tiles;
 use crate::pipeline::Pipeline;
-use crate::{Arch, Spec};
+use crate::{Arch, Spec, Stage};
 use core::fmt::Write;
 
 /// What a reader wants to know before the first kernel.
@@ -30,11 +30,16 @@ pub(crate) fn comment(pipeline: &Pipeline, spec: &Spec, arch: Arch, unit: UnitId
         line(&format!("  {key:<10} {value}"));
     }
     line("");
-    line(if spec.budget.is_measured() {
-        "Pipeline, in one stream; budget_* may run in another, beside pool_* and score. Marked: the kernels of this unit"
-    } else {
-        "Pipeline, in one stream. Marked: the kernels of this unit"
-    });
+    let (beside, budget) = (pipeline.beside_score(), |kernel: &&Kernel| kernel.id.stage() == Stage::Budget);
+    let beside = match pipeline.kernels().iter().filter(budget).count() {
+        0 => String::new(),
+        all if all == beside.len() => "; budget_* may run in another, beside pool_* and score".to_owned(),
+        _ => {
+            let names: Vec<_> = beside.iter().map(|id| id.name()).collect();
+            format!("; {} may run in another, beside pool_* and score", names.join(", "))
+        }
+    };
+    line(&format!("Pipeline, in one stream{beside}. Marked: the kernels of this unit"));
     for kernel in pipeline.kernels() {
         if kernel.unit != unit {
             line(&format!("    {:<16} in unit `{}`", kernel.id, kernel.unit));
@@ -61,6 +66,7 @@ pub(crate) fn comment(pipeline: &Pipeline, spec: &Spec, arch: Arch, unit: UnitId
         let window = spec.sample_window().kv;
         let keys = match keys {
             Keys::Pooled => "keys = proxy_k".to_owned(),
+            Keys::Pooled8 => "keys = proxy_k8".to_owned(),
             Keys::Sampled if window == 1 => "keys = k".to_owned(),
             Keys::Sampled => format!(
                 "keys = k at every {}th token: keys_sample is {} times k's token stride",

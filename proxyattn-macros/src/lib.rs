@@ -40,8 +40,8 @@ use proc_macro::TokenStream;
 /// | `dtype` | `bf16`, `f16` | `bf16` | element type of Q, K, V and the output |
 /// | `causal` | alone, `true`, `false` | `true` | whether a query sees only keys up to its own position |
 /// | `scale` | 1e-30 to 2.3586e38 | `1/√head_dim` | factor on q·k before the softmax |
-/// | `scorer` | `proxy` | `proxy` | how blocks are scored |
-/// | `budget` | see below | `dynamic(gamma = 0.9, min_tokens = 512, rows = ratio)` | how many blocks a head visits |
+/// | `scorer` | see below | `proxy(sums = exact, scores = native)` | how blocks are scored |
+/// | `budget` | see below | `dynamic(gamma = 0.9, min_tokens = 512, rows = ratio, order = own, weigh = none)` | how many blocks a head visits |
 /// | `keep` | `keep(sink = 1, local = 0)` | the same | blocks kept regardless of score: the first `sink`, and the `local` before the diagonal; the diagonal is always kept |
 /// | `arch` | any of `sm_80`, `sm_90a`, at least one | `arch(sm_80, sm_90a)` | GPU families that the kernel is generated for; the CPU needs none |
 /// | `preset` | `paper` | none | starts from a named setting; other keys override it |
@@ -49,25 +49,56 @@ use proc_macro::TokenStream;
 ///
 /// In a key with parts, a part that you leave out keeps its default, or the preset's value.
 ///
+/// ## `scorer`
+///
+/// `scorer = proxy(sums = exact, scores = native)` takes the mean query of a group's heads at the first token of each window
+/// of `stride`, and the group's mean keys. The score of a row of blocks and a block is the largest m(s, j) − lse(s) over the
+/// row's query samples s, where m(s, j) is the largest logit over the key samples of block j that s sees.
+///
+/// | part | value | meaning |
+/// |---|---|---|
+/// | `sums` | `exact` | lse(s) = log Σ exp(logit) over all key samples that s sees: the paper's softmax |
+/// | | `maxima` | lse(s) = log Σ exp(m(s, j)) over the blocks j of which s sees a key sample: one exponential for a block |
+/// | `scores` | `native` | products in the element type |
+/// | | `e4m3` | products of 8-bit floats: keys less the mean of those at the first token of each block, and a power of two for each query sample and each block of keys, so that the largest magnitude is at most 448 |
+///
 /// ## `budget`
 ///
 /// | kind | key blocks that a head visits in each block row |
 /// |---|---|
-/// | `budget = dynamic(gamma = 0.9, min_tokens = 512, rows = ratio)` | the fewest that hold the share `gamma`, in (0, 1], of the softmax mass of the head's last queries, and at least `min_tokens` worth of them |
+/// | `budget = dynamic(gamma = 0.9, min_tokens = 512, rows = ratio, order = own, weigh = none)` | the fewest that hold the share `gamma`, in (0, 1], of the softmax mass of the head's last queries, and at least `min_tokens` worth of them |
 /// | `budget = top_k(blocks = 64)` | this many; at least the blocks that are always kept |
 /// | `budget = ratio(0.10)` | this share, in (0, 1], of the blocks that the row can see, rounded up |
+/// | `budget = ratio(0.10, split = heads, min_tokens = 512)` | on average this share; heads divide the total by their mass, and each has at least `min_tokens` worth of blocks |
 /// | `budget = all` | every block: dense attention |
 ///
 /// Shares are rounded to the nearest millionth: `ratio(0.07)` of 100 blocks is 7.
 ///
-/// A dynamic budget is measured on the last row. `rows = ratio` gives every other row the same share of its visible
-/// blocks; `rows = absolute` gives every row the same count.
+/// A dynamic budget is measured on the last row. The mass of block j is Σ p(t, s) · w(s) over the last `min(block.q, q_len)`
+/// queries t and the keys s of the block that t sees, with the head's own probabilities p, as a share of the sum over all
+/// blocks.
+///
+/// | part | value | meaning |
+/// |---|---|---|
+/// | `rows` | `ratio` | every other row has the same share of its visible blocks |
+/// | | `absolute` | every row has the same count |
+/// | `order` | `list` | the first c blocks of the list hold `gamma`: those that are always kept, then by score |
+/// | | `own` | the c blocks of the largest mass hold `gamma`: the paper's rule |
+/// | `weigh` | `values` | w(s) = ‖v(s)‖₂, the norm of the key's value |
+/// | | `none` | w(s) = 1: the paper's rule |
+///
+/// `ratio(…, split = heads)` gives the heads of a layer `heads · ⌈share · visible⌉` blocks of the last row together. Each has
+/// as many as hold a share γ of its mass, weighed by values and in the order of the list, with the largest γ at which the
+/// counts do not exceed the total. Other rows have the same share of their visible blocks. With `split = none`, which is the
+/// default, `min_tokens` has no effect and is refused.
 ///
 /// ## `preset = paper`
 ///
-/// The setting that the ProxyAttn paper (arXiv 2509.24745) evaluates: `stride = 4` and
-/// `budget = dynamic(gamma = 0.95, min_tokens = 2048, rows = absolute)`. Together with the preset,
-/// `budget = dynamic(gamma = 0.9)` keeps the paper's `min_tokens` and `rows`, and `stride(kv = 1)` keeps its query stride.
+/// The setting that the ProxyAttn paper (arXiv 2509.24745) evaluates: `stride = 4`,
+/// `scorer = proxy(sums = exact, scores = native)` and
+/// `budget = dynamic(gamma = 0.95, min_tokens = 2048, rows = absolute, order = own, weigh = none)`. Together with the preset,
+/// `budget = dynamic(gamma = 0.9)` keeps the paper's other parts, and `stride(kv = 1)` keeps its query stride. A kind that is
+/// not the preset's has its own defaults.
 ///
 /// # What is generated
 ///

@@ -53,6 +53,8 @@ fn equal_configurations_expand_to_equal_tokens() {
         ("causal", "causal = true"),
         ("budget = dynamic", "budget = dynamic(gamma = 0.90, rows = ratio, min_tokens = 0x200)"),
         ("budget = ratio(1)", "budget = ratio(1.0)"),
+        ("budget = ratio(1,)", "budget = ratio(1.0, split = none)"),
+        ("scorer = proxy()", "scorer = proxy(scores = native, sums = exact)"),
         ("groups = 1_0", "groups = 10"),
         ("keep(sink = 2)", "keep(local = 0, sink = 2)"),
         ("crate = ::proxyattn", ""),
@@ -105,7 +107,11 @@ fn unknown_names_get_a_suggestion_and_the_choices() {
     assert_error("budget = topk(blocks = 4)", &["`budget` has no kind `topk`", "did you mean `top_k`?"]);
     assert_error("budget = top_k(count = 4)", &["its only part is `blocks`"]);
     assert_error("arch(sm_90)", &["`arch` has no value `sm_90`", "did you mean `sm_90a`?"]);
-    assert_error("scorer = antidiagonal", &["the only value is `proxy`"]);
+    assert_error("scorer = antidiagonal", &["`scorer` has no kind `antidiagonal`"]);
+    assert_error("scorer = proxy(sums = max)", &["`proxy(sums)` has no value `max`", "`maxima` and `exact`"]);
+    assert_error("sums = maxima", &["unknown key `sums`\nhelp: write `scorer = proxy(sums = maxima)`"]);
+    assert_error("split = heads", &["write `budget = ratio(0.1, split = heads)`"]);
+    assert_error("top_k = 5", &["write `budget = top_k(blocks = 64)`"]);
     let [message] = &errors("zzzzzz")[..] else { panic!("one error") };
     assert!(!message.contains("did you mean"), "{message}");
 }
@@ -143,7 +149,14 @@ fn forms_of_the_wrong_shape_say_what_to_write() {
     assert_error("budget = top_k(64)", &["write `top_k(blocks = 64)`"]);
     assert_error("budget = ratio", &["`ratio` needs the share of blocks"]);
     assert_error("budget = ratio(share = 0.1)", &["write `ratio(0.1)`"]);
+    assert_error("budget = ratio(split = heads)", &["`ratio` needs the share of blocks"]);
+    assert_error("budget = ratio(split = heads, 0.1)", &["expected a key, found `0.1`"]);
+    assert_error("budget = ratio(0.1 split = heads)", &["a comma is missing before `split`"]);
+    assert_error("budget = ratio(0.1, min_tokens = 512)", &["has no effect without `split = heads`"]);
+    assert_error("budget = dynamic(0.9)", &["`dynamic` takes its parts by name", "`dynamic(gamma = 0.9)`"]);
     assert_error("budget = all(1)", &["`all` takes no parts"]);
+    assert_error("scorer(proxy)", &["`scorer` takes one value after `=`, not a list"]);
+    assert_error("scorer = 1", &["`scorer` expects one of its kinds, found `1`"]);
     assert_error("budget = 64", &["`budget` expects one of its kinds, found `64`"]);
     assert_error("block: 64", &["expected `=` or `(…)` after `block`, found `:`"]);
     assert_error("64", &["expected a key, found `64`"]);

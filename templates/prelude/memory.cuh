@@ -57,6 +57,13 @@ __device__ __forceinline__ u32 ld_shared_u32(u32 addr) {
     return v;
 }
 
+// 2 bytes from a shared address.
+__device__ __forceinline__ u16 ld_shared_u16(u32 addr) {
+    u16 v;
+    asm volatile("ld.shared.u16 %0, [%1];" : "=h"(v) : "r"(addr) : "memory");
+    return v;
+}
+
 // One f32 from a shared address.
 __device__ __forceinline__ float ld_shared_f32(u32 addr) {
     float v;
@@ -73,6 +80,11 @@ __device__ __forceinline__ void st_shared_v4(u32 addr, u32x4 v) {
 // 4 bytes to a shared address.
 __device__ __forceinline__ void st_shared_u32(u32 addr, u32 v) {
     asm volatile("st.shared.u32 [%0], %1;" :: "r"(addr), "r"(v) : "memory");
+}
+
+// 2 bytes to a shared address.
+__device__ __forceinline__ void st_shared_u16(u32 addr, u16 v) {
+    asm volatile("st.shared.u16 [%0], %1;" :: "r"(addr), "h"(v) : "memory");
 }
 
 // One f32 to a shared address.

@@ -1,22 +1,4 @@
-// Scores are whole numbers of steps of log₂ probability while samples are compared. A level is the score of code 0.
-#define STEPS_PER_LOG2 4096.0f
-#define STEPS_PER_CODE 64 // STEPS_PER_LOG2 / CODES_PER_LOG2
-__device__ __forceinline__ i32 level_of(float log2_probability) {
-    return __float2int_rn(log2_probability * STEPS_PER_LOG2);
-}
-//@if SAMPLES_BY_EIGHT
-// The larger score of two samples: their codes as a pair, and their levels.
-__device__ __forceinline__ i32 score_of_two(u32 codes, u32 level_low, u32 level_high) {
-    return max(dp2a_lo(codes, STEPS_PER_CODE, (i32)level_low), dp2a_lo(codes, STEPS_PER_CODE << 8, (i32)level_high));
-}
-//@end
-
-// Floats as integers of the same order.
-__device__ __forceinline__ u32 rank_of(float score) {
-    const u32 bits = __float_as_uint(score);
-    return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
-
+// Ranks by their digits.
 __device__ __forceinline__ u32 first_digit(u32 rank) {
     return min((max(rank, RANK_OF_MINUS_64) - RANK_OF_MINUS_64) >> FIRST_DIGIT_SHIFT, DIGITS - 1);
 }

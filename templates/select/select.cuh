@@ -56,39 +56,13 @@
     if (threadIdx.x == 0) st_shared_u32(word(SELECT_CUTS), count);
 //@end
 
+    // The last threads: the first warp has the counts.
 //@if SEGMENTS
-    // The samples' sums, by the last threads: the first warp has the counts. Samples past the last query weigh nothing.
+    const u32 segments = seen_segments(p, sequence, row);
+    samples_lse<SELECT_THREADS>(p, row, group_row, segments, word(SELECT_LSE));
 //@else
-    // The samples' levels, by the last threads: the first warp has the counts. Samples past the last query weigh nothing.
+    samples_levels<SELECT_THREADS>(p, row, group_row, word(SELECT_LEVELS));
 //@end
-//@if SEGMENTS
-    // Segments that the row's last sample sees: `score` has gone through no others for certain.
-    const i32 last_sample = (min((i32)((row + 1) * BLOCK_Q), p.q_len) - 1) / STRIDE_Q;
-    const i32 seen_last = seen_samples(sequence, last_sample, (p.kv_len + STRIDE_KV - 1) / STRIDE_KV);
-    const u32 segments = (u32)(seen_last - 1) / (u32)p.segment_keys + 1;
-//@end
-    for (u32 i = SELECT_THREADS - 1 - threadIdx.x; i < SAMPLES_Q; i += SELECT_THREADS) {
-        const bool inside = (i32)(row * BLOCK_Q + i * STRIDE_Q) < p.q_len;
-//@if SEGMENTS
-        // The sum over a sample's keys, from those over its segments: four are on their way at a time.
-        const float* parts = p.lse + group_row * p.segments * SAMPLES_Q + i;
-        const u32 last = segments - 1;
-        float top = FLOAT_NEG_INF, sum = 0.0f;
-        for (u32 first = 0; first <= last; first += 4)
-#pragma unroll
-            for (u32 s = first; s < first + 4; ++s) top = fmaxf(top, parts[min(s, last) * SAMPLES_Q]);
-        for (u32 first = 0; first <= last; first += 4)
-#pragma unroll
-            for (u32 s = first; s < first + 4; ++s) {
-                const float share = exp2_approx(parts[min(s, last) * SAMPLES_Q] - top);
-                sum += s <= last ? share : 0.0f;
-            }
-        st_shared_f32(word(SELECT_LSE + i), inside ? top + log2_approx(sum) : FLOAT_INF);
-//@else
-        const u64 at = group_row * SAMPLES_Q + i;
-        st_shared_u32(word(SELECT_LEVELS + i), (u32)level_of(inside ? p.floors[at] - p.lse[at] : FLOAT_NEG_INF));
-//@end
-    }
     sync_threads();
 //@if PER_HEAD
     const u32 cuts = ld_shared_u32(word(SELECT_FOUND));
@@ -97,59 +71,14 @@
     const u32 cuts = 1;
 //@end
 
-    // Ranks: the score of a block is the largest of its samples' log₂ probabilities.
-//@if SEGMENTS
-    const u32 segment_blocks = (u32)p.segment_keys / SAMPLES_KV; // powers of two
-    const u32 segment_shift = 31 - (u32)__clz((i32)segment_blocks);
-//@end
-    auto rank_blocks = [&](u32 begin, u32 end) {
-#pragma unroll(SAMPLES_Q <= 16 ? 2 : 1)
-        for (u32 block = begin + threadIdx.x; block < end; block += SELECT_THREADS) {
-            const u16* of_block = p.maxima + (group_row * p.blocks + block) * SAMPLES_Q;
-//@if SEGMENTS
-            const u32 levels = word(SELECT_LEVELS + (block - begin >> segment_shift) * SAMPLES_Q);
-//@else
-            const u32 levels = word(SELECT_LEVELS);
-//@end
-            i32 score = -0x7fffffff;
-//@if SAMPLES_BY_EIGHT
-#pragma unroll
-            for (u32 i = 0; i < SAMPLES_Q; i += 8) {
-                const u32x4 eight = ld_global_nc_v4(of_block + i);
-                const u32x4 level = ld_shared_v4(levels + i * 4), more = ld_shared_v4(levels + i * 4 + 16);
-                score = max(score, score_of_two(eight.x, level.x, level.y));
-                score = max(score, score_of_two(eight.y, level.z, level.w));
-                score = max(score, score_of_two(eight.z, more.x, more.y));
-                score = max(score, score_of_two(eight.w, more.z, more.w));
-            }
-//@else
-#pragma unroll
-            for (u32 i = 0; i < SAMPLES_Q; ++i)
-                score = max(score, (i32)of_block[i] * STEPS_PER_CODE + (i32)ld_shared_u32(levels + i * 4));
-//@end
-            const bool pinned = block < r.sink || (block >= r.local && block < r.diagonal_end);
-            const u32 rank = pinned ? RANK_PINNED : rank_of((float)score * (1.0f / STEPS_PER_LOG2));
-            st_shared_u32(word(SELECT_RANKS + block), rank);
-            atomic_add_shared(word(SELECT_HISTOGRAM + first_digit(rank)), 1);
-        }
+    auto take = [&](u32 block, u32 rank) {
+        st_shared_u32(word(SELECT_RANKS + block), rank);
+        atomic_add_shared(word(SELECT_HISTOGRAM + first_digit(rank)), 1);
     };
 //@if SEGMENTS
-    // The levels of LEVEL_SEGMENTS segments at a time, and the blocks of these.
-    for (u32 first = 0; first * segment_blocks < r.visible; first += LEVEL_SEGMENTS) {
-        // Blocks past the last seen segment are pinned.
-        const u32 seen = first < segments ? min(segments - first, (u32)LEVEL_SEGMENTS) : 0;
-        for (u32 i = threadIdx.x; i < seen * SAMPLES_Q; i += SELECT_THREADS) {
-            const float floor = p.floors[(group_row * p.segments + first) * SAMPLES_Q + i];
-            const float lse = ld_shared_f32(word(SELECT_LSE + i % SAMPLES_Q));
-            st_shared_u32(word(SELECT_LEVELS + i), (u32)level_of(floor - lse));
-        }
-        sync_threads();
-        rank_blocks(first * segment_blocks, min((first + LEVEL_SEGMENTS) * segment_blocks, r.visible));
-        sync_threads();
-    }
+    rank_blocks<SELECT_THREADS>(p, group_row, r, segments, word(SELECT_LSE), word(SELECT_LEVELS), take);
 //@else
-    rank_blocks(0, r.visible);
-    sync_threads();
+    rank_blocks<SELECT_THREADS>(p, group_row, r, word(SELECT_LEVELS), take);
 //@end
 
     // A warp to a cut: it looks for a rank from which on the cut keeps, and, where the cut parts equal ranks, for the

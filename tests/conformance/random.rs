@@ -4,11 +4,13 @@
 
 use crate::backends::Backends;
 use crate::inputs::Case;
+use crate::kernels::OfScorer;
 use crate::verify;
 use core::cell::RefCell;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use proxyattn::codegen::Spec;
+use proxyattn::codegen::syntax::Choice;
+use proxyattn::codegen::{Scorer, Spec};
 use proxyattn::{AttentionKernel, Problem};
 use proxyattn_oracle::compare::Agreement;
 
@@ -49,6 +51,22 @@ fn shapes(spec: &Spec) -> impl Strategy<Value = Case> {
             seed,
         },
     )
+}
+
+/// Every kind of scorer, with its defaults.
+pub(crate) fn every_scorer_matches(backends: &Backends) {
+    const KINDS: usize = Scorer::KINDS.len();
+    const { assert!(KINDS <= 6, "name the others below") };
+    type Check = fn(&Backends);
+    let checks: [Check; 6] = [
+        shapes_match::<OfScorer<0>>,
+        shapes_match::<OfScorer<1>>,
+        shapes_match::<OfScorer<2>>,
+        shapes_match::<OfScorer<3>>,
+        shapes_match::<OfScorer<4>>,
+        shapes_match::<OfScorer<5>>,
+    ];
+    checks[..KINDS].iter().for_each(|check| check(backends));
 }
 
 pub(crate) fn shapes_match<K: AttentionKernel>(backends: &Backends) {

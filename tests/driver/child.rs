@@ -2,7 +2,7 @@
 
 use crate::memory::Memory;
 use proxyattn::codegen::cuda::candidates;
-use proxyattn::codegen::{Arch, Budget, Dynamic, Rows, Spec};
+use proxyattn::codegen::{Arch, Budget, Dynamic, Order, Rows, Spec, Weigh};
 use proxyattn::tune::{Outcome, Progress};
 use proxyattn::{
     Attention, AttentionKernel, Device, Error, Problem, RawArgs, RawTensor, Result, Stage, Tensor, Tune,
@@ -10,7 +10,7 @@ use proxyattn::{
 };
 use std::time::Duration;
 
-#[proxy_attention(head_dim = 64)]
+#[proxy_attention(head_dim = 64, budget = dynamic(order = list, weigh = values))]
 pub(crate) struct Sparse;
 
 #[proxy_attention(head_dim = 64, budget = all)]
@@ -53,7 +53,8 @@ fn problems() -> [Problem; 2] {
 /// The configuration of `Sparse` with this share of the mass, as a value: tuned, and put to the test again.
 pub(crate) fn tune_value(gamma: f64) {
     let device = Device::cuda(0).expect("the stub's device");
-    let budget = Budget::Dynamic(Dynamic { gamma, min_tokens: 512, rows: Rows::Ratio, ..Dynamic::DEFAULT });
+    let (order, weigh) = (Order::List, Weigh::Values);
+    let budget = Budget::Dynamic(Dynamic { gamma, min_tokens: 512, rows: Rows::Ratio, order, weigh });
     let spec = Spec { head_dim: 64, budget, ..Spec::DEFAULT };
     let attention = Attention::<half::bf16>::load(&spec, &device).expect("it loads");
     println!("found {}", attention.tuned().choices.len());

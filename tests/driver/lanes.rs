@@ -11,6 +11,10 @@ use std::sync::Arc;
 #[proxy_attention(head_dim = 64, budget = ratio(0.25))]
 struct Flat;
 
+/// A budget that needs nothing of the scorer.
+#[proxy_attention(head_dim = 64, budget = dynamic(order = own, weigh = none))]
+struct Own;
+
 /// More than what is kept for streams of their own.
 const STREAMS: usize = 24;
 const THREADS: usize = 4;
@@ -55,6 +59,8 @@ fn steps() -> Result<()> {
     call("first", of(&streams[0]), Stage::ALL)?;
     call("again", of(&streams[0]), Stage::ALL)?;
     call("elsewhere", of(&streams[1]), Stage::ALL)?;
+    let alone = Loaded::new::<Own>(&device)?;
+    step("own", Then::Stop, || alone.launch(of(&streams[0]), Stage::ALL))?;
     step("flat", Then::Stop, || flat.launch(of(&streams[0]), Stage::ALL))?;
     step("single", Then::Stop, || {
         Stage::ALL.iter().try_for_each(|&stage| sparse.launch(of(&streams[0]), &[stage]))

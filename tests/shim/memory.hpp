@@ -141,6 +141,9 @@ inline u32x4 ld_shared_v4(u32 addr, shim::At at = shim::At::here()) {
 inline u32 ld_shared_u32(u32 addr, shim::At at = shim::At::here()) {
     return shim::load_shared<u32>(addr, "ld_shared_u32", at);
 }
+inline u16 ld_shared_u16(u32 addr, shim::At at = shim::At::here()) {
+    return shim::load_shared<u16>(addr, "ld_shared_u16", at);
+}
 inline float ld_shared_f32(u32 addr, shim::At at = shim::At::here()) {
     return shim::load_shared<float>(addr, "ld_shared_f32", at);
 }
@@ -149,6 +152,9 @@ inline void st_shared_v4(u32 addr, u32x4 v, shim::At at = shim::At::here()) {
 }
 inline void st_shared_u32(u32 addr, u32 v, shim::At at = shim::At::here()) {
     shim::store_shared(addr, v, "st_shared_u32", at);
+}
+inline void st_shared_u16(u32 addr, u16 v, shim::At at = shim::At::here()) {
+    shim::store_shared(addr, v, "st_shared_u16", at);
 }
 inline void st_shared_f32(u32 addr, float v, shim::At at = shim::At::here()) {
     shim::store_shared(addr, v, "st_shared_f32", at);

@@ -103,13 +103,14 @@ inline void convert(u64 seed) {
 
 inline void memory(u64 seed) {
     shim::Buffer<u32> in(8 * 32), out(16 * 32);
-    for (u32 i = 0; i < in.size(); i++) in[i] = i * 3 + 1;
+    for (u32 i = 0; i < in.size(); i++) in[i] = i * 30003 + 1;
     shim::launch(1, 32, 512, seed, [&] { memory_kernel(in.data(), out.data()); });
     for (u32 lane = 0; lane < 32; lane++) {
         const u32 *mine = &in[8 * lane], *other = &in[8 * (lane ^ 1)], *got = &out[16 * lane];
-        const u32 expected[13] = {other[0], other[0], other[1], other[2], other[0], other[1], other[2],
-                                  other[3], mine[4],  mine[5],  mine[6],  mine[7],  mine[0]};
-        for (u32 i = 0; i < 13; i++) check::that(got[i] == expected[i], "memory word " + std::to_string(i));
+        const u32 expected[14] = {other[0], other[0], other[1], other[2], other[0], other[1], other[2],
+                                  other[3], mine[4],  mine[5],  mine[6],  mine[7],  mine[0],
+                                  other[0] << 16 | other[0] >> 16};
+        for (u32 i = 0; i < 14; i++) check::that(got[i] == expected[i], "memory word " + std::to_string(i));
     }
 }
 

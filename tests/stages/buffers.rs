@@ -5,14 +5,21 @@ use core::f64::consts::LN_2;
 use proxyattn::codegen::cuda::{CODES_PER_LOG2, Keys, Scratch, Shape, Tensor};
 use proxyattn::codegen::{Dtype, Spec};
 use proxyattn::{Element, View};
-use proxyattn_oracle::{Grid, Heads, KernelLists, Oracle, Proxies, Samples, fewest, in_order_of_cuts};
+use proxyattn_oracle::{Grid, Heads, KernelLists, Oracle, Proxies, Samples, in_order_of_cuts};
 
 /// The buffers of a run.
 pub(crate) struct Buffers<'a> {
-    spec: Spec,
-    shape: Shape,
-    grid: Grid,
-    memory: &'a Memory,
+    pub(crate) spec: Spec,
+    pub(crate) shape: Shape,
+    pub(crate) grid: Grid,
+    pub(crate) memory: &'a Memory,
+}
+
+/// What `score` leaves of each sample.
+pub(crate) struct SampleScores {
+    maxima: Vec<u16>,
+    floors: Vec<f32>,
+    lse: Vec<f32>,
 }
 
 impl<'a> Buffers<'a> {
@@ -50,12 +57,12 @@ impl<'a> Buffers<'a> {
 
     /// Sampled queries of a row.
     fn per_row(&self) -> usize {
-        (self.spec.block.q / self.spec.stride.q) as usize
+        (self.spec.block.q / self.spec.sample_window().q) as usize
     }
 
     /// Sampled keys of a block.
     fn per_block(&self) -> usize {
-        (self.spec.block.kv / self.spec.stride.kv) as usize
+        (self.spec.block.kv / self.spec.sample_window().kv) as usize
     }
 
     /// Where the sums and floors of a sample are: `[row][segment][sample of the row]`.
@@ -96,12 +103,12 @@ impl<'a> Buffers<'a> {
         let (_, segment_keys) = self.segments();
         for sequence in 0..shape.batch as usize * groups {
             for sample in 0..shape.q_samples(spec) as usize {
-                let token = sample * spec.stride.q as usize;
+                let token = sample * spec.sample_window().q as usize;
                 let (log_sum, best) = oracle.proxy_maxima(&proxies, sequence, token);
                 let (row, i) =
                     (sequence * self.grid.rows() + sample / self.per_row(), sample % self.per_row());
                 // One sum for each segment that the sample sees.
-                let seen = self.grid.keys_seen(token).div_ceil(spec.stride.kv as usize);
+                let seen = self.grid.keys_seen(token).div_ceil(spec.sample_window().kv as usize);
                 let parts = (0..seen.div_ceil(segment_keys))
                     .map(|segment| f64::from(lse[self.part(row, segment, i)]));
                 let (got, want) = (parts.map(f64::exp2).sum::<f64>().log2(), log_sum / LN_2);
@@ -127,78 +134,66 @@ impl<'a> Buffers<'a> {
         }
     }
 
-    /// Partials hold each (query, block)'s share of the sum, and the measured counts lie between those of slightly smaller
-    /// and slightly larger shares.
-    pub(crate) fn budget(&self, oracle: &Oracle, gamma: f64) {
-        let measured = self.memory.words(Scratch::Measured);
-        let partials = (self.memory.floats(Scratch::PartialMax), self.memory.floats(Scratch::PartialSum));
-        for (batch, head) in self.all_heads() {
-            let flat = batch * self.grid.heads() + head;
-            for (i, token) in self.grid.last_queries().enumerate() {
-                let sums = oracle.block_sums(batch, head, token);
-                let highest = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let total = highest + sums.iter().map(|sum| (sum - highest).exp()).sum::<f64>().ln();
-                // What weighs nothing beside the whole may be any little.
-                let nothing = total / LN_2 - 60.0;
-                for (block, sum) in sums.iter().enumerate() {
-                    let at = (flat * sums.len() + block) * self.spec.block.q as usize + i;
-                    let (max, under) = (f64::from(partials.0[at]), f64::from(partials.1[at]));
-                    let (got, want) = (max + under.log2(), sum / LN_2);
-                    assert!(
-                        (got - want).abs() < 2e-4 * (1.0 + want.abs()) || got.max(want) < nothing,
-                        "partial {batch}/{head}/{i}/{block}: {got}, not {want}"
-                    );
-                }
-            }
-            let held = oracle.held(batch, head, &oracle.order(batch, head));
-            let got = measured[flat] as usize;
-            let (low, high) = (fewest(&held, gamma - 1e-4), fewest(&held, gamma + 1e-4));
-            assert!((low..=high).contains(&got), "head {head}: {got} blocks, not {low}..={high}");
-        }
-    }
-
-    fn all_heads(&self) -> impl Iterator<Item = (usize, usize)> {
+    /// Heads of all sequences, as `(sequence, head)`.
+    pub(crate) fn all_heads(&self) -> impl Iterator<Item = (usize, usize)> {
         let heads = self.grid.heads();
         (0..self.grid.batch() * heads).map(move |flat| (flat / heads, flat % heads))
     }
 
-    /// Lists and counts, exactly: the ranking is by f32 scores, and its arithmetic is two operations.
-    pub(crate) fn select(&self) {
-        let (spec, grid) = (&self.spec, &self.grid);
-        let (rows, blocks, groups) = (grid.rows(), grid.blocks(), grid.groups());
-        let heads = grid.heads() / groups;
-        let (maxima, floors) = (self.memory.halves(Scratch::Maxima), self.memory.floats(Scratch::Floors));
-        let lse = self.memory.floats(Scratch::Lse);
+    /// What `score` has left.
+    pub(crate) fn samples(&self) -> SampleScores {
+        SampleScores {
+            maxima: self.memory.halves(Scratch::Maxima),
+            floors: self.memory.floats(Scratch::Floors),
+            lse: self.memory.floats(Scratch::Lse),
+        }
+    }
+
+    /// The blocks of a row of a group, among those of all sequences, in the order in which they fill its list.
+    pub(crate) fn ranking(&self, scores: &SampleScores, sequence: usize, row: usize) -> Vec<usize> {
+        let (spec, grid, blocks) = (&self.spec, &self.grid, self.grid.blocks());
+        let SampleScores { maxima, floors, lse } = scores;
         let (segments, segment_keys) = self.segments();
+        let at = sequence * grid.rows() + row;
         // As the kernel adds it up, but for the last bits of its exponentials.
-        let lse_of = |at: usize, row: usize, i: usize| {
+        let lse_of = |i: usize| {
             if segments == 1 {
                 return lse[self.part(at, 0, i)];
             }
-            let last = (grid.row_tokens(row).end - 1) / spec.stride.q as usize * spec.stride.q as usize;
-            let seen = grid.keys_seen(last).div_ceil(spec.stride.kv as usize);
+            let last = (grid.row_tokens(row).end - 1) / spec.sample_window().q as usize
+                * spec.sample_window().q as usize;
+            let seen = grid.keys_seen(last).div_ceil(spec.sample_window().kv as usize);
             let parts: Vec<f32> =
                 (0..seen.div_ceil(segment_keys)).map(|segment| lse[self.part(at, segment, i)]).collect();
             let top = parts.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
             top + parts.iter().map(|part| (part - top).exp2()).sum::<f32>().log2()
         };
+        let samples = grid.row_tokens(row).len().div_ceil(spec.sample_window().q as usize);
+        let sums: Vec<f32> = (0..samples).map(lse_of).collect();
+        let score = |block: usize| {
+            let codes = &maxima[(at * blocks + block) * self.per_row()..][..samples];
+            let scores = codes.iter().zip(&sums).enumerate().map(|(i, (&code, sum))| {
+                let floor = floors[self.part(at, block * self.per_block() / segment_keys, i)];
+                let level = ((floor - sum) * 4096.0).round_ties_even() as i32;
+                i32::from(code) * 64 + level
+            });
+            f64::from(scores.max().expect("a row has samples") as f32)
+        };
+        grid.ranking(row, &(0..grid.visible(row)).map(score).collect())
+    }
+
+    /// Lists and counts, exactly: the ranking is by f32 scores, and its arithmetic is two operations.
+    pub(crate) fn select(&self) {
+        let grid = &self.grid;
+        let (rows, blocks, groups) = (grid.rows(), grid.blocks(), grid.groups());
+        let heads = grid.heads() / groups;
         let (lists, counts) = (self.memory.words(Scratch::Lists), self.memory.words(Scratch::Counts));
         let measured = self.memory.has(Scratch::Measured).then(|| self.memory.words(Scratch::Measured));
+        let samples = self.samples();
         for sequence in 0..grid.batch() * groups {
             for row in 0..rows {
                 let at = sequence * rows + row;
-                let samples = grid.row_tokens(row).len().div_ceil(spec.stride.q as usize);
-                let sums: Vec<f32> = (0..samples).map(|i| lse_of(at, row, i)).collect();
-                let score = |block: usize| {
-                    let codes = &maxima[(at * blocks + block) * self.per_row()..][..samples];
-                    let scores = codes.iter().zip(&sums).enumerate().map(|(i, (&code, sum))| {
-                        let floor = floors[self.part(at, block * self.per_block() / segment_keys, i)];
-                        let level = ((floor - sum) * 4096.0).round_ties_even() as i32;
-                        i32::from(code) * 64 + level
-                    });
-                    f64::from(scores.max().expect("a row has samples") as f32)
-                };
-                let ranking = grid.ranking(row, &(0..grid.visible(row)).map(score).collect());
+                let ranking = self.ranking(&samples, sequence, row);
                 let mut wanted = Vec::new();
                 for head in sequence * heads..(sequence + 1) * heads {
                     let measured = measured.as_ref().map_or(0, |measured| measured[head] as usize);

@@ -6,7 +6,7 @@ use proxyattn::cudarc::driver::DevicePtr;
 use proxyattn::{AttentionKernel, View, ViewMut, proxy_attention};
 use proxyattn_candle::{Options, ProxyAttention, attention, load};
 
-#[proxy_attention(head_dim = 64)]
+#[proxy_attention(head_dim = 64, budget = dynamic(order = list, weigh = values))]
 struct Sparse;
 
 #[proxy_attention(head_dim = 64, budget = all)]

@@ -19,8 +19,14 @@ named! {
         PoolKeys = "pool_keys",
         /// Proxy queries against keys: maxima and sums.
         Score = "score",
+        /// Norms of values.
+        BudgetNorms = "budget_norms",
         /// The last queries of each head against all keys.
         BudgetPartials = "budget_partials",
+        /// What share of each head's mass the blocks hold.
+        BudgetMasses = "budget_masses",
+        /// What share of each head's mass the first blocks of its list hold.
+        BudgetShares = "budget_shares",
         /// How many blocks each head needs.
         BudgetCounts = "budget_counts",
         /// Lists and counts.
@@ -38,7 +44,11 @@ impl KernelId {
         match self {
             KernelId::PoolQueries | KernelId::PoolKeys => Stage::Pool,
             KernelId::Score => Stage::Score,
-            KernelId::BudgetPartials | KernelId::BudgetCounts => Stage::Budget,
+            KernelId::BudgetNorms
+            | KernelId::BudgetPartials
+            | KernelId::BudgetMasses
+            | KernelId::BudgetShares
+            | KernelId::BudgetCounts => Stage::Budget,
             KernelId::Select => Stage::Select,
             KernelId::Attend | KernelId::Dense => Stage::Attend,
         }
@@ -53,7 +63,11 @@ impl KernelId {
     pub const fn multiplies(self) -> bool {
         match self {
             KernelId::Score | KernelId::BudgetPartials | KernelId::Attend | KernelId::Dense => true,
-            KernelId::PoolQueries | KernelId::PoolKeys | KernelId::BudgetCounts | KernelId::Select => false,
+            KernelId::PoolQueries | KernelId::PoolKeys | KernelId::Select => false,
+            KernelId::BudgetNorms
+            | KernelId::BudgetMasses
+            | KernelId::BudgetShares
+            | KernelId::BudgetCounts => false,
         }
     }
 
@@ -197,9 +211,21 @@ impl Kernel {
         self.accessed(Access::Count)
     }
 
+    /// The buffers that it reads.
+    pub fn reads(&self) -> impl Iterator<Item = Scratch> {
+        self.accessed(Access::Read)
+    }
+
+    /// The buffers that it writes.
+    pub fn writes(&self) -> impl Iterator<Item = Scratch> {
+        self.accessed(Access::Write)
+    }
+
     fn accessed(&self, how: Access) -> impl Iterator<Item = Scratch> {
         self.params.iter().filter_map(move |param| match param.field {
             Field::Pointer(operand, access) if access == how => operand.scratch(),
+            // A map of a buffer is read: what is stored through one is the output.
+            Field::Map(tensor, _) if how == Access::Read => tensor.scratch(),
             Field::Map(..) | Field::Pointer(..) | Field::Stride(..) | Field::Scalar(_) => None,
         })
     }

@@ -1,15 +1,21 @@
-//! Budgets that look at nothing but the row: `top_k`, `ratio` and `all`.
+//! Budgets that look at nothing but the row: `top_k` and `all`.
+
+mod syntax;
 
 use super::{Contract, RowView};
+use crate::Block;
 use crate::pipeline::{Cx, Part};
-use crate::{Block, Share};
-use core::fmt;
 
 /// The same count everywhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TopK {
     /// Blocks for each row.
     pub blocks: u32,
+}
+
+impl TopK {
+    /// As many as the documentation's example; the attribute has no default.
+    pub const DEFAULT: TopK = TopK { blocks: 64 };
 }
 
 impl Contract for TopK {
@@ -25,10 +31,6 @@ impl Contract for TopK {
         floor
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "top_k(blocks = {})", self.blocks)
-    }
-
     fn meaning(&self) -> String {
         format!("the best {} blocks of every row", self.blocks)
     }
@@ -42,74 +44,6 @@ impl Contract for TopK {
     }
 }
 
-named! {
-    /// How a share of the blocks is divided among the heads of a layer.
-    pub enum Split {
-        /// Each head has as much as its mass asks for: the total is known beforehand, the parts are not.
-        Heads = "heads",
-        /// Not at all: every head has the share.
-        None = "none",
-    }
-}
-
-/// A share of the blocks that the row can see, rounded up.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ratio {
-    /// [Share], in (0, 1], to the nearest millionth.
-    pub share: f64,
-    /// Whether heads divide what they have together.
-    pub split: Split,
-    /// Tokens below which no row's budget falls where heads divide it; without effect where they do not.
-    pub min_tokens: u32,
-}
-
-impl Contract for Ratio {
-    fn wanted(&self, row: RowView, measured: u64) -> u64 {
-        match self.split {
-            Split::None => Share::of(self.share).of_count(row.visible),
-            Split::Heads => (measured * row.visible)
-                .div_ceil(row.last_visible)
-                .max(self.min_tokens.div_ceil(row.block_kv).into()),
-        }
-    }
-
-    fn is_measured(&self) -> bool {
-        self.split == Split::Heads
-    }
-
-    fn differs_within_group(&self) -> bool {
-        self.split == Split::Heads
-    }
-
-    fn floor_tokens(&self, _: Block) -> u64 {
-        match self.split {
-            Split::None => 0,
-            Split::Heads => self.min_tokens.into(),
-        }
-    }
-
-    fn expected_share(&self, floor: f64) -> f64 {
-        self.share.max(floor)
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ratio({})", self.share)
-    }
-
-    fn meaning(&self) -> String {
-        format!("{} of the blocks that a row can see", self.share)
-    }
-
-    fn wanted_text(&self) -> &'static [&'static str] {
-        &["budget/flat/ratio.cuh"]
-    }
-
-    fn part(&self, _: &Cx<'_>) -> Part {
-        let share = Share::of(self.share).millionths();
-        Part { defines: vec![("RATIO_MILLIONTHS", share.to_string())], ..Part::default() }
-    }
-}
-
 /// Every block.
 pub(super) struct All;
 
@@ -120,10 +54,6 @@ impl Contract for All {
 
     fn expected_share(&self, _: f64) -> f64 {
         1.0
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("all")
     }
 
     fn meaning(&self) -> String {

@@ -1,15 +1,21 @@
-//! Budgets: how many key blocks a head may visit. A budget is a variant of [`Budget`], a line of [`Budget::contract`] and a
-//! folder.
+//! Budgets: how many key blocks a head may visit. A budget is a variant of [`Budget`], a line of each `match` below, and a
+//! folder, which states its syntax and implements the contract.
 
 mod dynamic;
 mod flat;
+mod mass;
+mod ratio;
+mod rules;
 
-pub use dynamic::{Dynamic, Order, Rows, Weigh};
-pub use flat::{Ratio, Split, TopK};
+pub use dynamic::Dynamic;
+pub use flat::TopK;
+pub use mass::{Order, Rows, Weigh};
+pub use ratio::{Ratio, Split};
 
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
-use crate::{Block, Spec};
+use crate::syntax::{self, Choice, Kind};
+use crate::{Block, Key, Spec};
 use core::fmt;
 
 /// How many key blocks a query head may visit in a row of blocks.
@@ -38,7 +44,7 @@ pub struct RowView {
 
 /// What a budget is, to everything that comes after it: how many blocks a head wants of a row, what is known of that before
 /// any input is seen, and the kernels that look at the inputs, if it has any.
-pub(crate) trait Contract {
+pub(crate) trait Contract: Kind {
     /// Blocks that a head wants of a row, before bounds. `measured` is the count that was found on the last row; kinds that
     /// are not [measured](Self::is_measured) do not look at it.
     fn wanted(&self, row: RowView, measured: u64) -> u64;
@@ -67,9 +73,6 @@ pub(crate) trait Contract {
         None
     }
 
-    /// As the attribute spells it.
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
-
     /// What it keeps, for the documentation of a kernel.
     fn meaning(&self) -> String;
 
@@ -87,14 +90,29 @@ pub(crate) trait Contract {
 }
 
 impl Budget {
-    /// What the budget does: the one place that tells budgets apart.
-    pub(crate) fn contract<R>(self, ask: impl FnOnce(&dyn Contract) -> R) -> R {
+    /// The budget itself: with [`is_valid`](Self::is_valid), the one place that tells budgets apart.
+    fn each<R>(&mut self, ask: impl FnOnce(&mut dyn Contract) -> R) -> R {
         match self {
-            Budget::Dynamic(dynamic) => ask(&dynamic),
-            Budget::TopK(top_k) => ask(&top_k),
-            Budget::Ratio(ratio) => ask(&ratio),
-            Budget::All => ask(&flat::All),
+            Budget::Dynamic(dynamic) => ask(dynamic),
+            Budget::TopK(top_k) => ask(top_k),
+            Budget::Ratio(ratio) => ask(ratio),
+            Budget::All => ask(&mut flat::All),
         }
+    }
+
+    /// Whether the budget satisfies its own rules in `spec`.
+    pub(crate) const fn is_valid(&self, spec: &Spec) -> bool {
+        match self {
+            Budget::Dynamic(dynamic) => dynamic.is_valid(spec),
+            Budget::TopK(top_k) => top_k.is_valid(spec),
+            Budget::Ratio(ratio) => ratio.is_valid(spec),
+            Budget::All => flat::All.is_valid(spec),
+        }
+    }
+
+    /// What the budget does.
+    pub(crate) fn contract<R>(mut self, ask: impl FnOnce(&dyn Contract) -> R) -> R {
+        self.each(|budget| ask(budget))
     }
 
     /// `top_k(blocks = …)`.
@@ -104,7 +122,7 @@ impl Budget {
 
     /// `ratio(…)`.
     pub const fn ratio(share: f64) -> Self {
-        Budget::Ratio(Ratio { share, split: Split::None, min_tokens: 512 })
+        Budget::Ratio(Ratio { share, ..Ratio::DEFAULT })
     }
 
     /// Blocks that a head wants of a row, before bounds. `measured` is the count that was found on the last row; kinds that
@@ -134,10 +152,25 @@ impl Budget {
     }
 }
 
-/// As the attribute spells it: `dynamic(gamma = 0.9, min_tokens = 512, rows = ratio)`.
+impl Choice for Budget {
+    const TYPE: &'static str = "Budget";
+    const KEY: Key = Key::Budget;
+    const KINDS: &'static [Self] = &[
+        Budget::Dynamic(Dynamic::DEFAULT),
+        Budget::TopK(TopK::DEFAULT),
+        Budget::Ratio(Ratio::DEFAULT),
+        Budget::All,
+    ];
+
+    fn kind<R>(&mut self, ask: impl FnOnce(&mut dyn Kind) -> R) -> R {
+        self.each(|budget| ask(budget))
+    }
+}
+
+/// As the attribute spells it, with every part that has an effect: `ratio(0.1)`.
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.contract(|budget| budget.write(f))
+        syntax::write(*self, f)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Scorers: how blocks are scored. A scorer is a variant of [`Scorer`], a line of [`Scorer::contract`] and a folder.
+//! Scorers: how blocks are scored. A scorer is a variant of [`Scorer`], a line of each `match` below, and a folder, which
+//! states its syntax and implements the contract.
 
 pub(crate) mod proxy;
 
@@ -6,7 +7,8 @@ pub use proxy::{Precision, Proxy, Sums};
 
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
-use crate::{Block, Spec, Stride};
+use crate::syntax::{self, Choice, Kind};
+use crate::{Block, Key, Spec, Stride};
 use core::fmt;
 
 /// How blocks are scored.
@@ -26,15 +28,12 @@ pub enum Scorer {
 /// [`Scratch::Maxima`]: crate::abi::Scratch::Maxima
 /// [`Scratch::Floors`]: crate::abi::Scratch::Floors
 /// [`Scratch::Lse`]: crate::abi::Scratch::Lse
-pub(crate) trait Contract {
+pub(crate) trait Contract: Kind {
     /// Query and key tokens that one sample stands for, the first of which is its position; each divides the block.
     fn window(&self, spec: &Spec) -> Stride;
 
     /// Whether there is a Hopper kernel for its pass over the keys.
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool;
-
-    /// As the attribute spells it.
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
     /// Its kernels, buffers, sections and constants.
     fn part(&self, cx: &Cx<'_>) -> Part;
@@ -54,18 +53,40 @@ impl Spec {
 }
 
 impl Scorer {
-    /// What the scorer does: the one place that tells scorers apart.
-    pub(crate) fn contract<R>(self, ask: impl FnOnce(&dyn Contract) -> R) -> R {
+    /// The scorer itself: with [`is_valid`](Self::is_valid), the one place that tells scorers apart.
+    fn each<R>(&mut self, ask: impl FnOnce(&mut dyn Contract) -> R) -> R {
         match self {
-            Scorer::Proxy(proxy) => ask(&proxy),
+            Scorer::Proxy(proxy) => ask(proxy),
         }
+    }
+
+    /// Whether the scorer satisfies its own rules in `spec`.
+    pub(crate) const fn is_valid(&self, spec: &Spec) -> bool {
+        match self {
+            Scorer::Proxy(proxy) => proxy.is_valid(spec),
+        }
+    }
+
+    /// What the scorer does.
+    pub(crate) fn contract<R>(mut self, ask: impl FnOnce(&dyn Contract) -> R) -> R {
+        self.each(|scorer| ask(scorer))
     }
 }
 
-/// As the attribute spells it.
+impl Choice for Scorer {
+    const TYPE: &'static str = "Scorer";
+    const KEY: Key = Key::Scorer;
+    const KINDS: &'static [Self] = &[Scorer::Proxy(Proxy::DEFAULT)];
+
+    fn kind<R>(&mut self, ask: impl FnOnce(&mut dyn Kind) -> R) -> R {
+        self.each(|scorer| ask(scorer))
+    }
+}
+
+/// As the attribute spells it, with every part that has an effect: `proxy(sums = exact, scores = native)`.
 impl fmt::Display for Scorer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.contract(|scorer| scorer.write(f))
+        syntax::write(*self, f)
     }
 }
 
@@ -74,6 +95,10 @@ impl fmt::Display for Scorer {
 pub const CODES_PER_LOG2: f32 = 64.0;
 
 /// Constants of the buffers that every scorer writes and `select` reads.
-pub(crate) fn contract_part() -> Part {
-    Part { shared: vec![("CODES_PER_LOG2", format!("{CODES_PER_LOG2:.1}f"))], ..Part::default() }
+pub(crate) fn contract_part(cx: &Cx<'_>) -> Part {
+    Part {
+        sections: vec![("SEGMENTS", cx.segments())],
+        shared: vec![("CODES_PER_LOG2", format!("{CODES_PER_LOG2:.1}f"))],
+        ..Part::default()
+    }
 }

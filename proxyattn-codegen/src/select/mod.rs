@@ -5,9 +5,24 @@ use crate::abi::build::{clear, lay_out, number, numbers, read, write};
 use crate::abi::{Buffer, Kernel, KernelId, Scalar, Scratch, Size, UnitId};
 use crate::pipeline::{Cx, Part, Words};
 
-/// Templates that stand before the budget's `wanted_blocks`, and after it.
-const BEFORE: &[&str] =
-    &["geometry/sequence.cuh", "geometry/samples.cuh", "geometry/diagonal.cuh", "select/rows.cuh"];
+/// Templates by which a row's blocks are ranked ...
+pub(crate) const RANKS: &[&str] = &[
+    "geometry/sequence.cuh",
+    "geometry/samples.cuh",
+    "geometry/diagonal.cuh",
+    "select/rows.cuh",
+    "select/ranks.cuh",
+];
+/// ... and the fields that they read ...
+pub(crate) fn ranked_by() -> [Scratch; 3] {
+    [Scratch::Maxima, Scratch::Floors, Scratch::Lse]
+}
+pub(crate) const RANKED_OVER: [Scalar; 6] =
+    [Scalar::QLen, Scalar::KvLen, Scalar::Rows, Scalar::Blocks, Scalar::Groups, Scalar::HeadsPerGroup];
+/// ... where the sums of samples come in segments, these too.
+pub(crate) const RANKED_IN_SEGMENTS: [Scalar; 2] = [Scalar::Segments, Scalar::SegmentKeys];
+
+/// Templates that stand behind the budget's `wanted_blocks`.
 const AFTER: &[&str] = &["select/ranking.cuh", "select/select.cuh"];
 
 const SELECT_THREADS: u32 = 128;
@@ -46,7 +61,7 @@ pub(crate) fn part(cx: &Cx<'_>) -> Part {
 }
 
 fn select(cx: &Cx<'_>) -> Kernel {
-    let mut fields = vec![read(Scratch::Maxima), read(Scratch::Floors), read(Scratch::Lse)];
+    let mut fields: Vec<_> = ranked_by().map(read).into();
     fields.extend(cx.spec.budget.is_measured().then(|| read(Scratch::Measured)));
     fields.extend([write(Scratch::Lists), write(Scratch::Counts)]);
     fields.extend(cx.spec.budget.differs_within_group().then(|| write(Scratch::Runs)));
@@ -54,16 +69,9 @@ fn select(cx: &Cx<'_>) -> Kernel {
         Arch::Sm80 => {}
         Arch::Sm90a => fields.push(clear(Scratch::AttendTickets)),
     }
-    fields.extend(numbers([
-        Scalar::QLen,
-        Scalar::KvLen,
-        Scalar::Rows,
-        Scalar::Blocks,
-        Scalar::Groups,
-        Scalar::HeadsPerGroup,
-    ]));
+    fields.extend(numbers(RANKED_OVER));
     if cx.segments() {
-        fields.extend(numbers([Scalar::Segments, Scalar::SegmentKeys]));
+        fields.extend(numbers(RANKED_IN_SEGMENTS));
     }
     Kernel {
         id: KernelId::Select,
@@ -76,7 +84,7 @@ fn select(cx: &Cx<'_>) -> Kernel {
         pack: 1,
         // As many CTAs as hide how they wait: left to itself, the compiler takes a few registers more.
         bounds: "SELECT_THREADS, 10",
-        files: [BEFORE, cx.spec.budget.contract(|budget| budget.wanted_text()), AFTER].concat(),
+        files: [RANKS, cx.spec.budget.contract(|budget| budget.wanted_text()), AFTER].concat(),
     }
 }
 
@@ -97,16 +105,22 @@ fn buffers(cx: &Cx<'_>) -> Vec<Buffer> {
     buffers
 }
 
+/// Words for the levels and for the sums of a row's samples. By segments there is a level for each of some segments, and the
+/// samples' sums.
+pub(crate) fn sample_words(cx: &Cx<'_>) -> (u32, u32) {
+    let (levels, sums) = if cx.segments() { (LEVEL_SEGMENTS, 1) } else { (1, 0) };
+    let samples = cx.samples_q();
+    ((levels * samples).next_multiple_of(4), (sums * samples).next_multiple_of(4))
+}
+
 /// Shared memory of `select`. Behind the beginning of the ranks lies one for each block.
 fn words(cx: &Cx<'_>) -> Words {
-    let samples = cx.samples_q();
-    // By segments there is a level for each of some segments, and the samples' sums.
-    let (levels, sums) = if cx.segments() { (LEVEL_SEGMENTS, 1) } else { (1, 0) };
+    let (levels, sums) = sample_words(cx);
     Words::new(&[
         ("SELECT_HISTOGRAM", DIGITS),
         ("SELECT_OF_WARPS", SELECT_THREADS / 32 * MAX_CUTS),
-        ("SELECT_LEVELS", (levels * samples).next_multiple_of(4)),
-        ("SELECT_LSE", (sums * samples).next_multiple_of(4)),
+        ("SELECT_LEVELS", levels),
+        ("SELECT_LSE", sums),
         ("SELECT_COUNTS", MAX_CUTS),
         ("SELECT_CUTS", MAX_CUTS),
         ("SELECT_THRESHOLDS", MAX_CUTS),

@@ -1,5 +1,6 @@
 //! The names of the attribute's keys, as values that a violation can carry.
 
+use crate::syntax::{Part, Syntax};
 use core::fmt;
 
 /// A place in `#[proxy_attention(…)]` that holds a value.
@@ -24,11 +25,8 @@ pub enum Key {
     Scale,
     Scorer,
     Budget,
-    Gamma,
-    MinTokens,
-    Rows,
-    TopKBlocks,
-    Ratio,
+    /// A part of a kind of a choice: `dynamic(gamma)`.
+    Part(&'static Syntax, &'static Part),
     Keep,
     KeepSink,
     KeepLocal,
@@ -57,7 +55,8 @@ impl Key {
         Key::Crate,
     ];
 
-    /// The key as the user writes it: `head_dim`, or `stride(q)` for a part of a key.
+    /// The key as the user writes it: `head_dim`, or `stride(q)` for a part of a key. A part of a kind is its own name, which
+    /// `Display` writes behind the kind's.
     pub const fn as_str(self) -> &'static str {
         match self {
             Key::HeadDim => "head_dim",
@@ -75,11 +74,7 @@ impl Key {
             Key::Scale => "scale",
             Key::Scorer => "scorer",
             Key::Budget => "budget",
-            Key::Gamma => "dynamic(gamma)",
-            Key::MinTokens => "dynamic(min_tokens)",
-            Key::Rows => "dynamic(rows)",
-            Key::TopKBlocks => "top_k(blocks)",
-            Key::Ratio => "ratio",
+            Key::Part(_, part) => part.name,
             Key::Keep => "keep",
             Key::KeepSink => "keep(sink)",
             Key::KeepLocal => "keep(local)",
@@ -95,7 +90,7 @@ impl Key {
         match self {
             Key::BlockQ | Key::BlockKv => Some(Key::Block),
             Key::StrideQ | Key::StrideKv => Some(Key::Stride),
-            Key::Gamma | Key::MinTokens | Key::Rows | Key::TopKBlocks | Key::Ratio => Some(Key::Budget),
+            Key::Part(kind, _) => Some(kind.key),
             Key::KeepSink | Key::KeepLocal => Some(Key::Keep),
             _ => None,
         }
@@ -104,6 +99,10 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        match self {
+            Key::Part(kind, part) if part.unnamed => f.write_str(kind.name),
+            Key::Part(kind, part) => write!(f, "{}({})", kind.name, part.name),
+            key => f.write_str(key.as_str()),
+        }
     }
 }

@@ -6,6 +6,7 @@ mod rules;
 mod share;
 
 pub use key::Key;
+pub(crate) use rules::MAX_COUNT;
 pub use rules::{RULES, Rule, Violation};
 pub use share::Share;
 
@@ -40,9 +41,9 @@ pub struct Spec {
     pub causal: bool,
     /// Softmax scale; `None` is `1/√head_dim`.
     pub scale: Option<f64>,
-    /// How blocks are scored.
+    /// How blocks are scored; each kind is a struct of its parts, and says its formula.
     pub scorer: Scorer,
-    /// How many blocks each head of each row may visit.
+    /// How many blocks each head of each row may visit; each kind is a struct of its parts, and says its formula.
     pub budget: Budget,
     /// Blocks that are kept regardless of score, within the budget. The diagonal is always kept.
     pub keep: Keep,
@@ -104,8 +105,8 @@ impl Spec {
         arch: ArchSet::ALL,
     };
 
-    /// `preset = paper`: stride 4 in both directions, γ = 0.95, at least 2048 tokens, absolute rows
-    /// (arXiv 2509.24745; the paper leaves the block size open, so the default one stays).
+    /// `preset = paper`: stride 4 in both directions, [`Proxy::PAPER`] and [`Dynamic::PAPER`] (arXiv 2509.24745; the paper
+    /// leaves the block size open, so the default one stays).
     pub const PAPER: Spec = Spec {
         stride: Stride { q: 4, kv: 4 },
         scorer: Scorer::Proxy(Proxy::PAPER),

@@ -1,10 +1,11 @@
 //! The rules that every [`Spec`] must satisfy, each stated once.
 //!
-//! A rule is a `const` predicate, a key and a message. The macro uses [`Spec::violations`] to point at the user's
-//! values; the expansion asserts [`Spec::is_valid`] in a constant, so a `Spec` assembled by hand is checked by the same
-//! predicates.
+//! A rule is a `const` predicate, a key and a message; those of a scorer or a budget lie in its folder. The macro uses
+//! [`Spec::violations`] to point at the user's values; the expansion asserts [`Spec::is_valid`] in a constant, so a `Spec`
+//! assembled by hand is checked by the same predicates.
 
-use crate::{Budget, Dynamic, Key, Ratio, Share, Spec, TopK};
+use crate::syntax::{Broken, Choice, Wrong};
+use crate::{Key, Spec};
 use core::fmt;
 
 /// Head widths that kernels exist for.
@@ -12,7 +13,7 @@ const HEAD_DIMS: [u32; 4] = [64, 96, 128, 256];
 /// Block sizes that kernels exist for.
 const BLOCKS: [u32; 3] = [32, 64, 128];
 /// More blocks than any context has; keeps arithmetic on counts within 32 bits.
-const MAX_COUNT: u32 = 1 << 20;
+pub(crate) const MAX_COUNT: u32 = 1 << 20;
 
 /// The smallest `scale`: below it, no f32 is low enough to mask a score, that is to give it no weight in the softmax.
 const MIN_SCALE: f64 = 1e-30;
@@ -30,6 +31,8 @@ pub struct Violation {
     pub message: String,
     /// What to write instead, if known.
     pub help: Option<String>,
+    /// Whether the value is wrong whatever other keys say.
+    pub alone: bool,
 }
 
 impl fmt::Display for Violation {
@@ -79,14 +82,10 @@ rules! {
     StrideKv,
     /// `scale` is finite and above zero, and its product with log₂ e is an f32 that scores can be masked under.
     Scale,
-    /// `gamma` lies in (0, 1], and is no less than half a millionth.
-    Gamma,
-    /// `min_tokens` covers at least one key block.
-    MinTokens,
-    /// `top_k(blocks)` holds the blocks that are always kept.
-    TopKHoldsPinned,
-    /// `ratio` lies in (0, 1], and is no less than half a millionth.
-    Ratio,
+    /// The scorer's own rules.
+    Scorer,
+    /// The budget's own rules.
+    Budget,
     /// `keep(sink)` is within bounds.
     Sink,
     /// `keep(local)` is within bounds.
@@ -115,39 +114,18 @@ impl Rule {
                 Some(scale) => scale >= MIN_SCALE && scale <= MAX_SCALE,
                 None => true,
             },
-            Rule::Gamma => match spec.budget {
-                Budget::Dynamic(Dynamic { gamma, .. }) => Share::is_valid(gamma),
-                Budget::TopK(_) | Budget::Ratio(_) | Budget::All => true,
-            },
-            Rule::MinTokens => match spec.budget {
-                Budget::Dynamic(Dynamic { min_tokens, .. }) => {
-                    min_tokens >= spec.block.kv && min_tokens / MAX_COUNT < spec.block.kv
-                }
-                Budget::TopK(_) | Budget::Ratio(_) | Budget::All => true,
-            },
-            Rule::TopKHoldsPinned => match spec.budget {
-                Budget::TopK(TopK { blocks }) => blocks as u64 >= spec.pinned_blocks() && blocks <= MAX_COUNT,
-                Budget::Dynamic(_) | Budget::Ratio(_) | Budget::All => true,
-            },
-            Rule::Ratio => match spec.budget {
-                Budget::Ratio(Ratio { share, .. }) => Share::is_valid(share),
-                Budget::Dynamic(_) | Budget::TopK(_) | Budget::All => true,
-            },
+            Rule::Scorer => spec.scorer.is_valid(spec),
+            Rule::Budget => spec.budget.is_valid(spec),
             Rule::Sink => spec.keep.sink <= MAX_COUNT,
             Rule::Local => spec.keep.local <= MAX_COUNT,
             Rule::Arch => !spec.arch.is_empty(),
         }
     }
 
-    /// The key, the message and the help for a `spec` that breaks the rule.
-    fn violation(self, spec: &Spec) -> Violation {
-        let (key, message, help) = self.explain(spec);
-        Violation { rule: self, key, message, help }
-    }
-
-    fn explain(self, spec: &Spec) -> (Key, String, Option<String>) {
+    /// What is wrong in a `spec` that breaks the rule: one thing, or several where it stands for those of a choice.
+    fn violations(self, spec: &Spec) -> Vec<Violation> {
         let not_positive = |key: Key| (key, format!("`{key}` must be at least 1, not 0"), None);
-        match self {
+        let (key, message, help) = match self {
             Rule::HeadDim => {
                 let message = format!("`head_dim` must be 64, 96, 128 or 256, not {}", spec.head_dim);
                 (Key::HeadDim, message, head_dim_help(spec))
@@ -193,56 +171,48 @@ impl Rule {
                 };
                 (Key::Scale, message, Some(help))
             }
-            Rule::Gamma => {
-                let Budget::Dynamic(Dynamic { gamma, .. }) = spec.budget else {
-                    unreachable!("the rule is about it")
-                };
-                let message = format!("`gamma` is a share of the softmax mass, in (0, 1], not {gamma}");
-                (Key::Gamma, message, share_help(gamma, |share| format!("{share}")))
-            }
-            Rule::MinTokens => {
-                let Budget::Dynamic(Dynamic { min_tokens, .. }) = spec.budget else {
-                    unreachable!("the rule is about it")
-                };
-                let block = spec.block.kv;
-                let (expected, help) = if min_tokens < block {
-                    (
-                        format!("cover at least one key block of {block} tokens"),
-                        Some(format!("the minimum is {block}")),
-                    )
-                } else {
-                    (format!("be below {MAX_COUNT} blocks of {block} tokens"), None)
-                };
-                (Key::MinTokens, format!("`min_tokens` must {expected}, not {min_tokens}"), help)
-            }
-            Rule::TopKHoldsPinned => {
-                let Budget::TopK(TopK { blocks }) = spec.budget else { unreachable!("the rule is about it") };
-                let pinned = spec.pinned_blocks();
-                let (message, help) = if u64::from(blocks) < pinned {
-                    let message = format!(
-                        "`top_k(blocks = {blocks})` has no room for the {pinned} blocks that are always kept \
-                         (sink {}, local {}, and the diagonal)",
-                        spec.keep.sink, spec.keep.local
-                    );
-                    (message, Some(format!("use at least {pinned} blocks, or keep fewer")))
-                } else {
-                    (format!("`top_k(blocks)` must be at most {MAX_COUNT}, not {blocks}"), None)
-                };
-                (Key::TopKBlocks, message, help)
-            }
-            Rule::Ratio => {
-                let Budget::Ratio(Ratio { share, .. }) = spec.budget else {
-                    unreachable!("the rule is about it")
-                };
-                let message = format!("`ratio` is a share of a row's blocks, in (0, 1], not {share}");
-                (Key::Ratio, message, share_help(share, |share| format!("ratio({share})")))
-            }
+            Rule::Scorer => return self.of_choice(spec.scorer, spec),
+            Rule::Budget => return self.of_choice(spec.budget, spec),
             Rule::Sink => too_many(Key::KeepSink, spec.keep.sink),
             Rule::Local => too_many(Key::KeepLocal, spec.keep.local),
             Rule::Arch => {
                 let help = "leave `arch` out for arch(sm_80, sm_90a)".to_owned();
                 (Key::Arch, "`arch` must name at least one architecture".to_owned(), Some(help))
             }
+        };
+        vec![Violation { rule: self, key, message, help, alone: self.is_about_one_key() }]
+    }
+
+    /// The rules of the choice's own kind that are broken.
+    fn of_choice(self, mut choice: impl Choice, spec: &Spec) -> Vec<Violation> {
+        let kind = choice.syntax();
+        let broken = choice.kind(|kind| kind.broken(spec)).into_iter();
+        let violation = |Broken { part, wrong: Wrong { message, help, alone } }| Violation {
+            rule: self,
+            key: kind.key_of(part),
+            message,
+            help,
+            alone,
+        };
+        broken.map(violation).collect()
+    }
+
+    /// Whether only the rule's own key can break it.
+    fn is_about_one_key(self) -> bool {
+        match self {
+            Rule::HeadDim
+            | Rule::BlockQ
+            | Rule::BlockKv
+            | Rule::GroupsPositive
+            | Rule::HeadsPositive
+            | Rule::KvHeadsPositive
+            | Rule::Scale
+            | Rule::Sink
+            | Rule::Local
+            | Rule::Arch => true,
+            Rule::KvHeadsDivideHeads | Rule::GroupsDivideHeads | Rule::StrideQ | Rule::StrideKv => false,
+            // Each of a kind's own rules says that of itself.
+            Rule::Scorer | Rule::Budget => false,
         }
     }
 }
@@ -250,7 +220,7 @@ impl Rule {
 impl Spec {
     /// Every rule that the spec breaks, in the order of [`RULES`]; empty for a valid spec.
     pub fn violations(&self) -> Vec<Violation> {
-        RULES.iter().filter(|rule| !rule.holds(self)).map(|rule| rule.violation(self)).collect()
+        RULES.iter().filter(|rule| !rule.holds(self)).flat_map(|rule| rule.violations(self)).collect()
     }
 
     /// Whether the spec satisfies every rule. Usable in constants.
@@ -340,14 +310,6 @@ fn head_dim_help(spec: &Spec) -> Option<String> {
     }
 }
 
-/// The help for a share given in percent, or for one that is too small.
-fn share_help(share: f64, written: impl Fn(f64) -> String) -> Option<String> {
-    if 0.0 < share && share < 1.0 {
-        return Some(format!("shares are rounded to millionths; the minimum is {}", written(1e-6)));
-    }
-    (1.0 < share && share <= 100.0).then(|| format!("for {share}%, write {}", written(share / 100.0)))
-}
-
 fn nearest(values: &[u32], given: u32) -> Option<String> {
     let distance = values.iter().map(|value| value.abs_diff(given)).min()?;
     let nearest: Vec<_> =
@@ -369,15 +331,15 @@ fn divisors_help(whole: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ArchSet, Block, Keep, Rows, Stride};
+    use crate::{ArchSet, Block, Budget, Dynamic, Keep, Ratio, Split, Stride, TopK};
 
-    /// A spec that breaks exactly `rule`. The match is exhaustive, so a new rule must come with one.
-    fn breaking(rule: Rule) -> Spec {
+    /// Specs that break exactly `rule`. The match is exhaustive, so a new rule must come with one.
+    fn breaking(rule: Rule) -> Vec<Spec> {
         let base = Spec::DEFAULT;
-        let dynamic = |gamma, min_tokens| {
-            Budget::Dynamic(Dynamic { gamma, min_tokens, rows: Rows::Ratio, ..Dynamic::DEFAULT })
-        };
-        match rule {
+        vec![match rule {
+            // Every value of every scorer's parts is right.
+            Rule::Scorer => return vec![],
+            Rule::Budget => return budgets().map(|budget| Spec { budget, ..base }).to_vec(),
             Rule::HeadDim => Spec { head_dim: 100, ..base },
             Rule::BlockQ => Spec { block: Block { q: 48, kv: 64 }, ..base },
             Rule::BlockKv => Spec { block: Block { q: 64, kv: 256 }, ..base },
@@ -389,14 +351,25 @@ mod tests {
             Rule::StrideQ => Spec { stride: Stride { q: 5, kv: 1 }, ..base },
             Rule::StrideKv => Spec { stride: Stride { q: 4, kv: 0 }, ..base },
             Rule::Scale => Spec { scale: Some(f64::INFINITY), ..base },
-            Rule::Gamma => Spec { budget: dynamic(f64::NAN, 512), ..base },
-            Rule::MinTokens => Spec { budget: dynamic(0.9, 63), ..base },
-            Rule::TopKHoldsPinned => Spec { budget: Budget::top_k(1), ..base },
-            Rule::Ratio => Spec { budget: Budget::ratio(10.0), ..base },
             Rule::Sink => Spec { keep: Keep { sink: u32::MAX, local: 0 }, ..base },
             Rule::Local => Spec { keep: Keep { sink: 1, local: u32::MAX }, ..base },
             Rule::Arch => Spec { arch: ArchSet::NONE, ..base },
-        }
+        }]
+    }
+
+    /// Budgets that each break one of their rules.
+    fn budgets() -> [Budget; 8] {
+        let ratio = Ratio { split: Split::Heads, ..Ratio::DEFAULT };
+        [
+            Budget::Dynamic(Dynamic { gamma: f64::NAN, ..Dynamic::DEFAULT }),
+            Budget::Dynamic(Dynamic { min_tokens: 63, ..Dynamic::DEFAULT }),
+            Budget::Dynamic(Dynamic { min_tokens: u32::MAX, ..Dynamic::DEFAULT }),
+            Budget::top_k(1),
+            Budget::TopK(TopK { blocks: MAX_COUNT + 1 }),
+            Budget::ratio(10.0),
+            Budget::Ratio(Ratio { share: 0.0, ..ratio }),
+            Budget::Ratio(Ratio { min_tokens: 63, ..ratio }),
+        ]
     }
 
     #[test]
@@ -409,12 +382,27 @@ mod tests {
     #[test]
     fn every_rule_can_be_broken_alone_and_says_so() {
         for &rule in RULES {
-            let spec = breaking(rule);
-            let broken = spec.violations();
-            assert_eq!(broken.iter().map(|v| v.rule).collect::<Vec<_>>(), [rule], "{spec:?}");
-            assert!(!spec.is_valid());
-            assert!(broken[0].message.contains('`'), "names its key: {}", broken[0]);
+            for spec in breaking(rule) {
+                let broken = spec.violations();
+                assert_eq!(broken.iter().map(|v| v.rule).collect::<Vec<_>>(), [rule], "{spec:?}");
+                assert!(!spec.is_valid());
+                assert!(broken[0].message.contains('`'), "names its key: {}", broken[0]);
+            }
         }
+    }
+
+    #[test]
+    fn a_part_without_effect_has_no_rule() {
+        let unsplit = Budget::Ratio(Ratio { min_tokens: 63, ..Ratio::DEFAULT });
+        assert_eq!(Spec { budget: unsplit, ..Spec::DEFAULT }.violations(), []);
+    }
+
+    #[test]
+    fn violations_of_a_budget_come_together_and_point_at_its_parts() {
+        let budget = Budget::Dynamic(Dynamic { gamma: 90.0, min_tokens: 0, ..Dynamic::DEFAULT });
+        let broken = Spec { budget, ..Spec::DEFAULT }.violations();
+        let told: Vec<_> = broken.iter().map(|v| (v.key.to_string(), v.alone)).collect();
+        assert_eq!(told, [("dynamic(gamma)".into(), true), ("dynamic(min_tokens)".into(), false)]);
     }
 
     #[test]

@@ -7,8 +7,9 @@ use super::docs;
 use super::item::Item;
 use proc_macro2::{Ident, Literal, TokenStream};
 use proxyattn_attribute::Model;
-use proxyattn_codegen::{Budget, Dtype, Dynamic, Proxy, Ratio, Scorer, Spec, TopK};
-use quote::{format_ident, quote};
+use proxyattn_codegen::syntax::{Choice, Slot};
+use proxyattn_codegen::{Dtype, Spec};
+use quote::{ToTokens, format_ident, quote};
 
 /// The documented struct with its implementations and its compile-time assertion.
 pub(crate) fn kernel(item: &Item, model: &Model) -> TokenStream {
@@ -84,8 +85,8 @@ fn spec(spec: &Spec, private: &TokenStream) -> TokenStream {
     let dtype = dtype(spec.dtype, private);
     let causal = spec.causal;
     let scale = option(spec.scale.map(Literal::f64_unsuffixed));
-    let scorer = scorer(spec.scorer, private);
-    let budget = budget(spec.budget, private);
+    let scorer = choice(spec.scorer, private);
+    let budget = choice(spec.budget, private);
     let (sink, local) = (number(spec.keep.sink), number(spec.keep.local));
     let archs = spec.arch.iter().map(|arch| variant(&arch));
     quote! {
@@ -107,49 +108,33 @@ fn spec(spec: &Spec, private: &TokenStream) -> TokenStream {
     }
 }
 
-fn scorer(scorer: Scorer, private: &TokenStream) -> TokenStream {
-    match scorer {
-        Scorer::Proxy(Proxy { sums, scores }) => {
-            let (sums, scores) = (variant(&sums), variant(&scores));
-            quote! {
-                #private::Scorer::Proxy(#private::Proxy {
-                    sums: #private::Sums::#sums,
-                    scores: #private::Precision::#scores,
-                })
-            }
-        }
+/// A choice as its variant, every part spelled out: `Budget::TopK(TopK { blocks: 64 })`.
+fn choice<C: Choice>(mut choice: C, private: &TokenStream) -> TokenStream {
+    let choice_type = format_ident!("{}", C::TYPE);
+    let kind_type = format_ident!("{}", choice.syntax().type_name);
+    let parts = choice.kind(|kind| {
+        let parts = kind.parts().into_iter();
+        let fields = parts.map(|(part, slot)| {
+            let (field, value) = (format_ident!("{}", part.name), value(&slot, private));
+            quote!(#field: #value)
+        });
+        fields.collect::<Vec<_>>()
+    });
+    match &parts[..] {
+        [] => quote!(#private::#choice_type::#kind_type),
+        parts => quote!(#private::#choice_type::#kind_type(#private::#kind_type { #(#parts,)* })),
     }
 }
 
-fn budget(budget: Budget, private: &TokenStream) -> TokenStream {
-    let (number, share) = (Literal::u32_unsuffixed, Literal::f64_unsuffixed);
-    match budget {
-        Budget::Dynamic(Dynamic { gamma, min_tokens, rows, order, weigh }) => {
-            let (gamma, min_tokens, rows) = (share(gamma), number(min_tokens), variant(&rows));
-            let (order, weigh) = (variant(&order), variant(&weigh));
-            quote! {
-                #private::Budget::Dynamic(#private::Dynamic {
-                    gamma: #gamma,
-                    min_tokens: #min_tokens,
-                    rows: #private::Rows::#rows,
-                    order: #private::Order::#order,
-                    weigh: #private::Weigh::#weigh,
-                })
-            }
+fn value(slot: &Slot<'_>, private: &TokenStream) -> TokenStream {
+    match slot {
+        Slot::Number(number) => Literal::f64_unsuffixed(**number).into_token_stream(),
+        Slot::Integer(integer) => Literal::u32_unsuffixed(**integer).into_token_stream(),
+        Slot::Word(word) => {
+            let (type_name, variant) =
+                (format_ident!("{}", word.type_name()), format_ident!("{}", word.variant()));
+            quote!(#private::#type_name::#variant)
         }
-        Budget::TopK(TopK { blocks }) => {
-            let blocks = number(blocks);
-            quote!(#private::Budget::TopK(#private::TopK { blocks: #blocks }))
-        }
-        Budget::Ratio(Ratio { share: part, split, min_tokens }) => {
-            let (part, split, min_tokens) = (share(part), variant(&split), number(min_tokens));
-            quote!(#private::Budget::Ratio(#private::Ratio {
-                share: #part,
-                split: #private::Split::#split,
-                min_tokens: #min_tokens,
-            }))
-        }
-        Budget::All => quote!(#private::Budget::All),
     }
 }
 

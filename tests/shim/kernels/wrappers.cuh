@@ -57,6 +57,11 @@ extern "C" __global__ void __launch_bounds__(32) memory_kernel(const u32* in, u3
     st_global_v4(out + 16 * lane + 4, neighbour);
     st_global_v4(out + 16 * lane + 8, w);
     st_global_u32(out + 16 * lane + 12, ld_global_nc_u32(in + 8 * lane));
+    // The halves change places.
+    const u16 low = ld_shared_u16(mine), high = ld_shared_u16(mine + 2);
+    st_shared_u16(mine, high);
+    st_shared_u16(mine + 2, low);
+    st_global_u32(out + 16 * lane + 13, ld_shared_u32(mine));
 }
 
 // 256 threads: sum and maximum of n values by shared atomics per CTA, then global ones; the last CTA publishes.

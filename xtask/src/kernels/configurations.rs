@@ -1,6 +1,8 @@
 //! The configurations whose kernels are looked at: together they hold every value of every key.
 
-use proxyattn_codegen::{Block, Budget, Dtype, Dynamic, Keep, Rows, Spec, Stride};
+use proxyattn_codegen::{
+    Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Spec, Split, Stride, Weigh,
+};
 
 const fn dynamic(gamma: f64, min_tokens: u32, rows: Rows) -> Budget {
     Budget::Dynamic(Dynamic { gamma, min_tokens, rows, ..Dynamic::DEFAULT })
@@ -50,6 +52,28 @@ pub(crate) const CONFIGURATIONS: &[(&str, Spec)] = &[
             scale: Some(0.0625),
             budget: dynamic(0.85, 1024, Rows::Absolute),
             keep: Keep { sink: 0, local: 0 },
+            ..Spec::DEFAULT
+        },
+    ),
+    (
+        "by_list",
+        Spec {
+            budget: Budget::Dynamic(Dynamic { order: Order::List, weigh: Weigh::Values, ..Dynamic::DEFAULT }),
+            ..Spec::DEFAULT
+        },
+    ),
+    (
+        "divided",
+        Spec { budget: Budget::Ratio(Ratio { split: Split::Heads, ..Ratio::DEFAULT }), ..Spec::DEFAULT },
+    ),
+    (
+        "weighed",
+        Spec {
+            head_dim: 64,
+            block: Block { q: 128, kv: 32 },
+            stride: Stride { q: 16, kv: 4 },
+            dtype: Dtype::F16,
+            budget: Budget::Dynamic(Dynamic { order: Order::Own, weigh: Weigh::Values, ..Dynamic::DEFAULT }),
             ..Spec::DEFAULT
         },
     ),

@@ -74,10 +74,9 @@ impl<'a> Launch<'a> {
 
     /// The same with some of the configuration's kernels, of any tiles that fit the GPU.
     ///
-    /// The budget reads `q` and `k` alone, and only `select` reads its result. So it runs on a [lane](Lanes) of its own,
-    /// beside `pool` and `score`, and is enqueued first: behind all CTAs of the others it would find no free
-    /// multiprocessor. Without a lane the stages run one after the other, with the same result. Either way `stream` orders
-    /// everything when this returns.
+    /// What of the budget needs nothing of the scorer's runs on a [lane](Lanes) of its own, beside `pool` and `score`, and is
+    /// enqueued first: behind all CTAs of the others it would find no free multiprocessor. Without a lane the kernels run one
+    /// after the other, with the same result. Either way `stream` orders everything when this returns.
     ///
     /// # Safety
     /// As [`run`](Self::run).
@@ -88,13 +87,10 @@ impl<'a> Launch<'a> {
         stream: CUstream,
         stages: &[Stage],
     ) -> Result<()> {
-        const BESIDE: &[Stage] = &[Stage::Budget];
-        const MEANWHILE: &[Stage] = &[Stage::Pool, Stage::Score];
-        const AFTER: &[Stage] = &[Stage::Select, Stage::Attend];
-
-        let wanted = |kernel: &LoadedKernel, part: &[Stage]| {
-            let stage = kernel.table.id.stage();
-            kernel.runs(self.plan.is_dense()) && stages.contains(&stage) && part.contains(&stage)
+        let wanted = |kernel: &LoadedKernel, turns: &[Turn]| {
+            kernel.runs(self.plan.is_dense())
+                && stages.contains(&kernel.table.id.stage())
+                && turns.contains(&Turn::of(kernel))
         };
         let sources = Sources {
             loader: self.loader,
@@ -103,15 +99,15 @@ impl<'a> Launch<'a> {
             args,
         };
         let mut params = Params::EMPTY;
-        let mut enqueue = |on: CUstream, part: &[Stage]| {
-            let mut kernels = kernels.iter().filter(|kernel| wanted(kernel, part));
+        let mut enqueue = |on: CUstream, turns: &[Turn]| {
+            let mut kernels = kernels.iter().filter(|kernel| wanted(kernel, turns));
             // SAFETY: the caller vouches for the addresses and its stream, and a lane's stream is used only between fork
             // and join.
             kernels.try_for_each(|kernel| unsafe { sources.launch(kernel, &mut params, on) })
         };
 
-        let any = |part: &[Stage]| kernels.iter().any(|kernel| wanted(kernel, part));
-        let lane = if any(BESIDE) && any(MEANWHILE) {
+        let any = |turn: Turn| kernels.iter().any(|kernel| wanted(kernel, &[turn]));
+        let lane = if any(Turn::Beside) && any(Turn::Meanwhile) {
             // SAFETY: the caller vouches for the stream, and the context is current.
             unsafe { self.lanes.take(self.loader.device.stream().context(), stream) }
                 .inspect_err(|error| tracing::debug!("stages run one after the other: {error}"))
@@ -119,10 +115,11 @@ impl<'a> Launch<'a> {
         } else {
             None
         };
-        let Some(lane) = lane else { return enqueue(stream, Stage::ALL) };
+        let Some(lane) = lane else { return enqueue(stream, Turn::ALL) };
         // SAFETY: as for `take`.
         unsafe { lane.fork(stream) }?;
-        let launched = enqueue(lane.stream(), BESIDE).and_then(|()| enqueue(stream, MEANWHILE));
+        let launched =
+            enqueue(lane.stream(), &[Turn::Beside]).and_then(|()| enqueue(stream, &[Turn::Meanwhile]));
         // Launched work is joined even where something failed: the caller's stream has to order it.
         // SAFETY: as for `take`.
         let joined = unsafe { lane.join(stream) };
@@ -130,6 +127,29 @@ impl<'a> Launch<'a> {
             self.lanes.give_back(lane);
         }
         launched.and(joined)?;
-        enqueue(stream, AFTER)
+        enqueue(stream, &[Turn::After])
+    }
+}
+
+/// When a kernel runs, where there is a lane.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// On the lane.
+    Beside,
+    /// On the caller's stream meanwhile.
+    Meanwhile,
+    /// When both are done.
+    After,
+}
+
+impl Turn {
+    const ALL: &[Turn] = &[Turn::Beside, Turn::Meanwhile, Turn::After];
+
+    fn of(kernel: &LoadedKernel) -> Self {
+        match kernel.table.id.stage() {
+            Stage::Pool | Stage::Score => Turn::Meanwhile,
+            Stage::Budget if kernel.beside_score => Turn::Beside,
+            Stage::Budget | Stage::Select | Stage::Attend => Turn::After,
+        }
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct LoadedKernel {
     pub(crate) function: CudaFunction,
     /// The words that the host sets to 0 before each launch, because no earlier kernel does.
     pub(crate) clears: Vec<Scratch>,
+    /// Whether it belongs to the budget and needs nothing of what the scorer's kernels write.
+    pub(crate) beside_score: bool,
 }
 
 impl LoadedKernel {

@@ -71,7 +71,8 @@ impl Loader {
         let image = self.load_image(&self.program(unit, constants))?;
         let load = |table: &Kernel| {
             let (function, clears) = (self.function(&image, table)?, self.module.clears_before(table.id));
-            Ok(Arc::new(LoadedKernel { table: table.clone(), function, clears }))
+            let beside_score = self.module.beside_score.contains(&table.id);
+            Ok(Arc::new(LoadedKernel { table: table.clone(), function, clears, beside_score }))
         };
         kernels.iter().map(load).collect()
     }

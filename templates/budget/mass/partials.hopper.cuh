@@ -17,8 +17,51 @@ struct Queries {
     float reference[2]; // a raw score; hardly ever moves
     i32 seen[2];        // keys that the rows see
     float *max, *sum;   // partials of the stored row and block 0
+//@if VALUES
+    float* weighted; // the same of probabilities times norms
+//@end
 };
 
+//@if VALUES
+// The norms of a stage's values: lane 4q + t has those of columns 8j + 2t and the next, for j = q and, where a stage has 128
+// keys, for j = q + 8.
+struct Norms {
+    float of[STAGE_KEYS / 64][2];
+};
+
+__device__ __forceinline__ Norms load_norms(const float* norms, i32 key, i32 keys) {
+    Norms n;
+#pragma unroll
+    for (u32 i = 0; i < STAGE_KEYS / 32; ++i) {
+        // Keys past the last one have none.
+        const i32 column = key + (i32)(i / 2 * 64 + lane_id() * 2 + i % 2);
+        n.of[i / 2][i % 2] = column < keys ? norms[column] : 0.0f;
+    }
+    return n;
+}
+
+// What the lane's columns of each block sum to, relative to the references: probabilities by themselves, and times norms.
+__device__ __forceinline__ void sum_blocks(const Queries& queries, const float (&s)[STAGE_KEYS / 2], const Norms& norms,
+                                           float (&sums)[STAGE_BLOCKS][2], float (&weighted)[STAGE_BLOCKS][2]) {
+    const float shift[2] = {queries.reference[0] * SCALE_LOG2, queries.reference[1] * SCALE_LOG2};
+#pragma unroll
+    for (u32 b = 0; b < STAGE_BLOCKS; ++b)
+#pragma unroll
+        for (u32 h = 0; h < 2; ++h) sums[b][h] = weighted[b][h] = 0.0f;
+#pragma unroll
+    for (u32 j = 0; j < STAGE_KEYS / 8; ++j) {
+        const u32 b = j * 8 / BLOCK_KV, owner = j % 8 * 4 + lane_id() % 4;
+        const float even_norm = shfl_idx(norms.of[j / 8][0], owner), odd_norm = shfl_idx(norms.of[j / 8][1], owner);
+#pragma unroll
+        for (u32 h = 0; h < 2; ++h) {
+            const float even = exp2_approx(fmaf(s[4 * j + 2 * h], SCALE_LOG2, -shift[h]));
+            const float odd = exp2_approx(fmaf(s[4 * j + 2 * h + 1], SCALE_LOG2, -shift[h]));
+            sums[b][h] += even + odd;
+            weighted[b][h] = fmaf(even, even_norm, fmaf(odd, odd_norm, weighted[b][h]));
+        }
+    }
+}
+//@else
 __device__ __forceinline__ void sum_blocks(const Queries& queries, const float (&s)[STAGE_KEYS / 2],
                                            float (&sums)[STAGE_BLOCKS][2]) {
 #pragma unroll
@@ -26,34 +69,64 @@ __device__ __forceinline__ void sum_blocks(const Queries& queries, const float (
 #pragma unroll
         for (u32 h = 0; h < 2; ++h) sums[b][h] = sum_columns<BLOCK_KV>(s, b * BLOCK_KV, h, queries.reference[h]);
 }
+//@end
 
 // The sums go over the quad: lane t keeps those of row g + 8 · (t % 2) and of every block whose last bit is t / 2.
+//@if VALUES
+__device__ __forceinline__ void store_partials(const Queries& queries, const float (&sums)[STAGE_BLOCKS][2],
+                                               const float (&weighted)[STAGE_BLOCKS][2], u32 block, u32 blocks) {
+//@else
 __device__ __forceinline__ void store_partials(const Queries& queries, const float (&sums)[STAGE_BLOCKS][2], u32 block,
                                                u32 blocks) {
+//@end
     const u32 t = lane_id() % 4;
     const float max = select(t % 2 == 0, queries.reference[0], queries.reference[1]) * SCALE_LOG2;
+//@if VALUES
+    float mine[STAGE_BLOCKS], mine_weighted[STAGE_BLOCKS];
+//@else
     float mine[STAGE_BLOCKS];
+//@end
 #pragma unroll
     for (u32 b = 0; b < STAGE_BLOCKS; ++b) {
         const Share row = share_out(sums[b][0], sums[b][1], 1);
         mine[b] = row.own + row.other;
+//@if VALUES
+        const Share row_weighted = share_out(weighted[b][0], weighted[b][1], 1);
+        mine_weighted[b] = row_weighted.own + row_weighted.other;
+//@end
     }
 #pragma unroll
     for (u32 b = 0; b < STAGE_BLOCKS; b += 2) {
         const Share half = share_out(mine[b], mine[(b + 1) % STAGE_BLOCKS], 2);
+//@if VALUES
+        const Share half_weighted = share_out(mine_weighted[b], mine_weighted[(b + 1) % STAGE_BLOCKS], 2);
+//@end
         const u32 at = b + t / 2;
         if (at < STAGE_BLOCKS && block + at < blocks) {
             queries.max[(u64)(block + at) * BLOCK_Q] = max;
             queries.sum[(u64)(block + at) * BLOCK_Q] = half.own + half.other;
+//@if VALUES
+            queries.weighted[(u64)(block + at) * BLOCK_Q] = half_weighted.own + half_weighted.other;
+//@end
         }
     }
 }
 
 // Takes the scores of a stage that begins with `key`; `hidden` tells whether some row does not see all of it.
+//@if VALUES
+__device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2], const Norms& norms, i32 key, bool hidden,
+                                     u32 blocks) {
+//@else
 __device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2], i32 key, bool hidden, u32 blocks) {
-    if (hidden) hide<STAGE_KEYS>(s, 0, queries.seen[0] - key, queries.seen[1] - key);
+//@end
+    if (hidden) hide<STAGE_KEYS>(s, 0, queries.seen[0] - key, queries.seen[1] - key, MASKED_SCORE);
+//@if VALUES
+    float sums[STAGE_BLOCKS][2], weighted[STAGE_BLOCKS][2];
+    sum_blocks(queries, s, norms, sums, weighted);
+//@else
     float sums[STAGE_BLOCKS][2];
     sum_blocks(queries, s, sums);
+//@end
     float largest = fmaxf(sums[0][0], sums[0][1]);
 #pragma unroll
     for (u32 b = 1; b < STAGE_BLOCKS; ++b) largest = fmaxf(largest, fmaxf(sums[b][0], sums[b][1]));
@@ -67,9 +140,17 @@ __device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2
             for (u32 j = 0; j < STAGE_KEYS / 8; ++j) row = fmaxf(row, fmaxf(s[4 * j + 2 * h], s[4 * j + 2 * h + 1]));
             queries.reference[h] = quad_max(row);
         }
+//@if VALUES
+        sum_blocks(queries, s, norms, sums, weighted);
+//@else
         sum_blocks(queries, s, sums);
+//@end
     }
+//@if VALUES
+    store_partials(queries, sums, weighted, (u32)key / BLOCK_KV, blocks);
+//@else
     store_partials(queries, sums, (u32)key / BLOCK_KV, blocks);
+//@end
 }
 
 //@kernel budget_partials
@@ -124,13 +205,23 @@ __device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2
         const u64 stored = head * p.blocks * BLOCK_Q + row + t % 2 * 8;
         queries.max = p.partial_max + stored;
         queries.sum = p.partial_sum + stored;
+//@if VALUES
+        queries.weighted = p.partial_weighted + stored;
+        const float* of_sequence = p.norms + (u64)part.sequence * p.kv_len;
+//@end
         queries.reference[0] = queries.reference[1] = MASKED_SCORE;
         mbarrier_wait(barrier_at(QUERIES_FULL + wg), parity_of(parts, 1));
         i32 key = (i32)(part.first * STAGE_KEYS);
         for (u32 i = 0; i < part.stages; ++i, ++n, key += STAGE_KEYS) {
             float s[STAGE_KEYS / 2];
-            multiply_stage(s, q, n, turns);
+//@if VALUES
+            const Norms norms = load_norms(of_sequence, key, p.kv_len);
+            multiply_stage(s, q, n, turns, [] {});
+            take(queries, s, norms, key, key + STAGE_KEYS > seen, p.blocks);
+//@else
+            multiply_stage(s, q, n, turns, [] {});
             take(queries, s, key, key + STAGE_KEYS > seen, p.blocks);
+//@end
         }
         release(QUERIES_EMPTY + wg);
         at += part.stages;

@@ -1,6 +1,50 @@
 // budget_partials: the last queries of each head against a range of blocks; of each (block, query) the largest score
 // and the sum under it.
 #define BUDGET_HEADS (SCORING_ROWS / BLOCK_Q)
+
+//@if VALUES
+// Each of the lane's rows: the largest raw score so far, and over the lane's own columns the sums under it of probabilities,
+// and of probabilities times the norms of their keys' values.
+struct Weighted {
+    float max[2][2];
+    float sum[2][2];
+    float weighted[2][2];
+};
+
+__device__ __forceinline__ void running_start(Weighted& running) {
+#pragma unroll
+    for (u32 m = 0; m < 2; ++m)
+#pragma unroll
+        for (u32 h = 0; h < 2; ++h) {
+            running.max[m][h] = MASKED_SCORE;
+            running.sum[m][h] = running.weighted[m][h] = 0.0f;
+        }
+}
+
+// Takes a tile of scores into the sums; `max` is the largest score of each row in it.
+__device__ __forceinline__ void running_add(Weighted& running, const float (&s)[2][RING_N][4], const float (&max)[2][2],
+                                            const float (&norms)[RING_N][2]) {
+#pragma unroll
+    for (u32 m = 0; m < 2; ++m)
+#pragma unroll
+        for (u32 h = 0; h < 2; ++h) {
+            const float top = fmaxf(running.max[m][h], max[m][h]);
+            const float shift = top * SCALE_LOG2, before = exp2_approx((running.max[m][h] - top) * SCALE_LOG2);
+            float sum = running.sum[m][h] * before, weighted = running.weighted[m][h] * before;
+#pragma unroll
+            for (u32 n = 0; n < RING_N; ++n) {
+                const float even = exp2_approx(fmaf(s[m][n][2 * h], SCALE_LOG2, -shift));
+                const float odd = exp2_approx(fmaf(s[m][n][2 * h + 1], SCALE_LOG2, -shift));
+                sum += even + odd;
+                weighted = fmaf(even, norms[n][0], fmaf(odd, norms[n][1], weighted));
+            }
+            running.max[m][h] = top;
+            running.sum[m][h] = sum;
+            running.weighted[m][h] = weighted;
+        }
+}
+
+//@end
 //@kernel budget_partials
 {
     const u32 packs = (p.heads_per_kv + BUDGET_HEADS - 1) / BUDGET_HEADS;
@@ -47,8 +91,22 @@
 #pragma unroll
     for (u32 i = 0; i < 4; ++i)
         limits[i / 2][i % 2] = sequence.seen(first_query + (i32)(warp_query + i / 2 * 16 + i % 2 * 8 + lane_id() / 4));
+//@if VALUES
+    Weighted running;
+    const float* norms = p.norms + ((u64)batch * p.kv_heads + kv_head) * p.kv_len;
+//@else
     Running running;
+//@end
     for (u32 tile = 0; tile < tiles; ++tile) {
+//@if VALUES
+        // On their way while the keys are; of keys past the last one there is none.
+        float tile_norms[RING_N][2];
+#pragma unroll
+        for (u32 i = 0; i < 2 * RING_N; ++i) {
+            const i32 of = first_key + (i32)(tile * RING_KEYS + i / 2 * 8 + lane_id() % 4 * 2 + i % 2);
+            tile_norms[i / 2][i % 2] = of < p.kv_len ? norms[of] : 0.0f;
+        }
+//@end
         cp_async_wait<RING_STAGES - 2>();
         sync_threads();
         load(tile + RING_STAGES - 1);
@@ -61,7 +119,11 @@
         float max[2][2];
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) max[i / 2][i % 2] = scores_max<RING_N>(s[i / 2], 0, i % 2);
+//@if VALUES
+        running_add(running, s, max, tile_norms);
+//@else
         running_add(running, s, max);
+//@end
         if (tile % (BLOCK_KV / RING_KEYS) + 1 == BLOCK_KV / RING_KEYS) {
             const u64 block = head * p.blocks + first_block + tile / (BLOCK_KV / RING_KEYS);
             float sum[2][2];
@@ -69,6 +131,11 @@
             for (u32 i = 0; i < 4; ++i) sum[i / 2][i % 2] = quad_sum(running.sum[i / 2][i % 2]);
             p.partial_max[block * BLOCK_Q + at] = quad_pick(running.max) * SCALE_LOG2;
             p.partial_sum[block * BLOCK_Q + at] = quad_pick(sum);
+//@if VALUES
+#pragma unroll
+            for (u32 i = 0; i < 4; ++i) sum[i / 2][i % 2] = quad_sum(running.weighted[i / 2][i % 2]);
+            p.partial_weighted[block * BLOCK_Q + at] = quad_pick(sum);
+//@end
         }
     }
 }
