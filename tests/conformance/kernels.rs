@@ -183,12 +183,12 @@ kernels! {
         budget: counted(Order::List, Weigh::Values, 0.6, Rows::Ratio),
         ..SMALL
     };
-    EightExact(f16) = Spec {
+    EightStrided(f16) = Spec {
         groups: Some(2),
         head_dim: 128,
         block: block(64, 64),
         stride: Stride { q: 4, kv: 4 },
-        scorer: scored(Sums::Exact, Precision::E4m3),
+        scorer: scored(Sums::Maxima, Precision::E4m3),
         budget: Budget::ratio(0.3),
         ..SMALL
     };
@@ -204,7 +204,7 @@ kernels! {
     EightWide(bf16) = Spec {
         block: block(32, 128),
         stride: Stride { q: 2, kv: 1 },
-        scorer: scored(Sums::Exact, Precision::E4m3),
+        scorer: scored(Sums::Maxima, Precision::E4m3),
         budget: Budget::top_k(3),
         ..SMALL
     };
