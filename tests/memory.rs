@@ -6,7 +6,7 @@
 mod kernels;
 
 use inputs::{Case, Inputs};
-use kernels::{Dense64, OneGroup, TopFour, TwoGroups};
+use kernels::{Dense64, Divided, Eight, OneGroup, TopFour, TwoGroups};
 use proxyattn::prelude::bf16;
 use proxyattn::{AttentionKernel, Device, Error, Result, View, ViewMut};
 use proxyattn_oracle::inputs;
@@ -105,13 +105,16 @@ fn every_refusal_is_an_error() {
     let long = Case::new([4, 2], 32, 50_000);
     let mut named = check::<TwoGroups>(long);
     named.extend(check::<Dense64>(long));
+    named.extend(check::<Eight>(long));
     named.extend(check::<OneGroup>(Case::new([8, 2], 1600, 1600)));
+    named.extend(check::<Divided>(Case::new([64, 2], 100, 1600)));
     named.extend(check::<TopFour>(Case::new([64, 2], 1600, 1600)));
     let expected = [
         "budgets",
         "counts",
         "keys",
         "lists",
+        "norms of values",
         "output",
         "proxy keys",
         "proxy queries",

@@ -66,6 +66,7 @@ pub(crate) fn comment(pipeline: &Pipeline, spec: &Spec, arch: Arch, unit: UnitId
         let window = spec.sample_window().kv;
         let keys = match keys {
             Keys::Pooled => "keys = proxy_k".to_owned(),
+            Keys::Pooled8 => "keys = proxy_k8".to_owned(),
             Keys::Sampled if window == 1 => "keys = k".to_owned(),
             Keys::Sampled => format!(
                 "keys = k at every {}th token: keys_sample is {} times k's token stride",

@@ -126,7 +126,7 @@ impl Geometry {
         (0..self.rows()).map(|row| self.visible(row) as u64).sum()
     }
 
-    /// The number of blocks that a head visits in a row under a budget. `measured` is the count that a dynamic budget found
+    /// The number of blocks that a head visits in a row under a budget. `measured` is the count that a measured budget found
     /// on the last row; the other kinds ignore it.
     ///
     /// At least the pinned blocks, at most the visible ones.

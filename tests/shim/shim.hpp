@@ -29,4 +29,5 @@
 #include "mbarrier.hpp"
 #include "tma.hpp"
 #include "wgmma.hpp"
+#include "e4m3.hpp"
 #include "launch.hpp"

@@ -57,7 +57,37 @@ inline std::string run(const Form& form, u32 m, u32 k, u64 seed) {
     return {};
 }
 
+// Values, by the definition of the format, and products.
+inline void eighths(u64 seed) {
+    for (u32 bits = 0; bits < 0x100; bits++) {
+        int e = bits >> 3 & 15, f = bits & 7;
+        double value = (bits & 0x7f) == 0x7f ? NAN : std::ldexp(e ? 8 + f : f, (e ? e : 1) - 10) * (bits >> 7 ? -1 : 1);
+        float got = e4m3_to_float((u8)bits);
+        check::that(got == value || (std::isnan(got) && std::isnan(value)), "e4m3 " + std::to_string(bits));
+    }
+    const float ties[] = {0x1p-10f, 0x1.8p-9f, 17.0f, 19.0f, 464.0f, 1e9f, 447.0f};
+    const u8 rounded[] = {0, 2, 0x58, 0x5a, 0x7e, 0x7e, 0x7e};
+    for (u32 i = 0; i < 7; i++) {
+        check::that(float_to_e4m3(ties[i]) == rounded[i], "e4m3 of " + std::to_string(ties[i]));
+        check::that(float_to_e4m3(-ties[i]) == (rounded[i] | 0x80), "e4m3 of -" + std::to_string(ties[i]));
+    }
+    shim::Buffer<float> a(64 * 128), b(128 * 128), c(2 * 64 * 128);
+    shim::Random random{seed};
+    auto fill = [&](shim::Buffer<float>& x, u32 count) {
+        for (u32 i = 0; i < count; i++) x[i] = ((i32)random.below(2001) - 1000) * 0x1p-6f;
+    };
+    fill(a, 64 * 128), fill(b, 128 * 128);
+    shim::launch(1, 128, (64 + 128) * 128, seed, [&] { e4m3_kernel(a.data(), b.data(), c.data()); });
+    auto value = [](float x) { return (double)e4m3_to_float(float_to_e4m3(x)); };
+    for (u32 i = 0; i < 64 * 128; i++) {
+        double sum = 0;
+        for (u32 k = 0; k < 128; k++) sum += value(a[i / 128 * 128 + k]) * value(b[i % 128 * 128 + k]);
+        check::that(std::fabs(c[i] - sum) <= 1e-3 && c[64 * 128 + i] == c[i], "e4m3 product " + std::to_string(i));
+    }
+}
+
 inline void all(u64 seeds) {
+    eighths(seeds);
     for (const Form& form : forms)
         for (u64 seed = 0; seed < seeds; seed += 2) {
             // The second shape has tails in both directions, and uses each slot more than once.

@@ -220,7 +220,7 @@ fn main_text(spec: &Spec, module: &Module, unit: &Unit) -> String {
     let kernels = || module.kernels.iter().filter(|kernel| kernel.unit == unit.id);
     let mut out = format!("#define {elem}\n#include \"shim.hpp\"\n{}\n{RUNTIME}\n", unit.kernels);
     for kernel in kernels() {
-        out.push_str(&launch_text(kernel));
+        out.push_str(&launch_text(kernel, spec.dtype));
     }
     out.push_str("int main(int argc, char** argv) {\n    try {\n        read(argv[1]);\n");
     for id in kernels().map(|kernel| kernel.id) {
@@ -232,27 +232,29 @@ fn main_text(spec: &Spec, module: &Module, unit: &Unit) -> String {
 }
 
 /// The map of a tensor, from its strides and sizes.
-fn map_text(tensor: Tensor, rows: u32, kernel: KernelId) -> String {
-    let stride = |axis| format!("(u64)number(\"{}\") * 2", Field::Stride(tensor, axis));
+fn map_text(tensor: Tensor, rows: u32, kernel: KernelId, dtype: Dtype) -> String {
+    // The shim copies pairs of bytes, whatever they mean.
+    let size = tensor.elem().bytes(dtype);
+    let stride = |axis| format!("(u64)number(\"{}\") * {size}", Field::Stride(tensor, axis));
     let [batch, head, token] = Axis::ALL.map(stride);
     let [heads, tokens] = tensor.extents();
     format!(
-        "shim::tensor_map({{(u16*)buffer(\"{}\"), {{{token}, {head}, {batch}}}, {{HEAD_DIM, \
+        "shim::tensor_map({{(u16*)buffer(\"{}\"), {{{token}, {head}, {batch}}}, {{HEAD_DIM * {size} / 2, \
          (u32)number(\"{tokens}\"), (u32)number(\"{heads}\"), (u32)number(\"batch\")}}, {{{}, {rows}, 1, 1}}, 1}})",
         Place::of(kernel, tensor.into()),
-        Field::BOX_COLUMNS
+        Field::BOX_BYTES / 2
     )
 }
 
 /// Fills the struct by the fields and checks that it lies as the launcher believes.
-fn launch_text(kernel: &Kernel) -> String {
+fn launch_text(kernel: &Kernel, dtype: Dtype) -> String {
     let (id, params) = (kernel.id, kernel.id.struct_name());
     let mut out = format!("static void launch_{id}() {{\n    {params} p;\n");
     let _ = writeln!(out, "    static_assert(sizeof p == {}, \"size\");", kernel.param_bytes());
     for Param { field, offset } in &kernel.params {
         let _ = writeln!(out, "    static_assert(offsetof({params}, {field}) == {offset}, \"{field}\");");
         let value = match *field {
-            Field::Map(tensor, rows) => map_text(tensor, rows, id),
+            Field::Map(tensor, rows) => map_text(tensor, rows, id, dtype),
             Field::Pointer(operand, _) => format!("buffer(\"{}\")", Place::of(id, operand)),
             Field::Stride(..) | Field::Scalar(_) => format!("number(\"{field}\")"),
         };

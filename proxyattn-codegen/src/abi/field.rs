@@ -16,6 +16,8 @@ pub enum Tensor {
     Out,
     /// Mean queries of the groups.
     ProxyQ,
+    /// Mean queries of the groups in e4m3.
+    ProxyQ8,
     /// Keys as the scorer sees them, a head to each group.
     Keys(Keys),
 }
@@ -25,6 +27,8 @@ pub enum Tensor {
 pub enum Keys {
     /// Mean keys of the groups: [`Scratch::ProxyK`].
     Pooled,
+    /// The same in e4m3: [`Scratch::ProxyK8`].
+    Pooled8,
     /// The keys themselves, the first of each window: a group has one KV head.
     Sampled,
 }
@@ -35,8 +39,16 @@ impl Tensor {
         match self {
             Tensor::Q | Tensor::Out => [Scalar::Heads, Scalar::QLen],
             Tensor::K | Tensor::V => [Scalar::KvHeads, Scalar::KvLen],
-            Tensor::ProxyQ => [Scalar::Groups, Scalar::QSamples],
-            Tensor::Keys(Keys::Pooled | Keys::Sampled) => [Scalar::Groups, Scalar::KvSamples],
+            Tensor::ProxyQ | Tensor::ProxyQ8 => [Scalar::Groups, Scalar::QSamples],
+            Tensor::Keys(_) => [Scalar::Groups, Scalar::KvSamples],
+        }
+    }
+
+    /// The type of its elements.
+    pub const fn elem(self) -> Elem {
+        match self.scratch() {
+            Some(scratch) => scratch.elem(),
+            None => Elem::Dtype,
         }
     }
 
@@ -45,7 +57,9 @@ impl Tensor {
         match self {
             Tensor::Q | Tensor::K | Tensor::V | Tensor::Out | Tensor::Keys(Keys::Sampled) => None,
             Tensor::ProxyQ => Some(Scratch::ProxyQ),
+            Tensor::ProxyQ8 => Some(Scratch::ProxyQ8),
             Tensor::Keys(Keys::Pooled) => Some(Scratch::ProxyK),
+            Tensor::Keys(Keys::Pooled8) => Some(Scratch::ProxyK8),
         }
     }
 }
@@ -57,8 +71,8 @@ impl fmt::Display for Tensor {
             Tensor::K => "k",
             Tensor::V => "v",
             Tensor::Out => "out",
-            Tensor::ProxyQ => Scratch::ProxyQ.name(),
-            Tensor::Keys(Keys::Pooled | Keys::Sampled) => "keys",
+            Tensor::ProxyQ | Tensor::ProxyQ8 => Scratch::ProxyQ.name(),
+            Tensor::Keys(_) => "keys",
         })
     }
 }
@@ -100,7 +114,7 @@ impl Operand {
     /// The type of its elements.
     pub const fn elem(self) -> Elem {
         match self {
-            Operand::Tensor(_) => Elem::Dtype,
+            Operand::Tensor(tensor) => tensor.elem(),
             Operand::Scratch(scratch) => scratch.elem(),
         }
     }
@@ -143,7 +157,7 @@ pub enum Access {
 /// One field of a kernel's parameter struct. What it stands for is the same in every kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
-    /// A tensor map: boxes of [`BOX_COLUMNS`](Self::BOX_COLUMNS) elements of so many tokens, under the 128-byte swizzle.
+    /// A tensor map: boxes of [`BOX_BYTES`](Self::BOX_BYTES) of so many tokens, under the 128-byte swizzle.
     Map(Tensor, u32),
     /// A device address.
     Pointer(Operand, Access),
@@ -154,8 +168,10 @@ pub enum Field {
 }
 
 impl Field {
-    /// Elements of a row of a tensor map's box: as many bytes as the swizzle permutes.
-    pub const BOX_COLUMNS: u32 = 64;
+    /// Bytes of a row of a tensor map's box: as many as the swizzle permutes.
+    pub const BOX_BYTES: u32 = 128;
+    /// The same in elements of 16 bits.
+    pub const BOX_COLUMNS: u32 = Self::BOX_BYTES / 2;
 
     /// Bytes.
     pub const fn bytes(self) -> u32 {
@@ -202,7 +218,7 @@ impl fmt::Display for Field {
             Field::Stride(tensor, axis) => {
                 let (head, token) = match tensor {
                     Tensor::Q | Tensor::K | Tensor::V | Tensor::Out => ("head", "token"),
-                    Tensor::ProxyQ | Tensor::Keys(_) => ("group", "sample"),
+                    Tensor::ProxyQ | Tensor::ProxyQ8 | Tensor::Keys(_) => ("group", "sample"),
                 };
                 let axis = match axis {
                     Axis::Batch => "batch",

@@ -11,6 +11,16 @@ named! {
         ProxyQ = "proxy_q",
         /// Mean keys of the groups.
         ProxyK = "proxy_k",
+        /// Mean queries in e4m3, where those are multiplied.
+        ProxyQ8 = "proxy_q8",
+        /// Mean keys less their centre in e4m3.
+        ProxyK8 = "proxy_k8",
+        /// What each mean query was divided by.
+        QFactors = "q_factors",
+        /// What each block of mean keys was divided by.
+        KFactors = "k_factors",
+        /// What all keys of a group have lost.
+        Centres = "centres",
         /// The largest score of each sample in each block.
         Maxima = "maxima",
         /// The score of code 0 of each sample's maxima.
@@ -48,8 +58,10 @@ impl Scratch {
     /// The type of its elements.
     pub const fn elem(self) -> Elem {
         match self {
-            Scratch::ProxyQ | Scratch::ProxyK => Elem::Dtype,
+            Scratch::ProxyQ | Scratch::ProxyK | Scratch::Centres => Elem::Dtype,
+            Scratch::ProxyQ8 | Scratch::ProxyK8 => Elem::E4m3,
             Scratch::Maxima => Elem::U16,
+            Scratch::QFactors | Scratch::KFactors => Elem::F32,
             Scratch::Floors | Scratch::Lse | Scratch::Norms => Elem::F32,
             Scratch::PartialMax | Scratch::PartialSum | Scratch::PartialWeighted => Elem::F32,
             Scratch::Masses | Scratch::Shares | Scratch::Measured => Elem::U32,
@@ -64,6 +76,8 @@ impl Scratch {
 pub enum Elem {
     /// The 16-bit type of the configuration.
     Dtype,
+    /// Eight bits: four of exponent, three of mantissa.
+    E4m3,
     /// Half a word.
     U16,
     /// IEEE binary32.
@@ -77,6 +91,7 @@ impl Elem {
     pub const fn c_type(self) -> &'static str {
         match self {
             Elem::Dtype => "Elem",
+            Elem::E4m3 => "u8",
             Elem::U16 => "u16",
             Elem::F32 => "float",
             Elem::U32 => "u32",
@@ -87,6 +102,7 @@ impl Elem {
     pub const fn name(self, dtype: Dtype) -> &'static str {
         match self {
             Elem::Dtype => dtype.as_str(),
+            Elem::E4m3 => "e4m3",
             Elem::U16 => "u16",
             Elem::F32 => "f32",
             Elem::U32 => "u32",
@@ -97,6 +113,7 @@ impl Elem {
     pub const fn bytes(self, dtype: Dtype) -> u64 {
         match self {
             Elem::Dtype => dtype.bytes() as u64,
+            Elem::E4m3 => 1,
             Elem::U16 => 2,
             Elem::F32 | Elem::U32 => 4,
         }

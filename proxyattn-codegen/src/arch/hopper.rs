@@ -18,12 +18,13 @@ pub(super) const FACTS: ArchFacts = ArchFacts {
 };
 
 /// Wrappers of PTX instructions, after the portable ones.
-pub(super) const PRELUDE: [&str; 6] = [
+pub(super) const PRELUDE: [&str; 7] = [
     "prelude/stmatrix.cuh",
     "prelude/mbarrier.cuh",
     "prelude/tma.cuh",
     "prelude/descriptor.cuh",
     "prelude/wgmma.cuh",
+    "prelude/e4m3.cuh",
     "prelude/warpgroup.cuh",
 ];
 
@@ -88,8 +89,8 @@ pub(crate) fn part(cx: &Cx<'_>) -> Part {
 }
 
 /// What lies in shared memory of the scoring passes, behind what comes `first`.
-pub(crate) fn scoring_memory(cx: &Cx<'_>, first: &str) -> String {
-    let (row, tiles) = (cx.spec.head_dim * 2, &cx.tiles.hopper);
+pub(crate) fn scoring_memory(cx: &Cx<'_>, first: &str, operand_bytes: u32) -> String {
+    let (row, tiles) = (cx.spec.head_dim * operand_bytes, &cx.tiles.hopper);
     format!(
         "{first} in {BARRIER_BYTES} B; {} × {} B of queries; {} stages of {} B keys",
         tiles.score_warpgroups,
@@ -185,9 +186,14 @@ impl HopperTiles {
         (self.score_warpgroups + 1) * WG_THREADS
     }
 
-    /// Bytes of shared memory of the scoring passes.
+    /// Bytes of shared memory of the scoring passes, in elements of 16 bits.
     pub(crate) fn score_bytes(&self, spec: &Spec) -> u32 {
-        (self.score_rows() + self.score_stages * self.keys) * spec.head_dim * 2 + BARRIER_BYTES
+        self.operand_bytes(spec, 2)
+    }
+
+    /// The same in elements of so many bytes.
+    pub(crate) fn operand_bytes(&self, spec: &Spec, bytes: u32) -> u32 {
+        (self.score_rows() + self.score_stages * self.keys) * spec.head_dim * bytes + BARRIER_BYTES
     }
 
     /// The macros and their values.

@@ -9,8 +9,11 @@
 //! The result does not depend on the number of threads: each piece of work is computed by one of them in one
 //! order. It does depend, in the last bits, on the instruction set (`simd/`).
 //!
-//! Memory beside the output: K and V in f32 (8 bytes for each of their elements together), the block scores
-//! (4 bytes for each tile of a group) and the lists. All of it is had before the output is written to.
+//! A budget may count blocks in the order in which lists are filled, so it comes after the scores.
+//!
+//! Memory beside the output: K and V in f32 (8 bytes for each of their elements together), the groups' keys where those are
+//! means or rounded (4 bytes for each of their elements), the block scores (4 bytes for each tile of a group) and the lists.
+//! All of it is had before the output is written to.
 
 mod attend;
 mod budget;

@@ -119,7 +119,7 @@ __device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2
 //@else
 __device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2], i32 key, bool hidden, u32 blocks) {
 //@end
-    if (hidden) hide<STAGE_KEYS>(s, 0, queries.seen[0] - key, queries.seen[1] - key);
+    if (hidden) hide<STAGE_KEYS>(s, 0, queries.seen[0] - key, queries.seen[1] - key, MASKED_SCORE);
 //@if VALUES
     float sums[STAGE_BLOCKS][2], weighted[STAGE_BLOCKS][2];
     sum_blocks(queries, s, norms, sums, weighted);
@@ -216,10 +216,10 @@ __device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2
             float s[STAGE_KEYS / 2];
 //@if VALUES
             const Norms norms = load_norms(of_sequence, key, p.kv_len);
-            multiply_stage(s, q, n, turns);
+            multiply_stage(s, q, n, turns, [] {});
             take(queries, s, norms, key, key + STAGE_KEYS > seen, p.blocks);
 //@else
-            multiply_stage(s, q, n, turns);
+            multiply_stage(s, q, n, turns, [] {});
             take(queries, s, key, key + STAGE_KEYS > seen, p.blocks);
 //@end
         }

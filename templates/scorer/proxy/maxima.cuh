@@ -7,13 +7,13 @@
 #define FLOOR_DEPTH 982.0f
 #define FLOOR_REACH (FLOOR_DEPTH + 40.0f)
 
-// The floor of a sample with this reference, a raw score. A whole number, so that codes move by whole numbers with it.
-__device__ __forceinline__ float floor_below(float reference) { return rintf(reference * SCALE_LOG2) - FLOOR_DEPTH; }
+// The floor of a sample with this reference, a score in log2. A whole number, so that codes move by whole numbers with it.
+__device__ __forceinline__ float floor_below(float reference) { return rintf(reference) - FLOOR_DEPTH; }
 
-// The code of a raw score, rounded by an addition that leaves it in the lowest bits: a conversion would share the unit of
-// the exponentials.
-__device__ __forceinline__ u16 code_of(float score, float floor) {
-    return (u16)__float_as_uint(fmaxf(fmaf(fmaf(score, SCALE_LOG2, -floor), CODES_PER_LOG2, 0x1p23f), 0x1p23f));
+// The code of a score that lies so much above its floor in log2, rounded by an addition that leaves it in the lowest bits: a
+// conversion would share the unit of the exponentials.
+__device__ __forceinline__ u16 code_of(float above) {
+    return (u16)__float_as_uint(fmaxf(fmaf(above, CODES_PER_LOG2, 0x1p23f), 0x1p23f));
 }
 
 // Every `step`-th code of a sample from block `first` on, below block `end`: the sample's floor has risen.

@@ -1,5 +1,10 @@
-// score: proxy queries against proxy keys, once. Rows keep their maximum and sum, and each (sample, block) the code of its
-// largest score: softmax is monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
+// score: proxy queries against proxy keys, once. Each (sample, block) keeps the code of its largest score: softmax is
+// monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
+//@if SUMS_EXACT
+// What normalises it is the sum over a sample's keys.
+//@else
+// What normalises it is the sum over a sample's block maxima: one exponential for a block.
+//@end
 //@kernel score
 {
     const u32 group = blockIdx.y, batch = blockIdx.z;
@@ -31,8 +36,6 @@
     };
     for (u32 tile = 0; tile + 1 < RING_STAGES; ++tile) load(tile);
 
-    Running running;
-    running_start(running);
     const u32 warp_sample = (u32)first_sample + warp_id() * 32;
     // Where the codes of a sample lie: [row of blocks][block][sample of the row].
     auto codes_of = [&](u32 sample) -> u16* {
@@ -40,27 +43,70 @@
         return p.maxima + row * p.blocks * SAMPLES_Q + sample % SAMPLES_Q;
     };
     const u32 samples = (u32)p.rows * SAMPLES_Q, sample = warp_sample + quad_row(); // the one that this lane stores
-    float floor[2][2] = {{floor_below(MASKED_SCORE), floor_below(MASKED_SCORE)},
-                         {floor_below(MASKED_SCORE), floor_below(MASKED_SCORE)}};
-    // Before the codes of a tile are stored: floors keep within reach of the largest scores of its rows.
+    const float lowest = floor_below(MASKED_SCORE * SCALE_LOG2);
+    float floor[2][2] = {{lowest, lowest}, {lowest, lowest}};
+//@if SUMS_EXACT
+    Running running;
+    running_start(running);
+//@else
+    // Of block maxima, relative to FLOOR_DEPTH above the floor: each block is one lane's.
+    float sums[2][2] = {{0.0f, 0.0f}, {0.0f, 0.0f}};
+//@end
+    // Before the codes of a tile are stored: floors keep within reach of the largest scores of its rows, in log2.
     auto raise_floors = [&](const float (&max)[2][2], u32 blocks) {
         float rise[2][2];
         bool above = false;
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) {
-            const float top = max[i / 2][i % 2];
-            const bool beyond = fmaf(top, SCALE_LOG2, -floor[i / 2][i % 2]) > FLOOR_REACH;
-            rise[i / 2][i % 2] = beyond ? floor_below(top) - floor[i / 2][i % 2] : 0.0f;
+            const float top = max[i / 2][i % 2], low = floor[i / 2][i % 2];
+            const bool beyond = top - low > FLOOR_REACH;
+            rise[i / 2][i % 2] = beyond ? floor_below(top) - low : 0.0f;
             above |= beyond;
         }
         if (!any_sync(above)) return;
 #pragma unroll
         for (u32 i = 0; i < 4; ++i)
-            if (rise[i / 2][i % 2] > 0.0f) floor[i / 2][i % 2] = floor_below(max[i / 2][i % 2]);
+            if (rise[i / 2][i % 2] > 0.0f) {
+                floor[i / 2][i % 2] = floor_below(max[i / 2][i % 2]);
+//@if SUMS_EXACT
+//@else
+                sums[i / 2][i % 2] *= exp2_approx(-rise[i / 2][i % 2]);
+//@end
+            }
         sync_warp(); // other lanes stored some of the codes
         if (sample < samples) lower_codes(codes_of(sample), 0, blocks, 1, quad_pick(rise));
         sync_warp();
     };
+    // A raw score of the lane's i-th row against a block, in log2.
+//@if E4M3
+    float factors[2][2]; // of the rows' queries, and the scale
+#pragma unroll
+    for (u32 i = 0; i < 4; ++i) {
+        const i32 own = min((i32)(warp_sample + i / 2 * 16 + i % 2 * 8 + lane_id() / 4), p.q_samples - 1);
+        factors[i / 2][i % 2] = p.q_factors[sequence * p.q_samples + own] * SCALE_LOG2;
+    }
+    const float* k_factors = p.k_factors + sequence * p.blocks;
+    auto log2_of = [&](float score, u32 i, u32 block) -> float {
+        if (!(score > MASKED_SCORE) || block >= (u32)p.blocks) return MASKED_SCORE * SCALE_LOG2;
+        return score * factors[i / 2][i % 2] * k_factors[block];
+    };
+//@else
+    auto log2_of = [&](float score, u32 i, u32 block) -> float { return score * SCALE_LOG2; };
+//@end
+//@if BLOCK_WITHIN_N_TILE
+//@else
+    // The largest scores of a block in the four rows, which all lanes of a quad have: each takes one row.
+    auto take_block = [&](const float (&top)[2][2], u32 block) {
+        const float own = quad_pick(top);
+        if (sample < samples) codes_of(sample)[(u64)block * SAMPLES_Q] = code_of(own - quad_pick(floor));
+//@if SUMS_EXACT
+//@else
+        const float weight = exp2_approx(own - (quad_pick(floor) + FLOOR_DEPTH));
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) sums[i / 2][i % 2] += i == lane_id() % 4 ? weight : 0.0f;
+//@end
+    };
+//@end
 //@if BLOCK_SPANS_TILES
     float block_max[2][2];
 //@end
@@ -81,79 +127,115 @@
             mask_keys(s, (i32)(tile * RING_KEYS), limits);
         }
 
-        float max[2][2];
+//@if SUMS_EXACT
+        float max[2][2]; // of each row in this tile
+//@end
 //@if BLOCK_SPANS_TILES
         const u32 part = tile % (SAMPLES_KV / RING_KEYS), block = tile / (SAMPLES_KV / RING_KEYS);
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) {
-            max[i / 2][i % 2] = scores_max<RING_N>(s[i / 2], 0, i % 2);
-            block_max[i / 2][i % 2] =
-                part == 0 ? max[i / 2][i % 2] : fmaxf(block_max[i / 2][i % 2], max[i / 2][i % 2]);
+            const float top = scores_max<RING_N>(s[i / 2], 0, i % 2);
+            block_max[i / 2][i % 2] = part == 0 ? top : fmaxf(block_max[i / 2][i % 2], top);
+//@if SUMS_EXACT
+            max[i / 2][i % 2] = top;
+//@end
         }
         if (part + 1 == SAMPLES_KV / RING_KEYS || tile + 1 == tiles) {
-            raise_floors(block_max, block);
-            if (sample < samples)
-                codes_of(sample)[(u64)block * SAMPLES_Q] = code_of(quad_pick(block_max), quad_pick(floor));
+            float top[2][2];
+#pragma unroll
+            for (u32 i = 0; i < 4; ++i) top[i / 2][i % 2] = log2_of(block_max[i / 2][i % 2], i, block);
+            raise_floors(top, block);
+            take_block(top, block);
         }
 //@end
 //@if BLOCK_FILLS_N_TILES
-        float block_max[RING_KEYS / SAMPLES_KV][2][2];
+        const u32 first_block = tile * (RING_KEYS / SAMPLES_KV);
+        float tops[RING_KEYS / SAMPLES_KV][2][2], highest[2][2];
 #pragma unroll
         for (u32 b = 0; b < RING_KEYS / SAMPLES_KV; ++b)
 #pragma unroll
             for (u32 i = 0; i < 4; ++i) {
                 const float top = scores_max<SAMPLES_KV / 8>(s[i / 2], b * (SAMPLES_KV / 8), i % 2);
-                block_max[b][i / 2][i % 2] = top;
+                const float logarithm = log2_of(top, i, first_block + b);
+                tops[b][i / 2][i % 2] = logarithm;
+                highest[i / 2][i % 2] = b == 0 ? logarithm : fmaxf(highest[i / 2][i % 2], logarithm);
+//@if SUMS_EXACT
                 max[i / 2][i % 2] = b == 0 ? top : fmaxf(max[i / 2][i % 2], top);
+//@end
             }
-        raise_floors(max, tile * (RING_KEYS / SAMPLES_KV));
+        raise_floors(highest, first_block);
 #pragma unroll
-        for (u32 b = 0; b < RING_KEYS / SAMPLES_KV; ++b) {
-            const u32 block = tile * (RING_KEYS / SAMPLES_KV) + b;
-            if (sample < samples && block < (u32)p.blocks)
-                codes_of(sample)[(u64)block * SAMPLES_Q] = code_of(quad_pick(block_max[b]), quad_pick(floor));
-        }
+        for (u32 b = 0; b < RING_KEYS / SAMPLES_KV; ++b)
+            if (first_block + b < (u32)p.blocks) take_block(tops[b], first_block + b);
 //@end
 //@if BLOCK_WITHIN_N_TILE
-#pragma unroll
-        for (u32 i = 0; i < 4; ++i) max[i / 2][i % 2] = scores_max<RING_N>(s[i / 2], 0, i % 2);
-        raise_floors(max, tile * (RING_KEYS / SAMPLES_KV));
         // A block is SAMPLES_KV of the 8 columns of an n-tile: two, one or half of the columns of a quad's lane.
         const u32 t = lane_id() % 4;
+        auto block_at = [&](u32 n) -> u32 { return (tile * RING_KEYS + n * 8 + 2 * t) / SAMPLES_KV; };
+        float highest[2][2];
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) {
-            const u32 sample = warp_sample + i / 2 * 16 + i % 2 * 8 + lane_id() / 4;
+//@if E4M3
+            float top = MASKED_SCORE * SCALE_LOG2;
+#pragma unroll
+            for (u32 n = 0; n < RING_N; ++n)
+#pragma unroll
+                for (u32 e = 0; e < 2; ++e)
+                    top = fmaxf(top, log2_of(s[i / 2][n][i % 2 * 2 + e], i, (tile * RING_KEYS + n * 8 + 2 * t + e) / SAMPLES_KV));
+            highest[i / 2][i % 2] = quad_max(top);
+//@else
+            const float top = scores_max<RING_N>(s[i / 2], 0, i % 2);
+            highest[i / 2][i % 2] = top * SCALE_LOG2;
+//@end
+//@if SUMS_EXACT
+            max[i / 2][i % 2] = top;
+//@end
+        }
+        raise_floors(highest, tile * (RING_KEYS / SAMPLES_KV));
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) {
+            const u32 row = warp_sample + i / 2 * 16 + i % 2 * 8 + lane_id() / 4;
             const float low = floor[i / 2][i % 2];
+            // One lane takes a block of a row, in log2.
+            auto take = [&](float top, u32 block) {
+                if (block >= (u32)p.blocks) return;
+                if (row < samples) codes_of(row)[(u64)block * SAMPLES_Q] = code_of(top - low);
+//@if SUMS_EXACT
+//@else
+                sums[i / 2][i % 2] += exp2_approx(top - (low + FLOOR_DEPTH));
+//@end
+            };
 #pragma unroll
             for (u32 n = 0; n < RING_N; ++n) {
                 const float a = s[i / 2][n][i % 2 * 2], b = s[i / 2][n][i % 2 * 2 + 1];
-                const u32 first = (tile * RING_KEYS + n * 8 + 2 * t) / SAMPLES_KV;
 //@if BLOCK_OF_4
                 const float top = fmaxf(fmaxf(a, b), shfl_xor(fmaxf(a, b), 1));
-                if (t % 2 == 0 && sample < samples && first < (u32)p.blocks)
-                    codes_of(sample)[(u64)first * SAMPLES_Q] = code_of(top, low);
+                if (t % 2 == 0) take(log2_of(top, i, block_at(n)), block_at(n));
 //@end
 //@if BLOCK_OF_2
-                if (sample < samples && first < (u32)p.blocks)
-                    codes_of(sample)[(u64)first * SAMPLES_Q] = code_of(fmaxf(a, b), low);
+                take(log2_of(fmaxf(a, b), i, block_at(n)), block_at(n));
 //@end
 //@if BLOCK_OF_1
-                if (sample < samples && first < (u32)p.blocks)
-                    codes_of(sample)[(u64)first * SAMPLES_Q] = code_of(a, low);
-                if (sample < samples && first + 1 < (u32)p.blocks)
-                    codes_of(sample)[(u64)(first + 1) * SAMPLES_Q] = code_of(b, low);
+                take(log2_of(a, i, block_at(n)), block_at(n));
+                take(log2_of(b, i, block_at(n) + 1), block_at(n) + 1);
 //@end
             }
         }
 //@end
+//@if SUMS_EXACT
         running_add(running, s, max);
+//@end
     }
 
     float lse[2][2];
 #pragma unroll
     for (u32 i = 0; i < 4; ++i)
+//@if SUMS_EXACT
         lse[i / 2][i % 2] =
             running.max[i / 2][i % 2] * SCALE_LOG2 + log2_approx(quad_sum(running.sum[i / 2][i % 2]));
+//@else
+        lse[i / 2][i % 2] = floor[i / 2][i % 2] + FLOOR_DEPTH + log2_approx(quad_sum(sums[i / 2][i % 2]));
+//@end
     if (sample < samples) {
         p.lse[sequence * samples + sample] = quad_pick(lse);
         p.floors[sequence * samples + sample] = quad_pick(floor);

@@ -1,8 +1,13 @@
-// score: proxy queries against proxy keys, once. Rows keep their maximum and sum, and each (sample, block) the code of its
-// largest score: softmax is monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
+// score: proxy queries against proxy keys, once. Each (sample, block) keeps the code of its largest score: softmax is
+// monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
+//@if SUMS_EXACT
+// What normalises it is the sum over a sample's keys.
+//@else
+// What normalises it is the sum over a sample's block maxima: one exponential for a block.
+//@end
 //
 // A unit of work is UNIT_ROWS samples against SEGMENT_KEYS keys: long enough to hide how it begins, short enough to fill
-// the GPU. What a sample's keys sum to is known for each segment, and added up by `select`. Each warpgroup has 64 samples.
+// the GPU. The sum of a sample is known for each segment, and added up by `select`. Each warpgroup has 64 samples.
 #define UNIT_ROWS (WARPGROUPS * WG_ROWS)
 #define STAGE_BLOCKS (STAGE_KEYS / SAMPLES_KV)
 // Words of a description of work.
@@ -12,49 +17,35 @@
 #define WORK_SEGMENT 3
 
 // What a lane knows of its warpgroup's samples: its rows g and g + 8, and the sample whose codes it stores. Lane t of a quad
-// stores those of row g + 8 · (t % 2), BLOCKS_APART from each other.
+// stores those of row g + 8 · (t % 2), LANE_BLOCKS of a stage, BLOCKS_APART from each other.
 //@if BLOCK_FILLS_STAGE
+#define LANE_BLOCKS 1
 #define BLOCKS_APART 1
 //@else
+#define LANE_BLOCKS (STAGE_BLOCKS / 2)
 #define BLOCKS_APART 2 // beginning with t / 2
 //@end
 struct Samples {
+    i32 seen[2];     // keys that the rows see
+    i32 seen_by_all; // by all rows of the warp
+    u16* codes;      // of the stored sample and the lane's first block of the stage
+    u32 blocks;      // before which the lane's first block of a stage exists
+    bool stores;
+//@if SUMS_EXACT
     float max[2], sum[2];
-    i32 seen[2]; // keys that the rows see
-    u16* codes;  // of the stored sample and the lane's first block, or null
     float floor; // of the stored sample
+//@else
+    float reference; // of the stored sample, in log2: FLOOR_DEPTH above its floor
+    float sum;       // of the stored sample over the lane's blocks, relative to the reference
+//@end
+//@if E4M3
+    float factor;             // of the stored sample's query, and the scale
+    const float* k_factors;   // of the lane's first block of the stage
+//@end
 };
 
-// The largest score of each block in each of the lane's rows goes to the lane of the quad that stores its code.
-__device__ __forceinline__ void store_codes(const Samples& samples, const float (&top)[STAGE_BLOCKS][2], u32 block,
-                                            u32 blocks) {
-    float mine[STAGE_BLOCKS];
-#pragma unroll
-    for (u32 b = 0; b < STAGE_BLOCKS; ++b) {
-        const Share row = share_out(top[b][0], top[b][1], 1);
-        mine[b] = fmaxf(row.own, row.other);
-    }
-//@if BLOCK_FILLS_STAGE
-    const float max = fmaxf(mine[0], shfl_xor(mine[0], 2));
-    if (samples.codes != nullptr && block < blocks)
-        samples.codes[(u64)block * SAMPLES_Q] = code_of(max, samples.floor);
-//@else
-#pragma unroll
-    for (u32 b = 0; b < STAGE_BLOCKS; b += 2) {
-        const Share half = share_out(mine[b], mine[b + 1], 2);
-        if (samples.codes != nullptr && block + b + lane_id() % 4 / 2 < blocks)
-            samples.codes[(u64)(block + b) * SAMPLES_Q] = code_of(fmaxf(half.own, half.other), samples.floor);
-    }
-//@end
-}
-
-// Takes the scores of a tile against the stage that begins with `key`; its segment begins with `first_key`.
-__device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2], i32 first_key, i32 key, u32 blocks) {
-    if (any_sync(key + STAGE_KEYS > samples.seen[0] || key + STAGE_KEYS > samples.seen[1]))
-        hide<STAGE_KEYS>(s, 0, samples.seen[0] - key, samples.seen[1] - key);
-    float added[2], top[STAGE_BLOCKS][2];
-#pragma unroll
-    for (u32 h = 0; h < 2; ++h) added[h] = sum_columns<STAGE_KEYS>(s, 0, h, samples.max[h]);
+// The largest score of each block in each of the lane's rows.
+__device__ __forceinline__ void block_tops(const float (&s)[STAGE_KEYS / 2], float (&top)[STAGE_BLOCKS][2]) {
 #pragma unroll
     for (u32 h = 0; h < 2; ++h)
 #pragma unroll
@@ -68,6 +59,50 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
             }
             top[b][h] = fmaxf(even, odd);
         }
+}
+
+// They go to the lane of the quad that stores their codes.
+__device__ __forceinline__ void share_tops(const float (&top)[STAGE_BLOCKS][2], float (&mine)[LANE_BLOCKS]) {
+    float row[STAGE_BLOCKS];
+#pragma unroll
+    for (u32 b = 0; b < STAGE_BLOCKS; ++b) {
+        const Share of_row = share_out(top[b][0], top[b][1], 1);
+        row[b] = fmaxf(of_row.own, of_row.other);
+    }
+//@if BLOCK_FILLS_STAGE
+    mine[0] = fmaxf(row[0], shfl_xor(row[0], 2));
+//@else
+#pragma unroll
+    for (u32 i = 0; i < LANE_BLOCKS; ++i) {
+        const Share of_block = share_out(row[2 * i], row[2 * i + 1], 2);
+        mine[i] = fmaxf(of_block.own, of_block.other);
+    }
+//@end
+}
+
+// The stored sample's floor has risen: its codes of the lane's earlier blocks of the segment, `count` of them, are lowered.
+__device__ __forceinline__ void lower_earlier(const Samples& samples, u32 count, float rise) {
+    if (samples.stores) lower_codes(samples.codes - (u64)count * BLOCKS_APART * SAMPLES_Q, 0, count * BLOCKS_APART, BLOCKS_APART, rise);
+}
+
+// Hides what the rows do not see of a stage. What hides it is lower than any score, and weighs nothing.
+__device__ __forceinline__ void hide_unseen(const Samples& samples, float (&s)[STAGE_KEYS / 2], i32 key) {
+    if (key + STAGE_KEYS > samples.seen_by_all)
+//@if SUMS_EXACT
+        hide<STAGE_KEYS>(s, 0, samples.seen[0] - key, samples.seen[1] - key, MASKED_SCORE);
+//@else
+        hide<STAGE_KEYS>(s, 0, samples.seen[0] - key, samples.seen[1] - key, FLOAT_NEG_INF);
+//@end
+}
+
+//@if SUMS_EXACT
+// Takes the scores of a stage that begins with `key`, the i-th of its segment.
+__device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2], u32 i, i32 key) {
+    hide_unseen(samples, s, key);
+    float added[2], top[STAGE_BLOCKS][2], mine[LANE_BLOCKS];
+#pragma unroll
+    for (u32 h = 0; h < 2; ++h) added[h] = sum_columns<STAGE_KEYS>(s, 0, h, samples.max[h]);
+    block_tops(s, top);
     // Sums are relative to a reference that hardly ever moves: once in a unit, as a rule. So they wait neither for the
     // maxima nor for another lane. The floor of the codes moves with it.
     if (__builtin_expect(any_sync(!(fmaxf(added[0], added[1]) <= HEADROOM)), false)) {
@@ -81,16 +116,66 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
             samples.max[h] = max;
             added[h] = sum_columns<STAGE_KEYS>(s, 0, h, max);
         }
-        const float floor = floor_below(lane_id() % 2 == 0 ? samples.max[0] : samples.max[1]);
-        if (samples.codes != nullptr)
-            lower_codes(samples.codes, (u32)first_key / SAMPLES_KV, (u32)key / SAMPLES_KV, BLOCKS_APART,
-                        floor - samples.floor);
+        const float floor = floor_below((lane_id() % 2 == 0 ? samples.max[0] : samples.max[1]) * SCALE_LOG2);
+        lower_earlier(samples, i * LANE_BLOCKS, floor - samples.floor);
         samples.floor = floor;
     }
     samples.sum[0] += added[0];
     samples.sum[1] += added[1];
-    store_codes(samples, top, (u32)key / SAMPLES_KV, blocks);
+    share_tops(top, mine);
+#pragma unroll
+    for (u32 j = 0; j < LANE_BLOCKS; ++j)
+        if (samples.stores && (u32)key / SAMPLES_KV + j * BLOCKS_APART < samples.blocks)
+            samples.codes[j * BLOCKS_APART * SAMPLES_Q] = code_of(mine[j] * SCALE_LOG2 - samples.floor);
+    samples.codes += STAGE_BLOCKS * SAMPLES_Q;
 }
+//@else
+// What the products of a stage leave: its codes and sums follow while the next stage is multiplied.
+struct Tops {
+    float top[STAGE_BLOCKS][2];
+//@if E4M3
+    float factors[LANE_BLOCKS]; // of the lane's blocks
+//@end
+};
+
+// Takes the maxima of the stage that begins with `key`, the i-th of its segment.
+__device__ __forceinline__ void take(Samples& samples, const Tops& tops, u32 i, i32 key) {
+    float mine[LANE_BLOCKS], above[LANE_BLOCKS]; // raw, and in log2 above the reference
+    share_tops(tops.top, mine);
+    auto largest_above = [&](float reference) -> float {
+        float largest = FLOAT_NEG_INF;
+#pragma unroll
+        for (u32 j = 0; j < LANE_BLOCKS; ++j) {
+//@if E4M3
+            above[j] = fmaf(mine[j] * samples.factor, tops.factors[j], -reference);
+//@else
+            above[j] = fmaf(mine[j], SCALE_LOG2, -reference);
+//@end
+            largest = fmaxf(largest, above[j]);
+        }
+        return largest;
+    };
+    // Once in a unit, as a rule.
+    if (__builtin_expect(any_sync(largest_above(samples.reference) > FLOOR_REACH - FLOOR_DEPTH), false)) {
+        const float largest = largest_above(0.0f);
+        const float row = fmaxf(largest, shfl_xor(largest, 2)); // of both lanes that have the sample
+        if (row - samples.reference > FLOOR_REACH - FLOOR_DEPTH) {
+            const float rise = rintf(row) - samples.reference;
+            lower_earlier(samples, i * LANE_BLOCKS, rise);
+            samples.sum *= exp2_approx(-rise);
+            samples.reference = rintf(row);
+        }
+        largest_above(samples.reference);
+    }
+#pragma unroll
+    for (u32 j = 0; j < LANE_BLOCKS; ++j) {
+        samples.sum += exp2_approx(above[j]);
+        if (samples.stores && (u32)key / SAMPLES_KV + j * BLOCKS_APART < samples.blocks)
+            samples.codes[j * BLOCKS_APART * SAMPLES_Q] = code_of(above[j] + FLOOR_DEPTH);
+    }
+    samples.codes += STAGE_BLOCKS * SAMPLES_Q;
+}
+//@end
 
 //@kernel score
 {
@@ -165,39 +250,95 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
         const u32 first_sample = tile * UNIT_ROWS + wg * WG_ROWS + warp_id() % WG_WARPS * 16 + g;
         const u32 stored = first_sample + t % 2 * 8;
         const u64 row = (u64)sequence * p.rows + stored / SAMPLES_Q;
-        u16* codes = p.maxima + row * p.blocks * SAMPLES_Q + stored % SAMPLES_Q;
+        const i32 first_key = (i32)(segment * p.segment_keys);
 //@if BLOCK_FILLS_STAGE
-        samples.codes = stored < samples_all && t < 2 ? codes : nullptr;
+        const u32 first_block = 0; // of the lane's in a stage
+        samples.stores = stored < samples_all && t < 2;
 //@else
-        samples.codes = stored < samples_all ? codes + t / 2 * SAMPLES_Q : nullptr;
+        const u32 first_block = t / 2; // of the lane's in a stage
+        samples.stores = stored < samples_all;
 //@end
-        samples.floor = floor_below(MASKED_SCORE);
+        samples.blocks = p.blocks - first_block;
+        samples.codes = p.maxima + (row * p.blocks + (u32)first_key / SAMPLES_KV + first_block) * SAMPLES_Q + stored % SAMPLES_Q;
+//@if SUMS_EXACT
+        samples.floor = floor_below(MASKED_SCORE * SCALE_LOG2);
+//@else
+        samples.reference = MASKED_SCORE * SCALE_LOG2;
+        samples.sum = 0.0f;
+//@end
+//@if E4M3
+        const float q_factor = p.q_factors[(u64)sequence * p.q_samples + min((i32)stored, p.q_samples - 1)];
+        samples.factor = fmaxf(q_factor * SCALE_LOG2, 0x1p-126f); // 0 would make a number of what is hidden
+        samples.k_factors = p.k_factors + (u64)sequence * p.blocks + (u32)first_key / SAMPLES_KV + first_block;
+//@end
 #pragma unroll
         for (u32 h = 0; h < 2; ++h) {
             const i32 sample = (i32)(first_sample + h * 8);
             // Padding rows see one key, so that no sum is 0; their results are not read.
             samples.seen[h] = sample < p.q_samples ? seen_by(sample) : 1;
+//@if SUMS_EXACT
             samples.max[h] = MASKED_SCORE;
             samples.sum[h] = 0.0f;
+//@end
         }
+        samples.seen_by_all = (i32)redux_min((u32)min(samples.seen[0], samples.seen[1]));
 
         mbarrier_wait(barrier_at(QUERIES_FULL + wg), parity_of(unit, 1));
-        const i32 first_key = (i32)(segment * p.segment_keys);
         i32 key = first_key;
+//@if SUMS_EXACT
         for (u32 i = 0; i < stages; ++i, ++n, key += STAGE_KEYS) {
             float s[STAGE_KEYS / 2];
-            multiply_stage(s, q, n, turns);
-            take(samples, s, first_key, key, p.blocks);
+            multiply_stage(s, q, n, turns, [] {});
+            take(samples, s, i, key);
         }
+//@else
+        Tops tops;
+        for (u32 i = 0; i < stages; ++i, ++n, key += STAGE_KEYS) {
+            float s[STAGE_KEYS / 2];
+//@if E4M3
+            float factors[LANE_BLOCKS];
+#pragma unroll
+            for (u32 j = 0; j < LANE_BLOCKS; ++j) {
+                const bool exists = (u32)key / SAMPLES_KV + j * BLOCKS_APART < samples.blocks;
+                factors[j] = exists ? samples.k_factors[j * BLOCKS_APART] : 1.0f;
+            }
+            samples.k_factors += STAGE_BLOCKS;
+//@end
+            multiply_stage(s, q, n, turns, [&] {
+                if (i > 0) take(samples, tops, i - 1, key - STAGE_KEYS);
+            });
+            hide_unseen(samples, s, key);
+            block_tops(s, tops.top);
+//@if E4M3
+#pragma unroll
+            for (u32 j = 0; j < LANE_BLOCKS; ++j) tops.factors[j] = factors[j];
+//@end
+        }
+        take(samples, tops, stages - 1, key - STAGE_KEYS);
+//@end
         release(QUERIES_EMPTY + wg);
 
+//@if SUMS_EXACT
         float lse[2];
 #pragma unroll
         for (u32 h = 0; h < 2; ++h) lse[h] = samples.max[h] * SCALE_LOG2 + log2_approx(quad_sum(samples.sum[h]));
+        const float stored_lse = t == 0 ? lse[0] : lse[1];
+//@else
+//@if BLOCK_FILLS_STAGE
+        const float sum = samples.sum;
+//@else
+        const float sum = samples.sum + shfl_xor(samples.sum, 2);
+//@end
+        const float stored_lse = samples.reference + log2_approx(sum);
+//@end
         if (t < 2 && stored < samples_all) {
             const u64 at = (row * p.segments + segment) * SAMPLES_Q + stored % SAMPLES_Q;
-            p.lse[at] = t == 0 ? lse[0] : lse[1];
+            p.lse[at] = stored_lse;
+//@if SUMS_EXACT
             p.floors[at] = samples.floor;
+//@else
+            p.floors[at] = samples.reference - FLOOR_DEPTH;
+//@end
         }
     }
 }

@@ -136,3 +136,39 @@ HOPPER_KERNEL(hopper_ss_mn, B_MN_MAJOR, false, false)
 HOPPER_KERNEL(hopper_rs_mn, B_MN_MAJOR, true, false)
 HOPPER_KERNEL(hopper_ss_k_halves, B_K_MAJOR, false, true)
 HOPPER_KERNEL(hopper_rs_mn_halves, B_MN_MAJOR, true, true)
+
+// One warpgroup: c[64 x 128] = a[64 x 128] b[128 x 128] of f32, rounded to e4m3 on the way into shared memory; the columns of b
+// are rows there. Once in columns of 128, once in halves of 64: c[0] and c[1].
+extern "C" __global__ void __launch_bounds__(128, 1) e4m3_kernel(const float* a, const float* b, float* c) {
+    extern __shared__ __align__(1024) u8 smem[];
+    u32 base = smem_u32(smem), thread = threadIdx.x;
+    auto put = [&](u32 at, u32 row, u32 chunk, const float* x) {
+        u32x4 words = {pack4_e4m3(x[0], x[1], x[2], x[3]), pack4_e4m3(x[4], x[5], x[6], x[7]),
+                       pack4_e4m3(x[8], x[9], x[10], x[11]), pack4_e4m3(x[12], x[13], x[14], x[15])};
+        st_shared_v4(at + row * 128 + (chunk ^ (row % 8)) * 16, words);
+    };
+    for (u32 i = thread; i < 64 * 8; i += 128) put(base, i / 8, i % 8, a + i * 16);
+    for (u32 i = thread; i < 128 * 8; i += 128) put(base + 64 * 128, i / 8, i % 8, b + i * 16);
+    fence_proxy_async();
+    sync_threads();
+    float whole[64], half[2][32];
+    u64 rows = wgmma_descriptor(base, 16, 1024), columns = wgmma_descriptor(base + 64 * 128, 16, 1024);
+    wgmma_fence();
+    for (u32 step = 0; step < 4; step++) {
+        u64 left = descriptor_at(rows, step * 32), right = descriptor_at(columns, step * 32);
+        wgmma_m64n128k32_ss_e4m3(whole, left, right, step > 0);
+        wgmma_m64n64k32_ss_e4m3(half[0], left, right, step > 0);
+        wgmma_m64n64k32_ss_e4m3(half[1], left, descriptor_at(right, 64 * 128), step > 0);
+    }
+    wgmma_commit();
+    wgmma_wait<0>();
+    wgmma_hold(whole);
+    wgmma_hold(half[0]);
+    wgmma_hold(half[1]);
+    u32 row = warp_id() * 16 + lane_id() / 4;
+    for (u32 i = 0; i < 64; i++) {
+        u32 at = (row + i / 2 % 2 * 8) * 128 + i / 4 * 8 + lane_id() % 4 * 2 + i % 2;
+        c[at] = whole[i];
+        c[64 * 128 + at] = half[i / 32][i % 32];
+    }
+}

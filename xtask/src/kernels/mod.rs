@@ -109,7 +109,7 @@ fn report(built: &Built, code: Vec<Code>, faults: &mut Vec<String>) -> Outcome {
             function.bytes,
             match kernel.arch {
                 Arch::Sm80 => function.hmma,
-                Arch::Sm90a => function.hgmma,
+                Arch::Sm90a => function.gmma,
             }
         );
         if spills > 0 {
@@ -123,7 +123,7 @@ fn report(built: &Built, code: Vec<Code>, faults: &mut Vec<String>) -> Outcome {
                 Arch::Sm80 if function.hmma == 0 => {
                     fault(format!("{}: no tensor-core instruction", kernel.id));
                 }
-                Arch::Sm90a if function.hgmma == 0 || function.utmaldg == 0 => {
+                Arch::Sm90a if function.gmma == 0 || function.utmaldg == 0 => {
                     fault(format!("{}: no warpgroup product, or no tensor copy", kernel.id));
                 }
                 Arch::Sm80 | Arch::Sm90a => {}

@@ -11,8 +11,8 @@ pub(super) struct Function {
     pub(super) bytes: usize,
     /// Tensor-core instructions of the portable family.
     pub(super) hmma: usize,
-    /// Products of a warpgroup.
-    pub(super) hgmma: usize,
+    /// Products of a warpgroup, of 16 bits or of eight.
+    pub(super) gmma: usize,
     /// Tensor copies.
     pub(super) utmaldg: usize,
 }
@@ -53,8 +53,8 @@ fn count(text: &str) -> HashMap<String, Function> {
             && line.trim_start().starts_with("/*")
         {
             function.bytes += 16;
-            function.hmma += usize::from(line.contains("HMMA."));
-            function.hgmma += usize::from(line.contains("HGMMA."));
+            function.hmma += usize::from(line.contains(" HMMA."));
+            function.gmma += usize::from(line.contains("GMMA."));
             function.utmaldg += usize::from(line.contains("UTMALDG."));
         }
     }
@@ -63,8 +63,8 @@ fn count(text: &str) -> HashMap<String, Function> {
 
 /// A line for each function; the last one says that the text is whole.
 fn lines(functions: &HashMap<String, Function>) -> String {
-    let line = |(symbol, Function { bytes, hmma, hgmma, utmaldg }): (&String, &Function)| {
-        format!("{symbol} {bytes} {hmma} {hgmma} {utmaldg}\n")
+    let line = |(symbol, Function { bytes, hmma, gmma, utmaldg }): (&String, &Function)| {
+        format!("{symbol} {bytes} {hmma} {gmma} {utmaldg}\n")
     };
     functions.iter().map(line).chain(["end\n".to_owned()]).collect()
 }
@@ -74,8 +74,8 @@ fn parse(text: &str) -> Option<HashMap<String, Function>> {
     let line = |line: &str| {
         let (symbol, numbers) = line.split_once(' ')?;
         let numbers: Vec<_> = numbers.split(' ').map(|number| number.parse().ok()).collect::<Option<_>>()?;
-        let [bytes, hmma, hgmma, utmaldg] = numbers[..] else { return None };
-        Some((symbol.to_owned(), Function { bytes, hmma, hgmma, utmaldg }))
+        let [bytes, hmma, gmma, utmaldg] = numbers[..] else { return None };
+        Some((symbol.to_owned(), Function { bytes, hmma, gmma, utmaldg }))
     };
     text.strip_suffix("end\n")?.lines().map(line).collect()
 }
@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn counts_come_back() {
-        let text = "\t.section\t.text.attend,\"ax\"\n /*0000*/ HGMMA.64x8 R0 ;\n /*0010*/ UTMALDG.4D [UR8] ;\n\
+        let text = "\t.section\t.text.attend,\"ax\"\n /*0000*/ HGMMA.64x8 R0 ;\n /*0008*/ QGMMA.64x8 R0 ;\n /*0010*/ UTMALDG.4D [UR8] ;\n\
                     \t.section\t.text.pool,\"ax\"\n /*0000*/ EXIT ;\n";
         let functions = count(text);
-        assert_eq!(functions["attend"], Function { bytes: 32, hmma: 0, hgmma: 1, utmaldg: 1 });
+        assert_eq!(functions["attend"], Function { bytes: 48, hmma: 0, gmma: 2, utmaldg: 1 });
         assert_eq!(functions["pool"], Function { bytes: 16, ..Function::default() });
         let written = lines(&functions);
         assert_eq!(parse(&written), Some(functions));

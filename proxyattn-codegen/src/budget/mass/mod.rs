@@ -33,12 +33,15 @@ const PARTIALS: &[&str] = &[
     "arch/portable/tile.cuh",
     "geometry/sequence.cuh",
     "arch/portable/scoring.cuh",
+    "arch/portable/running.cuh",
     "budget/mass/partials.cuh",
 ];
 const PARTIALS_HOPPER: &[&str] = &[
     "arch/hopper/cta.cuh",
     "geometry/sequence.cuh",
+    "arch/hopper/operands.cuh",
     "arch/hopper/scoring.cuh",
+    "arch/hopper/sums.cuh",
     "budget/mass/partials.hopper.cuh",
 ];
 const MASSES: &[&str] = &["budget/mass/masses.cuh"];
@@ -76,7 +79,7 @@ pub(super) fn part(cx: &Cx<'_>, weigh: Weigh) -> Part {
         Arch::Sm80 => kernels.push(partials(cx, weigh)),
         Arch::Sm90a => {
             kernels.push(partials_hopper(cx, weigh));
-            memory.push((UnitId::Budget, hopper::scoring_memory(cx, "barriers")));
+            memory.push((UnitId::Budget, hopper::scoring_memory(cx, "barriers", 2)));
         }
     }
     kernels.push(masses(cx, weigh));

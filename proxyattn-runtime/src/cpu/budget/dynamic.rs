@@ -6,6 +6,7 @@
 use super::Seen;
 use super::held::{in_list_order, in_own_order};
 use super::mass::Masses;
+use crate::memory::room;
 use crate::{Element, Observer, Result};
 use proxyattn_codegen::{Dynamic, Order, Share};
 
@@ -21,5 +22,7 @@ pub(super) fn measure<T: Element>(
         Order::Own => in_own_order(&masses)?,
     };
     let gamma = Share::of(dynamic.gamma);
-    Ok(held.iter().map(|held| held.fewest(gamma)).collect())
+    let mut counts = room("budgets", held.len())?;
+    counts.extend(held.iter().map(|held| held.fewest(gamma)));
+    Ok(counts)
 }

@@ -3,7 +3,7 @@
 use super::Seen;
 use super::mass::Masses;
 use crate::cpu::select;
-use crate::memory::{copied, room};
+use crate::memory::{copied, filled, room};
 use crate::{Element, Result};
 use proxyattn_codegen::Share;
 use rayon::prelude::*;
@@ -13,6 +13,7 @@ use rayon::prelude::*;
 const PARTS: f64 = (1u64 << 48) as f64;
 
 /// The parts of a head's mass that the first 1, 2, … blocks hold.
+#[derive(Clone, Default)]
 pub(super) struct Held(Vec<u64>);
 
 impl Held {
@@ -47,28 +48,37 @@ impl Held {
 
 /// What the blocks of the last row hold for each head, by mass: `[batch · head]`.
 pub(super) fn in_own_order(masses: &Masses) -> Result<Vec<Held>> {
-    let held = masses.heads().map(|masses| {
-        let mut masses = copied("budgets", masses)?;
+    par_made(masses.heads(), |head| {
+        let mut masses = copied("budgets", masses.of_head(head))?;
         masses.sort_unstable_by(|a, b| b.total_cmp(a));
         Held::of(masses.iter().copied())
-    });
-    held.collect()
+    })
 }
 
 /// The same in the order in which the list of the head's group is filled.
 pub(super) fn in_list_order<T: Element>(seen: &Seen<'_, T>, masses: &Masses) -> Result<Vec<Held>> {
     let (plan, geometry) = (seen.plan, seen.plan.geometry());
     let last = geometry.rows() - 1;
-    let groups = plan.problem().batch * plan.groups();
-    let rankings = (0..groups)
-        .into_par_iter()
-        .map(|group| select::ranking(&geometry, last, seen.scores.row(group, last)));
-    let rankings: Vec<Vec<u32>> = rankings.collect::<Result<_>>()?;
-    let held = masses.heads().enumerate().map(|(head, masses)| {
-        let ranking = &rankings[head / plan.heads_per_group()];
+    let rankings = par_made(plan.problem().batch * plan.groups(), |group| {
+        select::ranking(&geometry, last, seen.scores.row(group, last))
+    })?;
+    par_made(masses.heads(), |head| {
+        let (masses, ranking) = (masses.of_head(head), &rankings[head / plan.heads_per_group()]);
         Held::of(ranking.iter().map(|&block| masses[block as usize]))
-    });
-    held.collect()
+    })
+}
+
+/// What is made of each index below `len`.
+fn par_made<R: Clone + Default + Send>(
+    len: usize,
+    make: impl Fn(usize) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let mut all = filled("budgets", len, R::default())?;
+    all.par_iter_mut().enumerate().try_for_each(|(i, place)| {
+        *place = make(i)?;
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -74,9 +74,14 @@ impl Masses {
         Ok(Self { data, blocks })
     }
 
-    /// The mass of each block for every head, `batch · heads + head`.
-    pub(super) fn heads(&self) -> impl IndexedParallelIterator<Item = &[f64]> {
-        self.data.par_chunks(self.blocks)
+    /// How many heads there are, of all sequences.
+    pub(super) fn heads(&self) -> usize {
+        self.data.len() / self.blocks
+    }
+
+    /// The mass of each block for a head, `batch · heads + head`.
+    pub(super) fn of_head(&self, head: usize) -> &[f64] {
+        &self.data[head * self.blocks..][..self.blocks]
     }
 }
 

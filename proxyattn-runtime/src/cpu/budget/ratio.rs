@@ -3,6 +3,7 @@
 use super::Seen;
 use super::held::{Held, in_list_order};
 use super::mass::Masses;
+use crate::memory::room;
 use crate::{Element, Observer, Result};
 use proxyattn_codegen::{Ratio, Share, Weigh};
 
@@ -22,7 +23,9 @@ pub(super) fn divide<T: Element>(
     let floor = ratio.min_tokens.div_ceil(seen.plan.spec().block.kv) as usize;
     let bounds = (floor.min(visible), visible);
     let total = heads as u64 * Share::of(ratio.share).of_count(visible as u64);
-    Ok(held.chunks(heads).flat_map(|heads| within(total, bounds, heads)).collect())
+    let mut counts = room("budgets", held.len())?;
+    counts.extend(held.chunks(heads).flat_map(|heads| within(total, bounds, heads)));
+    Ok(counts)
 }
 
 /// The counts of a sequence's heads: those of the largest share of the mass at which they add up to no more than `total`.

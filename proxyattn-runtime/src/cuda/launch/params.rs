@@ -99,7 +99,9 @@ impl Sources<'_> {
             Tensor::V => self.args.v,
             Tensor::Out => self.args.out,
             Tensor::ProxyQ => packed(Scratch::ProxyQ),
+            Tensor::ProxyQ8 => packed(Scratch::ProxyQ8),
             Tensor::Keys(Keys::Pooled) => packed(Scratch::ProxyK),
+            Tensor::Keys(Keys::Pooled8) => packed(Scratch::ProxyK8),
             Tensor::Keys(Keys::Sampled) => {
                 let RawTensor { address, strides: [batch, head, token] } = self.args.k;
                 let stride = i64::from(self.loader.spec.sample_window().kv);
@@ -121,11 +123,11 @@ impl Sources<'_> {
             Tensor::Out => "out",
             Tensor::K | Tensor::Keys(Keys::Sampled) => "k",
             Tensor::V => "v",
-            Tensor::ProxyQ | Tensor::Keys(Keys::Pooled) => "workspace",
+            Tensor::ProxyQ | Tensor::ProxyQ8 | Tensor::Keys(Keys::Pooled | Keys::Pooled8) => "workspace",
         };
         let [heads, tokens] = self.extents(tensor);
         let dims = [u64::from(spec.head_dim), tokens, heads, self.shape.batch];
-        tensor_map::encode(arg, &self.tensor(tensor), dims, rows, spec.dtype)
+        tensor_map::encode(arg, &self.tensor(tensor), dims, rows, tensor.elem(), spec.dtype)
     }
 }
 

@@ -7,6 +7,7 @@
 use super::pool::Mean;
 use crate::memory::{filled, product};
 use crate::{Element, Result};
+use proxyattn_codegen::Proxy;
 use rayon::prelude::*;
 
 /// The largest number of the format.
@@ -15,7 +16,8 @@ const LARGEST: f32 = 448.0;
 /// The least power of two that samples are divided by: the products of two stay within f32.
 const LEAST_EXPONENT: i32 = -118;
 
-/// The mean over the blocks of the key at each block's first token, rounded to the element type: `[batch · group][dim]`.
+/// The mean key at the first token of a block, averaged over [`Proxy::CENTRE_BLOCKS`] blocks that are evenly spaced and rounded
+/// to the element type: `[batch · group][dim]`.
 pub(super) struct Centres {
     data: Vec<f32>,
     dim: usize,
@@ -31,13 +33,13 @@ impl Centres {
         let mut data = filled("proxy keys", product(&[sequences, dim]), 0.0)?;
         data.par_chunks_mut(dim).enumerate().for_each(|(sequence, centre)| {
             let (mean, mut sums) = (at_blocks(sequence), vec![0.0; dim]);
-            for block in 0..mean.samples {
+            let count = mean.samples.min(Proxy::CENTRE_BLOCKS as usize);
+            for i in 0..count {
                 // In `centre` for now.
-                let sample = mean.fill(block, centre);
+                let sample = mean.fill(i * mean.samples / count, centre);
                 sums.iter_mut().zip(sample).for_each(|(sum, x)| *sum += f64::from(*x));
             }
-            let blocks = mean.samples as f64;
-            let averages = sums.iter().map(|sum: &f64| T::from_f32((sum / blocks) as f32).to_f32());
+            let averages = sums.iter().map(|sum: &f64| T::from_f32((sum / count as f64) as f32).to_f32());
             centre.iter_mut().zip(averages).for_each(|(c, average)| *c = average);
         });
         Ok(Self { data, dim })
@@ -57,14 +59,29 @@ pub(super) fn subtract(sample: &mut [f32], centre: &[f32]) {
     }
 }
 
-/// Rounds samples under the least power of two that makes all of them numbers of the format, and multiplies them by that power
-/// and by `factor`.
+/// Rounds samples, which are the lanes of `columns`, and multiplies them by `factor`. Each `run` of lanes, or all of them,
+/// is rounded under the least power of two that makes its numbers those of the format, and multiplied by that again.
 #[inline(always)]
-pub(super) fn round(samples: &mut [f32], factor: f32) {
-    let exponent = exponent(samples.iter().fold(0.0, |max, x| max.max(x.abs())));
-    let (down, up) = (power(-exponent), (f64::from(factor) * f64::from(power(exponent))) as f32);
-    // 2¹²⁸, which the largest numbers may be rounded to, is the largest that f32 holds but for its last bit.
-    samples.iter_mut().for_each(|x| *x = (nearest(*x * down) * up).clamp(f32::MIN, f32::MAX));
+pub(super) fn round<const LANES: usize>(columns: &mut [[f32; LANES]], run: usize, factor: f32) {
+    let mut largest = [0.0f32; LANES];
+    for column in &*columns {
+        for (largest, x) in largest.iter_mut().zip(column) {
+            *largest = if x.abs() > *largest { x.abs() } else { *largest };
+        }
+    }
+    let (mut down, mut up) = ([0.0; LANES], [0.0; LANES]);
+    let lanes = down.chunks_mut(run).zip(up.chunks_mut(run));
+    for ((down, up), largest) in lanes.zip(largest.chunks(run)) {
+        let exponent = exponent(largest.iter().fold(0.0, |max, &x| max.max(x)));
+        down.fill(power(-exponent));
+        up.fill((f64::from(factor) * f64::from(power(exponent))) as f32);
+    }
+    for column in columns {
+        for ((x, down), up) in column.iter_mut().zip(&down).zip(&up) {
+            // 2¹²⁸, which the largest numbers may be rounded to, is the largest that f32 holds but for its last bit.
+            *x = (nearest(*x * down) * up).clamp(f32::MIN, f32::MAX);
+        }
+    }
 }
 
 /// The least integer e ≥ −118 with `largest` ≤ 448·2ᵉ.
@@ -127,15 +144,26 @@ mod tests {
 
     #[test]
     fn samples_keep_their_scale() {
-        let mut samples = [3.3e38, -1.0e38, 1.0e36, 0.0];
-        round(&mut samples, 1e-38);
+        let mut samples = [3.3e38, -1.0e38, 1.0e36, 0.0].map(|x| [x]);
+        round(&mut samples, 1, 1e-38);
         // Of 3.3e38 in 2¹²⁰: 248.3, beside which numbers are 16 apart.
         let unit = (f64::from(power(120)) * f64::from(1e-38f32)) as f32;
-        assert_eq!(samples, [256.0, -72.0, 0.75, 0.0].map(|x: f32| x * unit));
-        let mut samples = [0.1, 0.2, 0.3, -0.4];
-        round(&mut samples, 1.0);
+        assert_eq!(samples, [256.0, -72.0, 0.75, 0.0].map(|x: f32| [x * unit]));
         // Of −0.4 in 2⁻¹⁰: −409.6, beside which numbers are 32 apart; 0.1 is 102.4, beside which they are 8 apart.
-        assert_eq!(samples, [104.0, 208.0, 320.0, -416.0].map(|x: f32| x / 1024.0));
+        let mut samples = [0.1, 0.2, 0.3, -0.4].map(|x| [x]);
+        round(&mut samples, 1, 1.0);
+        assert_eq!(samples, [104.0, 208.0, 320.0, -416.0].map(|x: f32| [x / 1024.0]));
+    }
+
+    #[test]
+    fn runs_of_lanes_have_a_power_in_common() {
+        // In 2⁻⁸, 0.000 11 is 14.4 of the 2⁻⁹ beside it; in 2², beside 1000, it is nothing.
+        let mut columns = [[1.0, 0.000_11, 1000.0, 0.000_11], [0.5, 0.5, 0.5, 0.5]];
+        round(&mut columns, 2, 1.0);
+        assert_eq!(columns[0], [1.0, 14.0 / 512.0 / 256.0, 1024.0, 0.0]);
+        let mut columns = [[1.0, 0.000_11, 1000.0, 0.000_11], [0.5, 0.5, 0.5, 0.5]];
+        round(&mut columns, 8, 1.0);
+        assert_eq!(columns[0], [1.0, 0.0, 1024.0, 0.0]);
     }
 
     #[test]

@@ -154,16 +154,24 @@ enum Finish<'a> {
 }
 
 impl Finish<'_> {
+    /// Of samples as rows.
     #[inline(always)]
-    fn apply(self, samples: &mut [f32], dim: usize) {
+    fn rows(self, samples: &mut [f32], dim: usize) {
         match self {
             Finish::Scale(factor) => samples.iter_mut().for_each(|x| *x *= factor),
-            Finish::Round { centre, run, factor } => {
-                if let Some(centre) = centre {
-                    samples.chunks_exact_mut(dim).for_each(|sample| e4m3::subtract(sample, centre));
-                }
-                samples.chunks_mut(run * dim).for_each(|samples| e4m3::round(samples, factor));
+            Finish::Round { centre: Some(centre), .. } => {
+                samples.chunks_exact_mut(dim).for_each(|sample| e4m3::subtract(sample, centre));
             }
+            Finish::Round { centre: None, .. } => {}
+        }
+    }
+
+    /// Of all samples that have something in common, as lanes of columns.
+    #[inline(always)]
+    fn columns<const LANES: usize>(self, columns: &mut [[f32; LANES]]) {
+        match self {
+            Finish::Scale(_) => {}
+            Finish::Round { run, factor, .. } => e4m3::round(columns, run, factor),
         }
     }
 }
@@ -194,16 +202,17 @@ impl<T: Element> Kernel for PoolPanel<'_, T> {
         let dim = self.panel.len();
         let mut rows = vec![0.0; dim * CHUNK];
         for lane in (0..PANEL).step_by(CHUNK) {
-            self.finish.apply(self.mean.fill(self.first + lane, &mut rows), dim);
+            self.finish.rows(self.mean.fill(self.first + lane, &mut rows), dim);
             let (blocks, _) = self.panel.as_chunks_mut::<CHUNK>();
             for (i, block) in blocks.iter_mut().enumerate() {
                 put(s, block, lane, &square(&rows, i * CHUNK));
             }
         }
+        self.finish.columns(self.panel);
     }
 }
 
-/// Fills chunks `[dim][8]` with samples.
+/// Fills chunks `[dim][8]` with samples: those of a block, or of the blocks that a chunk holds.
 struct PoolChunks<'a, T> {
     mean: Mean<'a, T>,
     finish: Finish<'a>,
@@ -217,14 +226,14 @@ impl<T: Element> Kernel for PoolChunks<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut rows = vec![0.0; self.chunks.len() * CHUNK];
-        self.finish.apply(self.mean.fill(self.first, &mut rows), self.dim);
-        let chunks = self.chunks.chunks_exact_mut(self.dim);
-        for (chunk, rows) in chunks.zip(rows.chunks_exact(self.dim * CHUNK)) {
+        let mut rows = vec![0.0; self.dim * CHUNK];
+        for (i, chunk) in self.chunks.chunks_exact_mut(self.dim).enumerate() {
+            self.finish.rows(self.mean.fill(self.first + i * CHUNK, &mut rows), self.dim);
             let (blocks, _) = chunk.as_chunks_mut::<CHUNK>();
             for (i, block) in blocks.iter_mut().enumerate() {
-                *block = s.transpose(&square(rows, i * CHUNK));
+                *block = s.transpose(&square(&rows, i * CHUNK));
             }
         }
+        self.finish.columns(self.chunks);
     }
 }

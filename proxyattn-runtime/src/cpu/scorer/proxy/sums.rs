@@ -5,6 +5,7 @@ use crate::cpu::tile::{self, MASKED, Running};
 use proxyattn_codegen::Sums;
 
 /// The softmax of a panel of samples, as far as the keys have come.
+#[allow(clippy::large_enum_variant)] // a unit of work has one for each of its few panels
 pub(super) enum Normaliser {
     /// Over the keys.
     Exact(Running),
