@@ -1,6 +1,3 @@
-// How large a lane's sum may become before its reference follows the maximum: sums stay far inside f32.
-#define HEADROOM 0x1p40f
-
 // What the lane's scores of its row g + 8 · h in columns [first, first + COUNT) sum to, relative to a reference.
 template <u32 COUNT>
 __device__ __forceinline__ float sum_columns(const float (&s)[STAGE_KEYS / 2], u32 first, u32 h, float reference) {

@@ -215,11 +215,12 @@ __device__ __forceinline__ void take(Queries& queries, float (&s)[STAGE_KEYS / 2
         for (u32 i = 0; i < part.stages; ++i, ++n, key += STAGE_KEYS) {
             float s[STAGE_KEYS / 2];
 //@if VALUES
-            const Norms norms = load_norms(of_sequence, key, p.kv_len);
+            const Norms norms = load_norms(of_sequence, key, p.kv_len); // on their way during the products
+//@end
             multiply_stage(s, q, n, turns, [] {});
+//@if VALUES
             take(queries, s, norms, key, key + STAGE_KEYS > seen, p.blocks);
 //@else
-            multiply_stage(s, q, n, turns, [] {});
             take(queries, s, key, key + STAGE_KEYS > seen, p.blocks);
 //@end
         }

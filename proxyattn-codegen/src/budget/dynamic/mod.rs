@@ -77,12 +77,20 @@ impl Contract for Dynamic {
     }
 
     fn meaning(&self) -> String {
-        let Self { gamma, min_tokens, rows, order: _, weigh: _ } = self;
+        let Self { gamma, min_tokens, rows, order, weigh } = self;
+        let blocks = match order {
+            Order::List => "the first blocks of the list that hold",
+            Order::Own => "blocks that hold",
+        };
+        let mass = match weigh {
+            Weigh::Values => "mass, weighed by values",
+            Weigh::None => "mass",
+        };
         let rows = match rows {
             Rows::Absolute => "the same count in every row",
             Rows::Ratio => "the same share of every row",
         };
-        format!("blocks that hold {gamma} of the last row's mass, at least {min_tokens} tokens; {rows}")
+        format!("{blocks} {gamma} of the last row's {mass}, at least {min_tokens} tokens; {rows}")
     }
 
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool {

@@ -29,20 +29,22 @@ named! {
 }
 
 const NORMS: &[&str] = &["budget/mass/norms.cuh"];
-const PARTIALS: &[&str] = &[
-    "arch/portable/tile.cuh",
-    "geometry/sequence.cuh",
-    "arch/portable/scoring.cuh",
-    "arch/portable/running.cuh",
-    "budget/mass/partials.cuh",
+/// Templates of `budget_partials`: before its sums, its sums without weights, and what stands behind them.
+const PARTIALS: [&[&str]; 3] = [
+    &["arch/portable/tile.cuh", "geometry/sequence.cuh", "arch/portable/scoring.cuh"],
+    &["arch/portable/running.cuh"],
+    &["budget/mass/partials.cuh"],
 ];
-const PARTIALS_HOPPER: &[&str] = &[
-    "arch/hopper/cta.cuh",
-    "geometry/sequence.cuh",
-    "arch/hopper/operands.cuh",
-    "arch/hopper/scoring.cuh",
-    "arch/hopper/sums.cuh",
-    "budget/mass/partials.hopper.cuh",
+const PARTIALS_HOPPER: [&[&str]; 3] = [
+    &[
+        "arch/hopper/cta.cuh",
+        "geometry/sequence.cuh",
+        "arch/hopper/operands.cuh",
+        "arch/hopper/scoring.cuh",
+        "arch/hopper/headroom.cuh",
+    ],
+    &["arch/hopper/sums.cuh"],
+    &["budget/mass/partials.hopper.cuh"],
 ];
 const MASSES: &[&str] = &["budget/mass/masses.cuh"];
 
@@ -153,6 +155,14 @@ fn norms(cx: &Cx<'_>) -> Kernel {
     }
 }
 
+/// The templates of a pass: one with weights has sums of its own.
+fn weighed([before, plain, own]: [&[&'static str]; 3], weigh: Weigh) -> Vec<&'static str> {
+    match weigh {
+        Weigh::Values => [before, own].concat(),
+        Weigh::None => [before, plain, own].concat(),
+    }
+}
+
 /// What the values' weights add to the fields of `budget_partials`.
 fn weighted_fields(weigh: Weigh) -> Vec<Field> {
     match weigh {
@@ -194,7 +204,7 @@ fn partials(cx: &Cx<'_>, weigh: Weigh) -> Kernel {
         pack: 1,
         // Two CTAs to an SM: for a third, the compiler would spill.
         bounds: "SCORING_THREADS, 2",
-        files: PARTIALS.into(),
+        files: weighed(PARTIALS, weigh),
     }
 }
 
@@ -234,7 +244,7 @@ fn partials_hopper(cx: &Cx<'_>, weigh: Weigh) -> Kernel {
         ],
         pack: 1,
         bounds: "CTA_THREADS, 1",
-        files: PARTIALS_HOPPER.into(),
+        files: weighed(PARTIALS_HOPPER, weigh),
     }
 }
 

@@ -17,7 +17,7 @@ const SCORE_HOPPER: [&[&str]; 5] = [
     &["arch/hopper/cta.cuh", "geometry/sequence.cuh", "geometry/samples.cuh"],
     &["arch/hopper/operands.cuh"],
     &["arch/hopper/scoring.cuh"],
-    &["arch/hopper/sums.cuh"],
+    &["arch/hopper/headroom.cuh", "arch/hopper/sums.cuh"],
     &["scorer/proxy/maxima.cuh", "scorer/proxy/score.hopper.cuh"],
 ];
 /// In place of the second.
