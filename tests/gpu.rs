@@ -114,6 +114,8 @@ on_gpu! {
     dynamic_budgets_match: Small, SmallF16, Absolute, WideRows, Both, Wide;
     flat_budgets_match: WideBlocks, OneGroup, TopFour;
     shared_proxies_match: TwoGroups, OneGroup;
+    counts_in_list_order_match: ListValues, ListValuesOfOne, OwnValues, ListPlain;
+    divided_totals_match: Divided, DividedOfOne;
 }
 
 /// More queries than keys, which takes kernels without a causal mask.

@@ -171,6 +171,15 @@ fn what_is_not_used_is_not_there() {
             && !ratio.contains("measured")
             && ratio.contains("#define RATIO_MILLIONTHS 100000\n")
     );
+    let counted = |order, weigh| {
+        let budget = Budget::Dynamic(Dynamic { order, weigh, ..Dynamic::DEFAULT });
+        text(Spec { budget, ..D })
+    };
+    let (own, list) = (counted(Order::Own, Weigh::None), counted(Order::List, Weigh::Values));
+    for absent in ["norms", "weighted", "ListOrder", "sort_blocks", "ld_shared_u16"] {
+        assert!(list.contains(absent) && !own.contains(absent), "{absent}");
+    }
+    assert!(own.contains("sort_keys") && !list.contains("sort_keys") && !list.contains("shares"));
     assert!(defaults.contains("diagonal_key") && !text(Spec { causal: false, ..D }).contains("diagonal_key"));
 }
 

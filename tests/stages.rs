@@ -16,15 +16,17 @@ mod host;
 #[path = "conformance/logits.rs"]
 #[allow(dead_code)]
 mod logits;
+#[path = "stages/made_up.rs"]
+mod made_up;
 
 use buffers::Buffers;
 use harness::{Harness, Memory, Place};
 use logits::{Large64, Large128, Large256, SIZES};
-use proxyattn::codegen::cuda::{
-    CODES_PER_LOG2, HopperTiles, KernelId, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled,
-};
+use made_up::{check_counts, check_select};
+use proxyattn::codegen::cuda::{HopperTiles, KernelId, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stride, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Precision, Proxy, Ratio, Rows, Scorer, Spec, Split,
+    Stride, Sums, Weigh,
 };
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
@@ -82,6 +84,8 @@ fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     let [batch, head, token] = memory.strides[&Tensor::K];
     memory.strides.extend([
         (Tensor::ProxyQ, packed(Tensor::ProxyQ)),
+        (Tensor::ProxyQ8, packed(Tensor::ProxyQ8)),
+        (Tensor::Keys(Keys::Pooled8), packed(Tensor::Keys(Keys::Pooled8))),
         (Tensor::Keys(Keys::Pooled), packed(Tensor::Keys(Keys::Pooled))),
         (Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.sample_window().kv)]),
     ]);
@@ -138,90 +142,6 @@ fn check_changed<K: AttentionKernel>(
         buffers.budget(&oracle);
         buffers.select();
         buffers.attention::<K::Elem>(&oracle, false);
-    }
-}
-
-/// The largest score of a sample in a block, from a random number, and what the i-th sample's keys sum to, both base 2.
-type Scores = (fn(f64) -> f64, fn(u64) -> f32);
-
-/// The floor of every sample, which all of [`SCORES`] lie above.
-const FLOOR: f32 = -1000.0;
-
-/// Scores made up for `select`: all equal; a few values; many that differ by little; some far beyond any sensible score;
-/// ranks that are the last ones of a digit. Samples weigh the same in each row, so that scores tie across them.
-const SCORES: [Scores; 5] = [
-    (|_| -12.0, |i| (i % 2) as f32),
-    (|x| (x * 6.0).round() - 13.0, |i| (i % 2) as f32),
-    (|x| x * 0.05 - 13.0, |i| (i % 2) as f32),
-    (|x| x * 120.0 - 30.0, |i| (i % 2) as f32),
-    (|x| x * 0.5 - 1.5, |_| f32::EPSILON),
-];
-
-/// Made-up scores of a shape's blocks, in memory.
-fn made_up(spec: &Spec, shape: &Shape, (score, sum): Scores, random: &mut Random) -> Memory {
-    let mut memory = Memory::default();
-    let per_row = u64::from(spec.block.q / spec.sample_window().q);
-    let samples = shape.batch * shape.groups(spec) * shape.rows(spec) * per_row;
-    let lse = (0..samples).flat_map(|i| sum(i).to_le_bytes()).collect();
-    let floors = (0..samples).flat_map(|_| FLOOR.to_le_bytes()).collect();
-    let maxima = (0..samples * shape.blocks(spec)).flat_map(|_| {
-        let above = score(random.next()) - f64::from(FLOOR);
-        ((above * f64::from(CODES_PER_LOG2)).round() as u16).to_le_bytes()
-    });
-    memory.put(Scratch::Maxima, maxima.collect());
-    memory.put(Scratch::Lse, lse);
-    memory.put(Scratch::Floors, floors);
-    memory
-}
-
-/// The part of a module that makes lists of scores.
-fn scoring<K: AttentionKernel>() -> Harness {
-    let mut module = emit_tiled(&K::SPEC, Arch::Sm80, &Tiles::portable(&K::SPEC, None));
-    module.units.retain(|unit| unit.id == UnitId::Scoring);
-    Harness::compile(K::NAME, &K::SPEC, module)
-}
-
-/// The lists of many heads, or of one count for all, from scores that tie.
-fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
-    let (spec, harness) = (K::SPEC, scoring::<K>());
-    for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
-        let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
-        for scores in SCORES {
-            let mut random = Random(seed as u64 + 1);
-            let mut memory = made_up(&spec, &shape, scores, &mut random);
-            if spec.budget.is_measured() {
-                let blocks = shape.blocks(&spec) as f64;
-                let measured =
-                    (0..batch * heads).flat_map(|_| ((random.next().abs() * blocks) as u32).to_le_bytes());
-                memory.put(Scratch::Measured, measured.collect());
-            }
-            harness.run_one(KernelId::Select, &shape, &mut memory, seed as u64 + 1);
-            Buffers::new(&spec, &shape, &memory).select();
-        }
-    }
-}
-
-/// What a budget makes of masses: even ones and steep ones, blocks without any, and heads without any, under scores that tie.
-fn check_counts<K: AttentionKernel>(shapes: &[[u64; 5]]) {
-    let (spec, harness) = (K::SPEC, scoring::<K>());
-    for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
-        let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
-        for scores in SCORES {
-            let mut random = Random(seed as u64 + 1);
-            let mut memory = made_up(&spec, &shape, scores, &mut random);
-            let masses = (0..batch * heads).flat_map(|head| {
-                let steep = [0.0, 1.0, 4.0, 40.0][head as usize % 4];
-                let parts = (0..shape.blocks(&spec)).map(|_| random.next().max(0.0).powf(steep));
-                let parts: Vec<f64> = parts.map(|part| if head % 7 == 6 { 0.0 } else { part }).collect();
-                let whole = parts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
-                parts.into_iter().map(move |part| (part / whole * (1u64 << 31) as f64) as u32)
-            });
-            memory.put(Scratch::Masses, masses.flat_map(u32::to_le_bytes).collect());
-            for kernel in [KernelId::BudgetShares, KernelId::BudgetCounts] {
-                harness.run_one(kernel, &shape, &mut memory, seed as u64 + 1);
-            }
-            Buffers::new(&spec, &shape, &memory).counted();
-        }
     }
 }
 
@@ -393,6 +313,75 @@ stages! { Arch::Sm80;
     /// A tile of half a row.
     every_block_in_halves: bf16, Spec { head_dim: 256, causal: false, block: Block { q: 128, kv: 64 }, budget: Budget::All, ..Spec::DEFAULT },
         |t| t, &[[1, 1, 1, 70, 90], [1, 1, 1, 90, 70]];
+}
+
+/// The scorer with its parts.
+const fn proxy(sums: Sums, scores: Precision) -> Scorer {
+    Scorer::Proxy(Proxy { sums, scores })
+}
+
+const MAXIMA: Scorer = proxy(Sums::Maxima, Precision::Native);
+const E4M3: Scorer = proxy(Sums::Maxima, Precision::E4m3);
+
+stages! { Arch::Sm80;
+    /// Sums of block maxima: blocks of several n-tiles, ragged lengths.
+    maxima: bf16, Spec { scorer: MAXIMA, budget: SMALL, ..Spec::DEFAULT }, |t| t, &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403]];
+    /// Blocks of two tiles, the widest rows, no causal rule.
+    maxima_of_tiles: f16, Spec {
+            head_dim: 256, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, causal: false, scorer: MAXIMA,
+            budget: Budget::ratio(0.3), stride: Stride { q: 2, kv: 1 }, ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 70, 700], [1, 2, 1, 150, 70]];
+    /// Blocks of four samples, of two and of one.
+    maxima_of_four: bf16, Spec {
+            head_dim: 64, stride: Stride { q: 16, kv: 16 }, scorer: MAXIMA, budget: Budget::ratio(0.4), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 500, 500]];
+    maxima_of_two: bf16, Spec {
+            head_dim: 64, stride: Stride { q: 16, kv: 32 }, scorer: MAXIMA, budget: Budget::ratio(0.4), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 500, 530]];
+    maxima_of_one: bf16, Spec {
+            head_dim: 64, stride: Stride { q: 16, kv: 64 }, scorer: MAXIMA, budget: Budget::ratio(0.4), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 500, 550]];
+    /// e4m3, with a proxy per KV head and one for several.
+    e4m3: bf16, Spec { scorer: E4M3, budget: SMALL, ..Spec::DEFAULT }, |t| t, &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403]];
+    e4m3_one_proxy: f16, Spec {
+            head_dim: 96, dtype: Dtype::F16, groups: Some(1), scorer: E4M3, budget: Budget::ratio(0.3),
+            stride: Stride { q: 4, kv: 4 }, ..Spec::DEFAULT
+        }, |t| t, &[[1, 6, 3, 200, 5000]];
+    e4m3_of_tiles: f16, Spec {
+            head_dim: 256, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, causal: false, scorer: E4M3,
+            budget: Budget::ratio(0.3), stride: Stride { q: 2, kv: 1 }, ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 70, 700]];
+    e4m3_of_one: bf16, Spec {
+            head_dim: 64, stride: Stride { q: 16, kv: 64 }, scorer: E4M3, budget: Budget::ratio(0.4), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 500, 550]];
+}
+
+stages! { Arch::Sm90a;
+    /// Two blocks to a stage, segments that rows see in part, ragged lengths.
+    hopper_maxima: bf16, Spec { scorer: MAXIMA, budget: SMALL, ..Spec::DEFAULT }, |t| t,
+        &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403], [1, 2, 1, 100, 2600]];
+    /// Eight blocks to a stage; one block to a stage.
+    hopper_maxima_of_few: f16, Spec {
+            head_dim: 64, dtype: Dtype::F16, stride: Stride { q: 4, kv: 4 }, scorer: MAXIMA, budget: Budget::ratio(0.3),
+            ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 300, 1100]];
+    hopper_maxima_of_many: bf16, Spec {
+            block: Block { q: 128, kv: 128 }, causal: false, stride: Stride { q: 8, kv: 1 }, scorer: MAXIMA,
+            budget: Budget::ratio(0.4), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 300, 600]];
+    /// The same in e4m3: bytes at 128 dims, elements that hold them at others.
+    hopper_e4m3: bf16, Spec { scorer: E4M3, budget: SMALL, ..Spec::DEFAULT }, |t| t,
+        &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403], [1, 2, 1, 100, 2600]];
+    hopper_e4m3_of_few: f16, Spec {
+            dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 }, scorer: E4M3, budget: Budget::ratio(0.3),
+            ..Spec::DEFAULT
+        }, |t| t, &[[1, 4, 2, 300, 5100]];
+    hopper_e4m3_of_many: bf16, Spec {
+            block: Block { q: 128, kv: 128 }, causal: false, stride: Stride { q: 8, kv: 1 }, scorer: E4M3,
+            budget: Budget::ratio(0.4), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 300, 600]];
+    hopper_e4m3_narrow: bf16, Spec { head_dim: 64, scorer: E4M3, budget: Budget::ratio(0.3), ..Spec::DEFAULT },
+        |t| Tiles { hopper: HopperTiles { keys: 64, ..t.hopper }, ..t }, &[[1, 2, 1, 200, 512]];
 }
 
 stages! { Arch::Sm80;

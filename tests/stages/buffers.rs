@@ -5,7 +5,7 @@ use core::f64::consts::LN_2;
 use proxyattn::codegen::cuda::{CODES_PER_LOG2, Keys, Scratch, Shape, Tensor};
 use proxyattn::codegen::{Dtype, Spec};
 use proxyattn::{Element, View};
-use proxyattn_oracle::{Grid, Heads, KernelLists, Oracle, Proxies, Samples, in_order_of_cuts};
+use proxyattn_oracle::{Grid, Heads, KernelLists, Oracle, Proxies, Samples, e4m3, in_order_of_cuts};
 
 /// The buffers of a run.
 pub(crate) struct Buffers<'a> {
@@ -70,27 +70,70 @@ impl<'a> Buffers<'a> {
         (row * self.segments().0 + segment) * self.per_row() + i
     }
 
-    /// Proxies are means but for the rounding of the element type.
+    /// Proxies are means but for the rounding of the element type; those in e4m3 are the reference's to the bit.
     pub(crate) fn pool<T: Element>(&self, oracle: &Oracle) {
         let (got, want) = (self.proxies::<T>(oracle), oracle.proxies());
         let epsilon = if self.spec.dtype == Dtype::F16 { 1e-3 } else { 8e-3 };
-        for (name, got, want) in [("queries", got.q, want.q), ("keys", got.k, want.k)] {
-            let (got, want) = (got.numbers, want.numbers);
+        let close = |name: &str, got: &Heads, want: &Heads| {
             assert_eq!(got.numbers().len(), want.numbers().len(), "numbers of {name}");
             for (got, want) in got.numbers().iter().zip(want.numbers()) {
                 assert!((got - want).abs() <= epsilon * want.abs() + 1e-6, "{name}: {got}, not {want}");
             }
+        };
+        let (Some(centre), Some(wanted)) = (&got.centre, &want.centre) else {
+            close("queries", &got.q.numbers, &want.q.numbers);
+            close("keys", &got.k.numbers, &want.k.numbers);
+            return;
+        };
+        close("centres", centre, wanted);
+        let want = oracle.rounded_proxies(Some(centre.clone()));
+        for (name, got, want) in [("queries", got.q, want.q), ("keys", got.k, want.k)] {
+            assert_eq!(got.exponents, want.exponents, "exponents of {name}");
+            assert_eq!(got.numbers.numbers(), want.numbers.numbers(), "{name}");
         }
     }
 
     /// The proxies that `score` reads: the keys may be those of the inputs.
     fn proxies<T: Element>(&self, oracle: &Oracle) -> Proxies {
+        if self.memory.has(Scratch::Centres) {
+            return self.rounded_proxies::<T>();
+        }
         let q = Samples::plain(self.heads::<T>(Scratch::ProxyQ, Tensor::ProxyQ));
         let k = match self.memory.has(Scratch::ProxyK) {
             true => Samples::plain(self.heads::<T>(Scratch::ProxyK, Tensor::Keys(Keys::Pooled))),
             false => oracle.proxies().k,
         };
         Proxies { q, k, centre: None }
+    }
+
+    /// Those in e4m3, which lie in bytes or in elements.
+    fn rounded_proxies<T: Element>(&self) -> Proxies {
+        let bytes = |scratch: Scratch, tensor: Tensor| {
+            let tokens = tensor.extents()[1].of(&self.spec, &self.shape) as usize;
+            let numbers = self.memory.bytes[&scratch.into()].iter().map(|&bits| e4m3(bits)).collect();
+            Heads::new(numbers, tokens, self.spec.head_dim as usize)
+        };
+        let (q, k) = match self.memory.has(Scratch::ProxyQ8) {
+            true => (
+                bytes(Scratch::ProxyQ8, Tensor::ProxyQ8),
+                bytes(Scratch::ProxyK8, Tensor::Keys(Keys::Pooled8)),
+            ),
+            false => (
+                self.heads::<T>(Scratch::ProxyQ, Tensor::ProxyQ),
+                self.heads::<T>(Scratch::ProxyK, Tensor::Keys(Keys::Pooled)),
+            ),
+        };
+        let exponents = |scratch| -> Vec<i32> {
+            let factors = self.memory.floats(scratch).into_iter();
+            factors.map(|factor| factor.log2() as i32).collect()
+        };
+        let elements: Vec<T> = self.memory.halves(Scratch::Centres).into_iter().map(T::from_bits).collect();
+        let centre = elements.iter().map(|x| f64::from(x.to_f32())).collect();
+        Proxies {
+            q: Samples { numbers: q, exponents: exponents(Scratch::QFactors), run: 1 },
+            k: Samples { numbers: k, exponents: exponents(Scratch::KFactors), run: self.per_block() },
+            centre: Some(Heads::new(centre, 1, self.spec.head_dim as usize)),
+        }
     }
 
     /// Sums, floors and codes of every sample.

@@ -1,5 +1,4 @@
 #define POOL_ROWS (POOL_THREADS / ROW_LANES)
-#define CENTRE_BLOCKS 64
 #define KEY_ROWS (KEY_POOL_THREADS / ROW_LANES)
 #define KEY_STEPS ((SAMPLES_KV + KEY_ROWS - 1) / KEY_ROWS)
 
@@ -65,6 +64,9 @@ __device__ __forceinline__ void find_centre(const Params& p, u32 group, u32 batc
     if (chunk == 0) p.q_factors[row] = power_of_two(exponent);
 }
 
+// A difference of two floats may lie beyond all of them.
+__device__ __forceinline__ float within_f32(float x) { return fminf(fmaxf(x, -0x1.fffffep127f), 0x1.fffffep127f); }
+
 // pool_keys: a group's mean key at the first token of each window of STRIDE_KV, less the centre; a CTA has a block.
 //@kernel pool_keys
 {
@@ -86,8 +88,8 @@ __device__ __forceinline__ void find_centre(const Params& p, u32 group, u32 batc
             mean_of_heads(k + (i64)(sample_of(step) * STRIDE_KV) * p.k_token, p.k_head, p.kv_heads_per_group, keys[step]);
 #pragma unroll
             for (u32 i = 0; i < 4; ++i) {
-                keys[step][2 * i] -= unpack_lo(pairs[i]);
-                keys[step][2 * i + 1] -= unpack_hi(pairs[i]);
+                keys[step][2 * i] = within_f32(keys[step][2 * i] - unpack_lo(pairs[i]));
+                keys[step][2 * i + 1] = within_f32(keys[step][2 * i + 1] - unpack_hi(pairs[i]));
             }
             largest = fmaxf(largest, largest_of(keys[step]));
         }

@@ -99,15 +99,13 @@ impl Contract for Dynamic {
             dims: [Scalar::Batch, Scalar::Heads].map(Size::Scalar).into(),
             holds: "blocks that hold gamma of the mass",
         };
-        let counts = order::kernel(cx, KernelId::BudgetCounts, self.order, write(Scratch::Measured), COUNTS);
         let own = Part {
-            kernels: vec![counts],
             buffers: vec![measured],
             defines: vec![("GAMMA_MILLIONTHS", Share::of(self.gamma).millionths().to_string())],
             ..Part::default()
         };
         mass::part(cx, self.weigh)
-            .and(order::part(cx, self.order))
+            .and(order::part(cx, KernelId::BudgetCounts, self.order, write(Scratch::Measured), COUNTS))
             .and(rows::part(cx, self.rows, self.min_tokens))
             .and(own)
     }

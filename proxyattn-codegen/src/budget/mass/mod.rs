@@ -74,17 +74,16 @@ pub(super) fn part(cx: &Cx<'_>, weigh: Weigh) -> Part {
         Weigh::Values => kernels.push(norms(cx)),
         Weigh::None => {}
     }
-    let memory = match cx.native.budget {
-        Arch::Sm80 => {
-            kernels.push(partials(cx, weigh));
-            vec![]
-        }
+    let mut memory = Vec::new();
+    match cx.native.budget {
+        Arch::Sm80 => kernels.push(partials(cx, weigh)),
         Arch::Sm90a => {
             kernels.push(partials_hopper(cx, weigh));
-            vec![(UnitId::Budget, hopper::scoring_memory(cx, "barriers", 2))]
+            memory.push((UnitId::Budget, hopper::scoring_memory(cx, "barriers", 2)));
         }
-    };
+    }
     kernels.push(masses(cx, weigh));
+    memory.push((unit(cx), "masses:    words for each warp and query".into()));
     Part {
         kernels,
         buffers: buffers(cx, weigh),

@@ -22,23 +22,32 @@ const LIST: &str = "budget/mass/list.cuh";
 
 const ORDER_THREADS: u32 = 512;
 
-/// Sections and constants of a kernel that goes through an order.
-pub(in crate::budget) fn part(cx: &Cx<'_>, order: Order) -> Part {
+/// A kernel that goes through the masses of a head in an order, and what it needs.
+pub(in crate::budget) fn part(
+    cx: &Cx<'_>,
+    id: KernelId,
+    order: Order,
+    writes: Field,
+    file: &'static str,
+) -> Part {
+    let kernel = kernel(cx, id, order, writes, file);
+    let (heading, holds) = match order {
+        Order::List => (
+            "Shared memory in which blocks are ordered, in words: of each warp, of samples, of each block; behind it a\n\
+             // half word of each block.",
+            "order:     a word for each warp, the samples' levels, and for each block its rank and, in half a word, its index",
+        ),
+        Order::Own => (
+            "Shared memory in which masses are ordered, in words: of each warp, of each block.",
+            "order:     a word for each warp, and the mass of each block",
+        ),
+    };
     Part {
+        memory: vec![(kernel.unit, holds.into())],
+        kernels: vec![kernel],
         sections: vec![("LIST_ORDER", order == Order::List)],
         shared: vec![("ORDER_THREADS", ORDER_THREADS.to_string())],
-        tables: vec![(
-            match order {
-                Order::List => {
-                    "Shared memory in which blocks are ordered, in words: of each warp, of samples, of each block; behind it\n\
-                     // a half word of each block."
-                }
-                Order::Own => {
-                    "Shared memory in which masses are ordered, in words: of each warp, of each block."
-                }
-            },
-            words(cx, order).defines(),
-        )],
+        tables: vec![(heading, words(cx, order).defines())],
         ..Part::default()
     }
 }
@@ -55,15 +64,9 @@ fn words(cx: &Cx<'_>, order: Order) -> Words {
     }
 }
 
-/// A kernel that goes through the masses of a head in an order: a CTA to each. In the order of the list it follows `score`,
-/// and is in the unit of `select`, which ranks blocks by the same text.
-pub(in crate::budget) fn kernel(
-    cx: &Cx<'_>,
-    id: KernelId,
-    order: Order,
-    writes: Field,
-    file: &'static str,
-) -> Kernel {
+/// A CTA to each head. In the order of the list it follows `score`, and is in the unit of `select`, which ranks blocks by the
+/// same text. Half words hold the indices of more blocks than shared memory has room for.
+fn kernel(cx: &Cx<'_>, id: KernelId, order: Order, writes: Field, file: &'static str) -> Kernel {
     let mut fields = vec![read(Scratch::Masses)];
     let (unit, files, grid, per_block): (_, _, _, u32) = match order {
         Order::List => {

@@ -107,10 +107,10 @@ impl Contract for Ratio {
         };
         match self.split {
             Split::Heads => mass::part(cx, Weigh::Values)
-                .and(order::part(cx, Order::List))
+                .and(order::part(cx, KernelId::BudgetShares, Order::List, write(Scratch::Shares), SHARES))
                 .and(rows::part(cx, Rows::Ratio, self.min_tokens))
                 .and(own)
-                .and(divide(cx)),
+                .and(divide()),
             Split::None => own,
         }
     }
@@ -122,22 +122,20 @@ impl Ratio {
     }
 }
 
-/// From masses to each head's part of the total.
-fn divide(cx: &Cx<'_>) -> Part {
+/// From shares to each head's part of the total.
+fn divide() -> Part {
     use Scalar::{Batch, Blocks, Heads};
     let buffer = |scratch, dims: &[Scalar], holds| {
         let dims = dims.iter().copied().map(Size::Scalar).collect();
         Buffer { scratch, dims, holds }
     };
     Part {
-        kernels: vec![
-            order::kernel(cx, KernelId::BudgetShares, Order::List, write(Scratch::Shares), SHARES),
-            counts(),
-        ],
+        kernels: vec![counts()],
         buffers: vec![
             buffer(Scratch::Shares, &[Batch, Heads, Blocks], "mass of a list's first blocks, in 2^-32"),
             buffer(Scratch::Measured, &[Batch, Heads], "a head's part of the blocks of the last row"),
         ],
+        memory: vec![(UnitId::Scoring, "counts:    a word for each round and lane".into())],
         shared: vec![
             ("SPLIT_THREADS", SPLIT_THREADS.to_string()),
             ("SPLIT_ROUNDS", SPLIT_ROUNDS.to_string()),

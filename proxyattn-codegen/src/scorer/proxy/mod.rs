@@ -43,6 +43,10 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// Blocks, evenly spaced, whose first tokens' mean keys make up the centre that keys in e4m3 lose; all blocks where there
+    /// are fewer.
+    pub const CENTRE_BLOCKS: u32 = 64;
+
     /// `scorer = proxy` without any part.
     pub const DEFAULT: Proxy = Proxy { sums: Sums::Exact, scores: Precision::Native };
 

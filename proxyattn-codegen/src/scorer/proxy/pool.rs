@@ -33,6 +33,7 @@ pub(super) fn constants(proxy: &Proxy, cx: &Cx<'_>) -> Vec<Define> {
     let mut constants = vec![("POOL_THREADS", POOL_THREADS.to_string())];
     if proxy.scores == Precision::E4m3 {
         constants.push(("KEY_POOL_THREADS", key_threads(cx).to_string()));
+        constants.push(("CENTRE_BLOCKS", Proxy::CENTRE_BLOCKS.to_string()));
     }
     constants
 }

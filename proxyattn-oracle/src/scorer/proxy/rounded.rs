@@ -26,14 +26,17 @@ impl Oracle {
         Proxies { q: round(q, 1), k: round(k, per_block), centre: Some(centre) }
     }
 
-    /// The mean key at the first token of each block, averaged over the blocks and rounded to the element type.
+    /// The mean key at the first token of a block, averaged over 64 blocks that are evenly spaced, or all if there are fewer,
+    /// and rounded to the element type.
     fn centre(&self, means: &Heads) -> Heads {
         let (blocks, per_block) = (self.blocks(), (self.spec.block.kv / self.spec.stride.kv) as usize);
+        let count = blocks.min(64);
+        let looked_at = || (0..count).map(|i| i * blocks / count * per_block);
         let mut data = Vec::new();
         for group in 0..self.batch * self.groups {
             for d in 0..means.dim() {
-                let sum: f64 = (0..blocks).map(|block| means.row(group, block * per_block)[d]).sum();
-                let mean = (sum / blocks as f64) as f32;
+                let sum: f64 = looked_at().map(|sample| means.row(group, sample)[d]).sum();
+                let mean = (sum / count as f64) as f32;
                 data.push(Format::of(self.spec.dtype).round(f64::from(mean)));
             }
         }

@@ -7,6 +7,7 @@
 use super::pool::Mean;
 use crate::memory::{filled, product};
 use crate::{Element, Result};
+use proxyattn_codegen::Proxy;
 use rayon::prelude::*;
 
 /// The largest number of the format.
@@ -15,7 +16,8 @@ const LARGEST: f32 = 448.0;
 /// The least power of two that samples are divided by: the products of two stay within f32.
 const LEAST_EXPONENT: i32 = -118;
 
-/// The mean over the blocks of the key at each block's first token, rounded to the element type: `[batch · group][dim]`.
+/// The mean key at the first token of a block, averaged over [`Proxy::CENTRE_BLOCKS`] blocks that are evenly spaced and rounded
+/// to the element type: `[batch · group][dim]`.
 pub(super) struct Centres {
     data: Vec<f32>,
     dim: usize,
@@ -31,13 +33,13 @@ impl Centres {
         let mut data = filled("proxy keys", product(&[sequences, dim]), 0.0)?;
         data.par_chunks_mut(dim).enumerate().for_each(|(sequence, centre)| {
             let (mean, mut sums) = (at_blocks(sequence), vec![0.0; dim]);
-            for block in 0..mean.samples {
+            let count = mean.samples.min(Proxy::CENTRE_BLOCKS as usize);
+            for i in 0..count {
                 // In `centre` for now.
-                let sample = mean.fill(block, centre);
+                let sample = mean.fill(i * mean.samples / count, centre);
                 sums.iter_mut().zip(sample).for_each(|(sum, x)| *sum += f64::from(*x));
             }
-            let blocks = mean.samples as f64;
-            let averages = sums.iter().map(|sum: &f64| T::from_f32((sum / blocks) as f32).to_f32());
+            let averages = sums.iter().map(|sum: &f64| T::from_f32((sum / count as f64) as f32).to_f32());
             centre.iter_mut().zip(averages).for_each(|(c, average)| *c = average);
         });
         Ok(Self { data, dim })
