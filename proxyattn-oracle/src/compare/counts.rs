@@ -61,7 +61,9 @@ fn divides(total: &Total, held: &[Held], counts: &[Vec<usize>]) -> Result<(), St
     if let Some(head) = counts.iter().position(Vec::is_empty) {
         return Err(format!("no count of the last row explains head {head}"));
     }
-    let sum: usize = counts.iter().map(|counts| counts[0]).sum();
+    let floor = total.floor.clamp(1, total.visible);
+    // Every count below the floor explains as much as the floor.
+    let sum: usize = counts.iter().map(|counts| counts[0].max(floor)).sum();
     let least: usize = held.iter().map(|held| total.count(&held.most, 0.0)).sum();
     if sum > total.blocks.max(least) {
         return Err(format!("{sum} blocks of a total of {}", total.blocks));
@@ -70,7 +72,6 @@ fn divides(total: &Total, held: &[Held], counts: &[Vec<usize>]) -> Result<(), St
     let mut high = total.gamma(held.iter().map(|held| held.most.as_slice())) + MASS;
     for (held, counts) in held.iter().zip(counts) {
         let (fewest, most) = (counts[0], counts[counts.len() - 1]);
-        let floor = total.floor.clamp(1, total.visible);
         if most < floor || fewest > total.visible {
             return Err(format!("{fewest}..={most} blocks are not within {floor}..={}", total.visible));
         }
@@ -181,6 +182,11 @@ mod tests {
         let divides = |counts: [usize; 2]| divides(&total, &held, &counts.map(|count| vec![count])).is_ok();
         assert!(divides([3, 2]));
         assert!(![[2, 2], [2, 3], [4, 1], [3, 1], [3, 3], [1, 1]].into_iter().any(divides));
+        // Whatever was measured below the floor, the floor is what a head has: with three for the other, one too many.
+        let bounded = Total { blocks: 4, floor: 2, visible: 4 };
+        let divides_bounded =
+            |first: &[usize]| super::divides(&bounded, &held, &[first.to_vec(), vec![1, 2]]).is_ok();
+        assert!(divides_bounded(&[1, 2]) && !divides_bounded(&[3]));
         // What a near tie allows: the second head's first block may hold as much as 0.8.
         let first = Held { most: vec![0.8, 0.8, 0.9, 1.0], ..head([0.7, 0.8, 0.9, 1.0]) };
         let loose = [head([0.25, 0.5, 0.75, 1.0]), first];
