@@ -45,6 +45,7 @@ inline float __uint_as_float(unsigned v) { return shim_bits<float>(v); }
 inline int __float_as_int(float v) { return shim_bits<int>(v); }
 inline unsigned __float_as_uint(float v) { return shim_bits<unsigned>(v); }
 
+inline float __fmul_rn(float a, float b) { return a * b; }
 inline int __float2int_rn(float v) {
     if (v != v) return 0;
     return v <= -0x1p31f ? INT_MIN : v >= 0x1p31f ? INT_MAX : (int)std::nearbyint(v);

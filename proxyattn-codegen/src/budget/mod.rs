@@ -199,7 +199,7 @@ mod tests {
     fn shares_follow_from_the_budget() {
         let of = |budget| Spec { budget, ..Spec::DEFAULT };
         let dynamic = |rows| of(Budget::Dynamic(Dynamic { rows, ..Dynamic::DEFAULT }));
-        assert_eq!(dynamic(Rows::Ratio).expected_share(1 << 20), dynamic::EXPECTED_SHARE);
+        assert_eq!(dynamic(Rows::Ratio).expected_share(1 << 20), dynamic::expected_share(Order::List));
         assert_eq!(
             dynamic(Rows::Ratio).expected_share(2048),
             0.5,

@@ -14,7 +14,7 @@ __device__ __forceinline__ void mean_of_heads(const Elem* base, i64 head_stride,
     }
     const float share = 0x1p8f / (float)heads;
 #pragma unroll
-    for (u32 i = 0; i < 8; ++i) mean[i] *= share;
+    for (u32 i = 0; i < 8; ++i) mean[i] = __fmul_rn(mean[i], share); // by itself, whatever is done with it next
 }
 
 __device__ __forceinline__ u32x4 pack8(const float (&x)[8]) {

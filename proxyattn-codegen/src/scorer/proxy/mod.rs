@@ -48,7 +48,7 @@ impl Proxy {
     pub const CENTRE_BLOCKS: u32 = 64;
 
     /// `scorer = proxy` without any part.
-    pub const DEFAULT: Proxy = Proxy { sums: Sums::Exact, scores: Precision::Native };
+    pub const DEFAULT: Proxy = Proxy { sums: Sums::Maxima, scores: Precision::E4m3 };
 
     /// The paper's rule.
     pub const PAPER: Proxy = Proxy { sums: Sums::Exact, scores: Precision::Native };
