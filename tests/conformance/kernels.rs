@@ -183,12 +183,12 @@ kernels! {
         budget: counted(Order::List, Weigh::Values, 0.6, Rows::Ratio),
         ..SMALL
     };
-    EightStrided(f16) = Spec {
+    EightExact(f16) = Spec {
         groups: Some(2),
         head_dim: 128,
         block: block(64, 64),
         stride: Stride { q: 4, kv: 4 },
-        scorer: scored(Sums::Maxima, Precision::E4m3),
+        scorer: scored(Sums::Exact, Precision::E4m3),
         budget: Budget::ratio(0.3),
         ..SMALL
     };
