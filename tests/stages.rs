@@ -61,6 +61,10 @@ impl Random {
     }
 }
 
+/// What lies between kernels and has strides.
+const PROXIES: [Tensor; 4] =
+    [Tensor::ProxyQ, Tensor::ProxyQ8, Tensor::Keys(Keys::Pooled), Tensor::Keys(Keys::Pooled8)];
+
 fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     let mut random = Random(seed);
     let mut memory = Memory::default();
@@ -82,13 +86,10 @@ fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
         [heads * samples * dim, samples * dim, dim]
     };
     let [batch, head, token] = memory.strides[&Tensor::K];
-    memory.strides.extend([
-        (Tensor::ProxyQ, packed(Tensor::ProxyQ)),
-        (Tensor::ProxyQ8, packed(Tensor::ProxyQ8)),
-        (Tensor::Keys(Keys::Pooled8), packed(Tensor::Keys(Keys::Pooled8))),
-        (Tensor::Keys(Keys::Pooled), packed(Tensor::Keys(Keys::Pooled))),
-        (Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.sample_window().kv)]),
-    ]);
+    memory
+        .strides
+        .extend([(Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.sample_window().kv)])]);
+    memory.strides.extend(PROXIES.map(|tensor| (tensor, packed(tensor))));
     memory
 }
 
@@ -161,17 +162,17 @@ fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, si
         let bytes = |data: &[K::Elem]| data.iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
         memory.put(Tensor::Q, bytes(&sample.inputs.q));
         memory.put(Tensor::K, bytes(&sample.inputs.k));
-        for (tensor, step) in [
-            (Tensor::Q, 1),
-            (Tensor::ProxyQ, 1),
-            (Tensor::Keys(Keys::Sampled), i64::from(spec.sample_window().kv)),
-        ] {
-            let like = if step == 1 { tensor } else { Tensor::K };
+        let sampled = Tensor::Keys(Keys::Sampled);
+        for tensor in [Tensor::Q, Tensor::K, sampled].into_iter().chain(PROXIES) {
+            let (like, step) = match tensor == sampled {
+                true => (Tensor::K, i64::from(spec.sample_window().kv)),
+                false => (tensor, 1),
+            };
             let [heads, tokens] = like.extents().map(|extent| extent.of(&spec, &shape) as i64);
             let dim = dim as i64;
             memory.strides.insert(tensor, [heads * tokens * dim, tokens * dim, step * dim]);
         }
-        for stage in [KernelId::PoolQueries, KernelId::Score, KernelId::Select] {
+        for stage in [KernelId::PoolQueries, KernelId::PoolKeys, KernelId::Score, KernelId::Select] {
             harness.run_one(stage, &shape, &mut memory, 1);
         }
         let buffers = Buffers::new(&spec, &shape, &memory);

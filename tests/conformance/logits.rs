@@ -32,9 +32,9 @@ macro_rules! kernels {
 kernels! {
     Large64(bf16) = Spec { head_dim: 64, block: Block { q: 64, kv: 32 }, ..Spec::DEFAULT };
     Large128(f16) = Spec { head_dim: 128, block: Block { q: 64, kv: 64 }, ..Spec::DEFAULT };
-    /// Two samples to a block of keys.
+    /// Two samples to a block of keys, as the paper scores them.
     Large256(bf16) = Spec {
-        head_dim: 256, block: Block { q: 32, kv: 32 }, stride: Stride { q: 8, kv: 16 }, ..Spec::DEFAULT
+        head_dim: 256, block: Block { q: 32, kv: 32 }, stride: Stride { q: 8, kv: 16 }, scorer: Spec::PAPER.scorer, ..Spec::DEFAULT
     };
 }
 
