@@ -14,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 HEADS, KV_HEADS = 32, 8
 PIPELINES = ["OneProxy5", "OneProxy10", "OneProxy12", "AllProxies5", "AllProxies10", "Default5", "Default10",
+             "Measured5", "Measured7", "MeasuredNative5", "MeasuredNative7", "MeasuredExact10",
              "OneProxyPaperBudget", "BudgetOneProxy", "BudgetAllProxies", "BudgetOneProxyAllKeys", "BudgetDefault"]
 STAGES = {"pool": 1, "score": 2, "budget": 4, "select": 8, "attend": 16}
 BEFORE, ATTEND, ALL = 15, 16, 31

@@ -37,6 +37,20 @@ struct OneProxyPaperBudget;
 struct Default5;
 #[proxy_attention(budget = ratio(0.10))]
 struct Default10;
+// Of random inputs, whose mass is even, the measured count is the share itself.
+#[proxy_attention(budget = dynamic(gamma = 0.05))]
+struct Measured5;
+#[proxy_attention(budget = dynamic(gamma = 0.072))]
+struct Measured7;
+#[proxy_attention(scorer = proxy(scores = native), budget = dynamic(gamma = 0.05))]
+struct MeasuredNative5;
+#[proxy_attention(scorer = proxy(scores = native), budget = dynamic(gamma = 0.072))]
+struct MeasuredNative7;
+#[proxy_attention(
+    scorer = proxy(sums = exact, scores = native),
+    budget = dynamic(gamma = 0.1, order = own, weigh = none)
+)]
+struct MeasuredExact10;
 #[proxy_attention(budget = dynamic(gamma = 0.9), groups = 1, stride = 4)]
 struct BudgetOneProxy;
 #[proxy_attention(budget = dynamic(gamma = 0.9), stride = 4)]
@@ -70,6 +84,11 @@ fn open(name: &str) -> Result<Option<Attention<bf16>>> {
         AllProxies5,
         AllProxies10,
         OneProxyPaperBudget,
+        Measured5,
+        Measured7,
+        MeasuredNative5,
+        MeasuredNative7,
+        MeasuredExact10,
         Default5,
         Default10,
         BudgetOneProxy,
