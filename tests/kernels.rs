@@ -5,7 +5,8 @@ use proxyattn::codegen::cuda::{
     emit_tiled,
 };
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Spec, Split, Stride, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Precision, Proxy, Ratio, Rows, Scorer, Spec, Split,
+    Stride, Sums, Weigh,
 };
 use std::fmt::Write;
 
@@ -161,9 +162,17 @@ fn what_is_not_used_is_not_there() {
     {
         assert!(defaults.contains(absent) && !dense.contains(absent), "{absent}");
     }
-    assert!(!defaults.contains("pool_keys"));
-    assert!(text(Spec { groups: Some(2), ..D }).contains("pool_keys"));
-    let pinned = Spec { groups: Some(8), heads: Some(32), kv_heads: Some(8), ..D };
+    let scored = |sums, scores| Spec { scorer: Scorer::Proxy(Proxy { sums, scores }), ..D };
+    let native = scored(Sums::Maxima, Precision::Native);
+    let [maxima, exact] = [Sums::Maxima, Sums::Exact].map(|sums| text(scored(sums, Precision::Native)));
+    for absent in ["pool_keys", "round_e4m3", "q_factors", "centres"] {
+        assert!(defaults.contains(absent) && !maxima.contains(absent), "{absent}");
+    }
+    assert!(
+        exact.contains("running_add(running, s, max)") && !maxima.contains("running_add(running, s, max)")
+    );
+    assert!(text(Spec { groups: Some(2), ..native }).contains("pool_keys"));
+    let pinned = Spec { groups: Some(8), heads: Some(32), kv_heads: Some(8), ..native };
     assert!(!text(pinned).contains("pool_keys"), "a group of one KV head has that head's keys");
     let ratio = text(Spec { budget: Budget::ratio(0.1), ..D });
     assert!(

@@ -347,6 +347,13 @@ stages! { Arch::Sm80;
             head_dim: 96, dtype: Dtype::F16, groups: Some(1), scorer: E4M3, budget: Budget::ratio(0.3),
             stride: Stride { q: 4, kv: 4 }, ..Spec::DEFAULT
         }, |t| t, &[[1, 6, 3, 200, 5000]];
+    /// ... whose sums are those of all keys, with blocks of several n-tiles and of one sample.
+    e4m3_exact: bf16, Spec { scorer: proxy(Sums::Exact, Precision::E4m3), budget: SMALL, ..Spec::DEFAULT }, |t| t,
+        &[[1, 2, 1, 200, 403]];
+    e4m3_exact_of_one: bf16, Spec {
+            head_dim: 64, stride: Stride { q: 16, kv: 64 }, scorer: proxy(Sums::Exact, Precision::E4m3),
+            budget: Budget::ratio(0.4), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 500, 550]];
     e4m3_of_tiles: f16, Spec {
             head_dim: 256, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, causal: false, scorer: E4M3,
             budget: Budget::ratio(0.3), stride: Stride { q: 2, kv: 1 }, ..Spec::DEFAULT
@@ -380,6 +387,8 @@ stages! { Arch::Sm90a;
             block: Block { q: 128, kv: 128 }, causal: false, stride: Stride { q: 8, kv: 1 }, scorer: E4M3,
             budget: Budget::ratio(0.4), ..Spec::DEFAULT
         }, |t| t, &[[1, 2, 1, 300, 600]];
+    hopper_e4m3_exact: bf16, Spec { scorer: proxy(Sums::Exact, Precision::E4m3), budget: Budget::ratio(0.3), ..Spec::DEFAULT },
+        |t| t, &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403]];
     hopper_e4m3_narrow: bf16, Spec { head_dim: 64, scorer: E4M3, budget: Budget::ratio(0.3), ..Spec::DEFAULT },
         |t| Tiles { hopper: HopperTiles { keys: 64, ..t.hopper }, ..t }, &[[1, 2, 1, 200, 512]];
 }

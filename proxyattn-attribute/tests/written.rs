@@ -27,13 +27,13 @@ fn every_key_comes_back() {
         dtype: Dtype::F16,
         causal: false,
         scale: Some(1e-3),
-        scorer: Scorer::Proxy(Proxy { sums: Sums::Maxima, scores: Precision::E4m3 }),
+        scorer: Scorer::Proxy(Proxy { sums: Sums::Exact, scores: Precision::Native }),
         budget: Budget::Dynamic(Dynamic {
             gamma: 0.85,
             min_tokens: 1024,
             rows: Rows::Absolute,
-            order: Order::List,
-            weigh: Weigh::Values,
+            order: Order::Own,
+            weigh: Weigh::None,
         }),
         keep: Keep { sink: 2, local: 1 },
         arch: ArchSet::of(&[Arch::Sm90a]),
@@ -42,8 +42,8 @@ fn every_key_comes_back() {
         every.attribute(),
         "head_dim = 96, block(q = 128, kv = 64), groups = 2, heads = 32, kv_heads = 8, stride(q = 8, kv = 2), \
          dtype = f16, causal = false, scale = 0.001, \
-         scorer = proxy(sums = maxima, scores = e4m3), \
-         budget = dynamic(gamma = 0.85, min_tokens = 1024, rows = absolute, order = list, weigh = values), \
+         scorer = proxy(sums = exact, scores = native), \
+         budget = dynamic(gamma = 0.85, min_tokens = 1024, rows = absolute, order = own, weigh = none), \
          keep(sink = 2, local = 1), arch(sm_90a)"
     );
     let budgets = [Budget::All, Budget::ratio(0.1), Budget::top_k(64)];
@@ -72,13 +72,14 @@ fn what_is_left_out_comes_from_a_preset_of_the_same_kind() {
     let of = |budget: &str| read_back(budget).budget;
     let part = Dynamic { weigh: Weigh::Values, ..Dynamic::PAPER };
     assert_eq!(of("budget = dynamic(weigh = values), preset = paper"), Budget::Dynamic(part));
-    let part = Dynamic { weigh: Weigh::Values, ..Dynamic::DEFAULT };
-    assert_eq!(of("budget = dynamic(weigh = values)"), Budget::Dynamic(part));
+    let part = Dynamic { weigh: Weigh::None, ..Dynamic::DEFAULT };
+    assert_eq!(of("budget = dynamic(weigh = none)"), Budget::Dynamic(part));
     assert_eq!(of("preset = paper, budget = ratio(0.1)"), Budget::ratio(0.1));
     let scorer = |text: &str| read_back(text).scorer;
     let maxima = |proxy| Scorer::Proxy(Proxy { sums: Sums::Maxima, ..proxy });
     assert_eq!(scorer("scorer = proxy(sums = maxima), preset = paper"), maxima(Proxy::PAPER));
-    assert_eq!(scorer("scorer = proxy(sums = maxima)"), maxima(Proxy::DEFAULT));
+    let exact = Scorer::Proxy(Proxy { sums: Sums::Exact, ..Proxy::DEFAULT });
+    assert_eq!(scorer("scorer = proxy(sums = exact)"), exact);
     assert_eq!(scorer("scorer = proxy"), Scorer::Proxy(Proxy::DEFAULT));
 }
 

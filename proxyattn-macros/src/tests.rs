@@ -51,10 +51,10 @@ fn equal_configurations_expand_to_equal_tokens() {
         ("block = 64", "block(q = 64, kv = 64)"),
         ("stride = 4", "stride(kv = 4, q = 4)"),
         ("causal", "causal = true"),
-        ("budget = dynamic", "budget = dynamic(gamma = 0.90, rows = ratio, min_tokens = 0x200)"),
+        ("budget = dynamic", "budget = dynamic(gamma = 0.60, rows = ratio, min_tokens = 0x200)"),
         ("budget = ratio(1)", "budget = ratio(1.0)"),
         ("budget = ratio(1,)", "budget = ratio(1.0, split = none)"),
-        ("scorer = proxy()", "scorer = proxy(scores = native, sums = exact)"),
+        ("scorer = proxy()", "scorer = proxy(scores = e4m3, sums = maxima)"),
         ("groups = 1_0", "groups = 10"),
         ("keep(sink = 2)", "keep(local = 0, sink = 2)"),
         ("crate = ::proxyattn", ""),
@@ -67,13 +67,19 @@ fn equal_configurations_expand_to_equal_tokens() {
 
 #[test]
 fn keys_beside_a_preset_win_in_any_order_and_leave_the_rest_to_it() {
-    let paper = "stride = 4, budget = dynamic(gamma = 0.95, min_tokens = 2048, rows = absolute)";
-    assert_eq!(expanded("preset = paper"), expanded(paper));
-    let partial = "stride(q = 4, kv = 1), budget = dynamic(gamma = 0.9, min_tokens = 2048, rows = absolute)";
-    assert_eq!(expanded("preset = paper, budget = dynamic(gamma = 0.9), stride(kv = 1)"), expanded(partial));
-    assert_eq!(expanded("stride(kv = 1), budget = dynamic(gamma = 0.9), preset = paper"), expanded(partial));
+    let scorer = "scorer = proxy(sums = exact, scores = native)";
+    let paper = |stride: &str, gamma: &str| {
+        format!(
+            "{scorer}, {stride}, \
+             budget = dynamic(gamma = {gamma}, min_tokens = 2048, rows = absolute, order = own, weigh = none)"
+        )
+    };
+    assert_eq!(expanded("preset = paper"), expanded(&paper("stride = 4", "0.95")));
+    let partial = paper("stride(q = 4, kv = 1)", "0.9");
+    assert_eq!(expanded("preset = paper, budget = dynamic(gamma = 0.9), stride(kv = 1)"), expanded(&partial));
+    assert_eq!(expanded("stride(kv = 1), budget = dynamic(gamma = 0.9), preset = paper"), expanded(&partial));
     let dense = "preset = paper, budget = all";
-    assert_eq!(expanded(dense), expanded("stride = 4, budget = all"));
+    assert_eq!(expanded(dense), expanded(&format!("{scorer}, stride = 4, budget = all")));
 }
 
 #[test]

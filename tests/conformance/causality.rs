@@ -1,7 +1,7 @@
 //! What is not yet written cannot be read: future keys and values leave earlier outputs alone.
 
 use crate::inputs::{Case, Inputs};
-use crate::kernels::{Dense64, DenseBoth, Small, TopFour, WideRows};
+use crate::kernels::{Dense64, DenseBoth, FourAlone, Unweighed, WideRows};
 use crate::numerics::same_bits;
 use crate::verify;
 use proxyattn::{AttentionKernel, Device, Element};
@@ -36,7 +36,7 @@ fn check<K: AttentionKernel>(device: &Device, case: &Case, token: usize, with_ke
     let (before, after) = (verify::trace::<K>(device, &inputs), verify::trace::<K>(device, &changed));
     let context = format!("{}: token {token}, keys {with_keys}, {case:?}", K::NAME);
     // Rows that end before the token do not see what was rewritten, and neither do their lists. Values
-    // choose nothing.
+    // choose nothing where they weigh nothing.
     let rows = if with_keys { token / K::SPEC.block.q as usize } else { before.selection.geometry().rows() };
     for row in 0..rows {
         for (batch, head) in
@@ -59,9 +59,9 @@ pub(crate) fn the_future_is_not_read(device: &Device) {
             check::<Dense64>(device, &case, token, true);
             check::<Dense64>(device, &case, token, false);
             // A count that no later token decides.
-            check::<TopFour>(device, &case, token, true);
-            check::<TopFour>(device, &case, token, false);
-            check::<Small>(device, &case, token, false);
+            check::<FourAlone>(device, &case, token, true);
+            check::<FourAlone>(device, &case, token, false);
+            check::<Unweighed>(device, &case, token, false);
             check::<WideRows>(device, &case, token, false);
         }
     }

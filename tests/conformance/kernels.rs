@@ -28,6 +28,13 @@ const fn dynamic(gamma: f64, min_tokens: u32, rows: Rows) -> Budget {
     Budget::Dynamic(Dynamic { gamma, min_tokens, rows, ..Dynamic::DEFAULT })
 }
 
+/// The paper's scorer, and its count in a head's own order.
+const PAPER: Scorer = Spec::PAPER.scorer;
+
+const fn paper(gamma: f64, min_tokens: u32, rows: Rows) -> Budget {
+    Budget::Dynamic(Dynamic { gamma, min_tokens, rows, ..Dynamic::PAPER })
+}
+
 const fn counted(order: Order, weigh: Weigh, gamma: f64, rows: Rows) -> Budget {
     Budget::Dynamic(Dynamic { gamma, min_tokens: 64, rows, order, weigh })
 }
@@ -70,7 +77,8 @@ kernels! {
         head_dim: 128,
         block: block(64, 64),
         stride: Stride { q: 4, kv: 4 },
-        budget: dynamic(0.7, 70, Rows::Absolute),
+        scorer: PAPER,
+        budget: paper(0.7, 70, Rows::Absolute),
         ..SMALL
     };
     WideRows(f16) = Spec {
@@ -78,7 +86,8 @@ kernels! {
         block: block(128, 32),
         stride: Stride { q: 1, kv: 1 },
         keep: Keep { sink: 2, local: 2 },
-        budget: dynamic(0.8, 32, Rows::Ratio),
+        scorer: PAPER,
+        budget: paper(0.8, 32, Rows::Ratio),
         ..SMALL
     };
     WideBlocks(bf16) = Spec {
@@ -127,7 +136,19 @@ kernels! {
     EveryMassAbsolute(bf16) = Spec { budget: dynamic(1.0, 32, Rows::Absolute), ..SMALL };
 
     SevenHundredths(bf16) = Spec { budget: Budget::ratio(0.07), ..SMALL };
-    SevenHundredthsOfMass(bf16) = Spec { causal: false, budget: dynamic(0.07, 32, Rows::Ratio), ..SMALL };
+    SevenHundredthsOfMass(bf16) = Spec {
+        causal: false,
+        budget: counted(Order::Own, Weigh::None, 0.07, Rows::Ratio),
+        ..SMALL
+    };
+    // Whose lists no later key decides, and no value.
+    FourAlone(bf16) = Spec {
+        scorer: scored(Sums::Maxima, Precision::Native),
+        budget: Budget::top_k(4),
+        ..SMALL
+    };
+    // Whose lists no value decides.
+    Unweighed(bf16) = Spec { budget: counted(Order::List, Weigh::None, 0.9, Rows::Ratio), ..SMALL };
     UnitScale(bf16) = Spec { scale: Some(1.0), ..SMALL };
     UnitScaleDense(bf16) = Spec { scale: Some(1.0), ..DENSE };
     LeastScale(bf16) = Spec { scale: Some(1e-30), ..SMALL };
@@ -183,12 +204,12 @@ kernels! {
         budget: counted(Order::List, Weigh::Values, 0.6, Rows::Ratio),
         ..SMALL
     };
-    EightStrided(f16) = Spec {
+    EightExact(f16) = Spec {
         groups: Some(2),
         head_dim: 128,
         block: block(64, 64),
         stride: Stride { q: 4, kv: 4 },
-        scorer: scored(Sums::Maxima, Precision::E4m3),
+        scorer: scored(Sums::Exact, Precision::E4m3),
         budget: Budget::ratio(0.3),
         ..SMALL
     };

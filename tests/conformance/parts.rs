@@ -39,7 +39,7 @@ pub(crate) fn eight_bit_scores_match(backends: &Backends) {
     verify::cases::<Eight>(backends, lengths([6, 2]));
     // More blocks than the centre looks at, which do not divide them.
     verify::cases::<Eight>(backends, [Case::new([6, 2], 300, 3000), Case::new([2, 1], 130, 4200)]);
-    verify::cases::<EightStrided>(backends, lengths([12, 4]));
+    verify::cases::<EightExact>(backends, lengths([12, 4]));
     verify::cases::<EightOfOne>(backends, lengths([3, 3]));
     verify::cases::<EightWide>(backends, lengths([7, 1]));
 }

@@ -97,7 +97,8 @@ mod tests {
         assert_eq!(of(ratio(0.4), 65536), (65536, 30));
         assert_eq!(of(ratio(0.7), 65536), (65536, 100));
         assert_eq!(of(ratio(0.1), 1 << 23), (1 << 20, 10));
-        assert_eq!(of(Spec::DEFAULT, 131_072), (131_072, 20));
+        assert_eq!(of(Spec::DEFAULT, 131_072), (131_072, 10));
+        assert_eq!(of(Spec::PAPER, 131_072), (131_072, 20));
         assert_eq!(of(Spec::DEFAULT, 3000), (4096, 30));
         assert_eq!(of(Spec::DEFAULT, 3), (512, 100));
         let top = Spec { budget: Budget::top_k(64), ..Spec::DEFAULT };

@@ -77,18 +77,21 @@
         if (sample < samples) lower_codes(codes_of(sample), 0, blocks, 1, quad_pick(rise));
         sync_warp();
     };
-    // A raw score of the lane's i-th row against a block, in log2.
 //@if E4M3
-    float factors[2][2]; // of the rows' queries, and the scale
+    // What queries and blocks of keys were divided by.
+    float factors[2][2];
 #pragma unroll
     for (u32 i = 0; i < 4; ++i) {
         const i32 own = min((i32)(warp_sample + i / 2 * 16 + i % 2 * 8 + lane_id() / 4), p.q_samples - 1);
-        factors[i / 2][i % 2] = p.q_factors[sequence * p.q_samples + own] * SCALE_LOG2;
+        factors[i / 2][i % 2] = p.q_factors[sequence * p.q_samples + own];
     }
     const float* k_factors = p.k_factors + sequence * p.blocks;
+//@end
+    // A raw score of the lane's i-th row against a block, in log2.
+//@if FACTORS_OF_TOPS
     auto log2_of = [&](float score, u32 i, u32 block) -> float {
         if (!(score > MASKED_SCORE) || block >= (u32)p.blocks) return MASKED_SCORE * SCALE_LOG2;
-        return score * factors[i / 2][i % 2] * k_factors[block];
+        return score * (factors[i / 2][i % 2] * SCALE_LOG2) * k_factors[block];
     };
 //@else
     auto log2_of = [&](float score, u32 i, u32 block) -> float { return score * SCALE_LOG2; };
@@ -116,6 +119,20 @@
         load(tile + RING_STAGES - 1);
         float s[2][RING_N][4];
         multiply_keys(s, q, lane_base_b(ring + tile % RING_STAGES * RING_BYTES));
+//@if FACTORS_OF_SCORES
+#pragma unroll
+        for (u32 n = 0; n < RING_N; ++n)
+#pragma unroll
+            for (u32 e = 0; e < 2; ++e) {
+                const u32 column = tile * RING_KEYS + n * 8 + lane_id() % 4 * 2 + e;
+                const float factor = k_factors[min(column / SAMPLES_KV, (u32)p.blocks - 1)];
+#pragma unroll
+                for (u32 i = 0; i < 4; ++i) {
+                    float& score = s[i / 2][n][i % 2 * 2 + e];
+                    score = score * factors[i / 2][i % 2] * factor;
+                }
+            }
+//@end
         if (tile >= plain) {
             i32 limits[2][2];
 #pragma unroll
@@ -175,7 +192,7 @@
         float highest[2][2];
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) {
-//@if E4M3
+//@if FACTORS_OF_TOPS
             float top = MASKED_SCORE * SCALE_LOG2;
 #pragma unroll
             for (u32 n = 0; n < RING_N; ++n)

@@ -38,9 +38,13 @@ struct Samples {
     float reference; // of the stored sample, in log2: FLOOR_DEPTH above its floor
     float sum;       // of the stored sample over the lane's blocks, relative to the reference
 //@end
-//@if E4M3
-    float factor;             // of the stored sample's query, and the scale
-    const float* k_factors;   // of the lane's first block of the stage
+//@if FACTORS_OF_TOPS
+    float factor;           // of the stored sample's query, and the scale
+    const float* k_factors; // of the lane's first block of the stage
+//@end
+//@if FACTORS_OF_SCORES
+    float factors[2];       // of the rows' queries
+    const float* k_factors; // of the first block of the stage
 //@end
 };
 
@@ -96,6 +100,21 @@ __device__ __forceinline__ void hide_unseen(const Samples& samples, float (&s)[S
 }
 
 //@if SUMS_EXACT
+//@if FACTORS_OF_SCORES
+// What queries and blocks of keys were divided by.
+__device__ __forceinline__ void multiply_back(const Samples& samples, float (&s)[STAGE_KEYS / 2], i32 key, u32 blocks) {
+    const u32 last = blocks - 1 - (u32)key / SAMPLES_KV;
+#pragma unroll
+    for (u32 b = 0; b < STAGE_BLOCKS; ++b) {
+        const float factor = samples.k_factors[min(b, last)];
+#pragma unroll
+        for (u32 j = b * (SAMPLES_KV / 8); j < (b + 1) * (SAMPLES_KV / 8); ++j)
+#pragma unroll
+            for (u32 e = 0; e < 4; ++e) s[4 * j + e] = s[4 * j + e] * samples.factors[e / 2] * factor;
+    }
+}
+
+//@end
 // Takes the scores of a stage that begins with `key`, the i-th of its segment.
 __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2], u32 i, i32 key) {
     hide_unseen(samples, s, key);
@@ -133,7 +152,7 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
 // What the products of a stage leave: its codes and sums follow while the next stage is multiplied.
 struct Tops {
     float top[STAGE_BLOCKS][2];
-//@if E4M3
+//@if FACTORS_OF_TOPS
     float factors[LANE_BLOCKS]; // of the lane's blocks
 //@end
 };
@@ -146,7 +165,7 @@ __device__ __forceinline__ void take(Samples& samples, const Tops& tops, u32 i, 
         float largest = FLOAT_NEG_INF;
 #pragma unroll
         for (u32 j = 0; j < LANE_BLOCKS; ++j) {
-//@if E4M3
+//@if FACTORS_OF_TOPS
             above[j] = fmaf(mine[j] * samples.factor, tops.factors[j], -reference);
 //@else
             above[j] = fmaf(mine[j], SCALE_LOG2, -reference);
@@ -266,7 +285,7 @@ __device__ __forceinline__ void take(Samples& samples, const Tops& tops, u32 i, 
         samples.reference = MASKED_SCORE * SCALE_LOG2;
         samples.sum = 0.0f;
 //@end
-//@if E4M3
+//@if FACTORS_OF_TOPS
         const float q_factor = p.q_factors[(u64)sequence * p.q_samples + min((i32)stored, p.q_samples - 1)];
         samples.factor = fmaxf(q_factor * SCALE_LOG2, 0x1p-126f); // 0 would make a number of what is hidden
         samples.k_factors = p.k_factors + (u64)sequence * p.blocks + (u32)first_key / SAMPLES_KV + first_block;
@@ -276,11 +295,17 @@ __device__ __forceinline__ void take(Samples& samples, const Tops& tops, u32 i, 
             const i32 sample = (i32)(first_sample + h * 8);
             // Padding rows see one key, so that no sum is 0; their results are not read.
             samples.seen[h] = sample < p.q_samples ? seen_by(sample) : 1;
+//@if FACTORS_OF_SCORES
+            samples.factors[h] = p.q_factors[(u64)sequence * p.q_samples + min(sample, p.q_samples - 1)];
+//@end
 //@if SUMS_EXACT
             samples.max[h] = MASKED_SCORE;
             samples.sum[h] = 0.0f;
 //@end
         }
+//@if FACTORS_OF_SCORES
+        samples.k_factors = p.k_factors + (u64)sequence * p.blocks + (u32)first_key / SAMPLES_KV;
+//@end
         samples.seen_by_all = (i32)redux_min((u32)min(samples.seen[0], samples.seen[1]));
 
         mbarrier_wait(barrier_at(QUERIES_FULL + wg), parity_of(unit, 1));
@@ -289,13 +314,17 @@ __device__ __forceinline__ void take(Samples& samples, const Tops& tops, u32 i, 
         for (u32 i = 0; i < stages; ++i, ++n, key += STAGE_KEYS) {
             float s[STAGE_KEYS / 2];
             multiply_stage(s, q, n, turns, [] {});
+//@if FACTORS_OF_SCORES
+            multiply_back(samples, s, key, p.blocks);
+            samples.k_factors += STAGE_BLOCKS;
+//@end
             take(samples, s, i, key);
         }
 //@else
         Tops tops;
         for (u32 i = 0; i < stages; ++i, ++n, key += STAGE_KEYS) {
             float s[STAGE_KEYS / 2];
-//@if E4M3
+//@if FACTORS_OF_TOPS
             float factors[LANE_BLOCKS];
 #pragma unroll
             for (u32 j = 0; j < LANE_BLOCKS; ++j) {
@@ -309,7 +338,7 @@ __device__ __forceinline__ void take(Samples& samples, const Tops& tops, u32 i, 
             });
             hide_unseen(samples, s, key);
             block_tops(s, tops.top);
-//@if E4M3
+//@if FACTORS_OF_TOPS
 #pragma unroll
             for (u32 j = 0; j < LANE_BLOCKS; ++j) tops.factors[j] = factors[j];
 //@end

@@ -121,6 +121,9 @@ impl Proxy {
             ("POOL_KEYS", !spec.is_dense() && self.keys(cx) == Keys::Pooled),
             ("E4M3", self.scores == Precision::E4m3),
             ("E4M3_BYTES", self.in_bytes(cx)),
+            // What was divided is multiplied back in the maxima alone, where no other score is looked at.
+            ("FACTORS_OF_TOPS", self.scores == Precision::E4m3 && self.sums == Sums::Maxima),
+            ("FACTORS_OF_SCORES", self.scores == Precision::E4m3 && self.sums == Sums::Exact),
             ("SUMS_EXACT", self.sums == Sums::Exact),
             ("BLOCK_FILLS_STAGE", samples == tiles.hopper.keys),
             // How a block's samples lie in a tile of scores.
