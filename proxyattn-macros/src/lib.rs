@@ -59,7 +59,7 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `sums` | `maxima` | lse(s) = log Σ exp(m(s, j)) over the blocks j of which s sees a key sample: one exponential for a block |
 /// | | `exact` | lse(s) = log Σ exp(logit) over all key samples that s sees: the paper's softmax |
-/// | `scores` | `e4m3` | products of 8-bit floats: keys less their centre, the mean of the keys at the first tokens of at most 64 evenly spaced blocks; a power of two for each query sample and each block of keys, so that the largest magnitude is at most 448. Requires `sums = maxima` |
+/// | `scores` | `e4m3` | products of 8-bit floats: keys less their centre, the mean of the keys at the first tokens of at most 64 evenly spaced blocks; a power of two for each query sample and each block of keys, so that the largest magnitude is at most 448 |
 /// | | `native` | products in the element type |
 ///
 /// With three bits of mantissa, `e4m3` cannot tell blocks apart that differ by less than a sixteenth of a product's size:
