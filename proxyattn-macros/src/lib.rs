@@ -40,8 +40,8 @@ use proc_macro::TokenStream;
 /// | `dtype` | `bf16`, `f16` | `bf16` | element type of Q, K, V and the output |
 /// | `causal` | alone, `true`, `false` | `true` | whether a query sees only keys up to its own position |
 /// | `scale` | 1e-30 to 2.3586e38 | `1/√head_dim` | factor on q·k before the softmax |
-/// | `scorer` | see below | `proxy(sums = exact, scores = native)` | how blocks are scored |
-/// | `budget` | see below | `dynamic(gamma = 0.9, min_tokens = 512, rows = ratio, order = own, weigh = none)` | how many blocks a head visits |
+/// | `scorer` | see below | `proxy(sums = maxima, scores = e4m3)` | how blocks are scored |
+/// | `budget` | see below | `dynamic(gamma = 0.6, min_tokens = 512, rows = ratio, order = list, weigh = values)` | how many blocks a head visits |
 /// | `keep` | `keep(sink = 1, local = 0)` | the same | blocks kept regardless of score: the first `sink`, and the `local` before the diagonal; the diagonal is always kept |
 /// | `arch` | any of `sm_80`, `sm_90a`, at least one | `arch(sm_80, sm_90a)` | GPU families that the kernel is generated for; the CPU needs none |
 /// | `preset` | `paper` | none | starts from a named setting; other keys override it |
@@ -51,22 +51,27 @@ use proc_macro::TokenStream;
 ///
 /// ## `scorer`
 ///
-/// `scorer = proxy(sums = exact, scores = native)` takes the mean query of a group's heads at the first token of each window
+/// `scorer = proxy(sums = maxima, scores = e4m3)` takes the mean query of a group's heads at the first token of each window
 /// of `stride`, and the group's mean keys. The score of a row of blocks and a block is the largest m(s, j) − lse(s) over the
 /// row's query samples s, where m(s, j) is the largest logit over the key samples of block j that s sees.
 ///
 /// | part | value | meaning |
 /// |---|---|---|
-/// | `sums` | `exact` | lse(s) = log Σ exp(logit) over all key samples that s sees: the paper's softmax |
-/// | | `maxima` | lse(s) = log Σ exp(m(s, j)) over the blocks j of which s sees a key sample: one exponential for a block |
-/// | `scores` | `native` | products in the element type |
-/// | | `e4m3` | products of 8-bit floats: keys less the mean of those at the first token of each block, and a power of two for each query sample and each block of keys, so that the largest magnitude is at most 448 |
+/// | `sums` | `maxima` | lse(s) = log Σ exp(m(s, j)) over the blocks j of which s sees a key sample: one exponential for a block |
+/// | | `exact` | lse(s) = log Σ exp(logit) over all key samples that s sees: the paper's softmax |
+/// | `scores` | `e4m3` | products of 8-bit floats: keys less their centre, the mean of the keys at the first tokens of at most 64 evenly spaced blocks; a power of two for each query sample and each block of keys, so that the largest magnitude is at most 448 |
+/// | | `native` | products in the element type |
+///
+/// With three bits of mantissa, `e4m3` cannot tell blocks apart that differ by less than a sixteenth of a product's size:
+/// write `scores = native` for a model whose logits are that large, thousands of nats. The centre and a block's power of two
+/// are those of all keys of the call, so which blocks a query visits depends slightly on keys that it does not see, and
+/// never on tokens of later calls.
 ///
 /// ## `budget`
 ///
 /// | kind | key blocks that a head visits in each block row |
 /// |---|---|
-/// | `budget = dynamic(gamma = 0.9, min_tokens = 512, rows = ratio, order = own, weigh = none)` | the fewest that hold the share `gamma`, in (0, 1], of the softmax mass of the head's last queries, and at least `min_tokens` worth of them |
+/// | `budget = dynamic(gamma = 0.6, min_tokens = 512, rows = ratio, order = list, weigh = values)` | the fewest that hold the share `gamma`, in (0, 1], of the softmax mass of the head's last queries, and at least `min_tokens` worth of them |
 /// | `budget = top_k(blocks = 64)` | this many; at least the blocks that are always kept |
 /// | `budget = ratio(0.10)` | this share, in (0, 1], of the blocks that the row can see, rounded up |
 /// | `budget = ratio(0.10, split = heads, min_tokens = 512)` | on average this share; heads divide the total by their mass, and each has at least `min_tokens` worth of blocks |
