@@ -4,10 +4,17 @@ use crate::{Error, Options, Result};
 use proxyattn::codegen::{Budget, Spec};
 use proxyattn::{Geometry, Plan, Problem, View};
 
-/// The configuration that is measured: the attribute's defaults, a flat share of the blocks. `groups` is what varies.
+/// The configuration that is measured: the attribute's defaults but for a flat share of the blocks, and for products and sums
+/// as they are, since the measurement is about heads. `groups` is what varies.
 pub(crate) fn spec(head_dim: usize, options: &Options) -> Spec {
     let budget = Budget::ratio(options.keep);
-    Spec { head_dim: head_dim as u32, scale: options.scale, budget, ..Spec::DEFAULT }
+    Spec {
+        head_dim: head_dim as u32,
+        scale: options.scale,
+        budget,
+        scorer: Spec::PAPER.scorer,
+        ..Spec::DEFAULT
+    }
 }
 
 /// A layer that can be measured.

@@ -3,6 +3,7 @@
 use crate::{Error, Layer, Options, Result, input::spec};
 use kit::progress::Progress;
 use proxyattn::View;
+use proxyattn::codegen::Spec;
 use serde_json::{Value, json};
 
 /// Of the JSON; it changes with the meaning of a key, not when one is added.
@@ -122,8 +123,8 @@ impl Report {
     fn attribute(&self, layer: &Layer, groups: usize) -> String {
         let measured = spec(layer.head_dim, &self.options);
         let groups = (groups < layer.kv_heads).then_some(groups as u32);
-        let spec =
-            proxyattn::codegen::Spec { groups, budget: proxyattn::codegen::Spec::DEFAULT.budget, ..measured };
+        let Spec { scorer, budget, .. } = Spec::DEFAULT;
+        let spec = Spec { groups, scorer, budget, ..measured };
         match spec.attribute().as_str() {
             "" => "#[proxy_attention]".into(),
             keys => format!("#[proxy_attention({keys})]"),

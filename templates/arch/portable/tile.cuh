@@ -145,7 +145,8 @@ __device__ __forceinline__ void multiply_keys(float (&s)[M][N][4], u32 q_base, u
 // Hides from each row the keys from its limit on. In an accumulator a lane holds rows g and g + 8 (g = lane / 4) of
 // each 16, at columns 2t and 2t + 1 (t = lane % 4): limits[m][0] is for row g, limits[m][1] for row g + 8.
 template <u32 M, u32 N>
-__device__ __forceinline__ void mask_keys(float (&s)[M][N][4], i32 first_key, const i32 (&limits)[M][2]) {
+__device__ __forceinline__ void mask_keys(float (&s)[M][N][4], i32 first_key, const i32 (&limits)[M][2],
+                                          float masked = MASKED_SCORE) {
     const i32 first = first_key + (i32)(lane_id() % 4) * 2;
 #pragma unroll
     for (u32 m = 0; m < M; ++m)
@@ -153,5 +154,5 @@ __device__ __forceinline__ void mask_keys(float (&s)[M][N][4], i32 first_key, co
         for (u32 n = 0; n < N; ++n)
 #pragma unroll
             for (u32 e = 0; e < 4; ++e)
-                if (first + (i32)(n * 8 + e % 2) >= limits[m][e / 2]) s[m][n][e] = MASKED_SCORE;
+                if (first + (i32)(n * 8 + e % 2) >= limits[m][e / 2]) s[m][n][e] = masked;
 }

@@ -90,8 +90,9 @@
     // A raw score of the lane's i-th row against a block, in log2.
 //@if FACTORS_OF_TOPS
     auto log2_of = [&](float score, u32 i, u32 block) -> float {
-        if (!(score > MASKED_SCORE) || block >= (u32)p.blocks) return MASKED_SCORE * SCALE_LOG2;
-        return score * (factors[i / 2][i % 2] * SCALE_LOG2) * k_factors[block];
+        if (block >= (u32)p.blocks) return FLOAT_NEG_INF;
+        const float factor = fmaxf(factors[i / 2][i % 2] * SCALE_LOG2, 0x1p-126f); // 0 would make a number of what is masked
+        return score * factor * k_factors[block];
     };
 //@else
     auto log2_of = [&](float score, u32 i, u32 block) -> float { return score * SCALE_LOG2; };
@@ -141,7 +142,11 @@
                 // Padding rows see one key, so that no sum is 0; their results are not read.
                 limits[i / 2][i % 2] = sample < p.q_samples ? limit_of(sample) : 1;
             }
+//@if FACTORS_OF_TOPS
+            mask_keys(s, (i32)(tile * RING_KEYS), limits, FLOAT_NEG_INF); // below what any factor makes of a score
+//@else
             mask_keys(s, (i32)(tile * RING_KEYS), limits);
+//@end
         }
 
 //@if SUMS_EXACT
@@ -193,7 +198,7 @@
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) {
 //@if FACTORS_OF_TOPS
-            float top = MASKED_SCORE * SCALE_LOG2;
+            float top = FLOAT_NEG_INF;
 #pragma unroll
             for (u32 n = 0; n < RING_N; ++n)
 #pragma unroll
