@@ -162,5 +162,6 @@ fn large_logits_keep_their_order() {
     logits::rankings_keep_their_order::<logits::Large64>(&backends);
     logits::rankings_keep_their_order::<logits::Large128>(&backends);
     logits::rankings_keep_their_order::<logits::Large256>(&backends);
+    logits::rankings_in_eight_bits_keep_their_order::<logits::Eight128>(&backends);
     logits::rankings_keep_their_order::<Large64Portable>(&backends);
 }

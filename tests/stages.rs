@@ -21,7 +21,7 @@ mod made_up;
 
 use buffers::Buffers;
 use harness::{Harness, Memory, Place};
-use logits::{Large64, Large128, Large256, SIZES};
+use logits::{Eight128, Large64, Large128, Large256, SIZES};
 use made_up::{check_counts, check_select};
 use proxyattn::codegen::cuda::{HopperTiles, KernelId, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{
@@ -200,6 +200,8 @@ large_logits! {
     large_logits_128: Large128, Arch::Sm80, Large128::SPEC, FEW;
     /// A block of keys fills a stage.
     large_logits_128_hopper: Large128, Arch::Sm90a, Large128::SPEC, FEW;
+    /// Bytes.
+    large_logits_8_bits_hopper: Eight128, Arch::Sm90a, Eight128::SPEC, FEW;
     large_logits_256: Large256, Arch::Sm80, Large256::SPEC, FEW;
 }
 

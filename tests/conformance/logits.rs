@@ -5,13 +5,18 @@
 use crate::backends::Backends;
 use crate::inputs::{Case, Inputs};
 use half::{bf16, f16};
-use proxyattn::codegen::{Block, Budget, Spec, Stride};
+use proxyattn::codegen::{Block, Budget, Precision, Proxy, Scorer, Spec, Stride};
 use proxyattn::{AttentionKernel, Element};
 use proxyattn_oracle::Oracle;
 use proxyattn_oracle::compare::{self, Lists, Ties};
 
 /// Sizes of logits, in nats.
 pub(crate) const SIZES: [f64; 7] = [1.0, 126.0, 2520.0, 10_080.0, 20_160.0, 50_400.0, 1e6];
+
+/// What e4m3 on tensor cores keeps apart.
+pub(crate) const MODERATE: [f64; 5] = [1.0, 126.0, 2520.0, 10_080.0, 20_160.0];
+
+const NATIVE: Scorer = Scorer::Proxy(Proxy { scores: Precision::Native, ..Proxy::DEFAULT });
 
 /// Blocks in a context, of which the lists keep four.
 const BLOCKS: usize = 40;
@@ -31,7 +36,9 @@ macro_rules! kernels {
 
 kernels! {
     Large64(bf16) = Spec { head_dim: 64, block: Block { q: 64, kv: 32 }, ..Spec::DEFAULT };
-    Large128(f16) = Spec { head_dim: 128, block: Block { q: 64, kv: 64 }, ..Spec::DEFAULT };
+    Large128(f16) = Spec { head_dim: 128, block: Block { q: 64, kv: 64 }, scorer: NATIVE, ..Spec::DEFAULT };
+    /// In e4m3 on tensor cores, which add up with fewer bits than f32 has: for logits of up to some 2e4.
+    Eight128(f16) = Spec { head_dim: 128, block: Block { q: 64, kv: 64 }, ..Spec::DEFAULT };
     /// Two samples to a block of keys, as the paper scores them.
     Large256(bf16) = Spec {
         head_dim: 256, block: Block { q: 32, kv: 32 }, stride: Stride { q: 8, kv: 16 }, scorer: Spec::PAPER.scorer, ..Spec::DEFAULT
@@ -153,10 +160,19 @@ fn pair<K: AttentionKernel>(size: f64) -> (K::Elem, K::Elem) {
     (q, K::Elem::from_f32((product / f64::from(q.to_f32())) as f32))
 }
 
-/// Every list of every backend against the reference.
+/// Every list of every backend against the reference, whatever the logits' size.
 pub(crate) fn rankings_keep_their_order<K: AttentionKernel>(backends: &Backends) {
+    rankings::<K>(backends, &SIZES);
+}
+
+/// The same for sizes that e4m3 keeps apart.
+pub(crate) fn rankings_in_eight_bits_keep_their_order<K: AttentionKernel>(backends: &Backends) {
+    rankings::<K>(backends, &MODERATE);
+}
+
+fn rankings<K: AttentionKernel>(backends: &Backends, sizes: &[f64]) {
     let mut faults = Vec::new();
-    for sample in samples::<K>(&SIZES) {
+    for sample in samples::<K>(sizes) {
         let oracle = sample.oracle(&K::SPEC);
         for backend in backends.iter() {
             let selection = backend.run(|device| {
