@@ -149,7 +149,11 @@ __device__ __forceinline__ void take(Samples& samples, float (&s)[STAGE_KEYS / 2
     samples.codes += STAGE_BLOCKS * SAMPLES_Q;
 }
 //@else
+//@if FEW_BLOCKS
 // What the products of a stage leave: its codes and sums follow while the next stage is multiplied.
+//@else
+// What the products of a stage leave.
+//@end
 struct Tops {
     float top[STAGE_BLOCKS][2];
 //@if FACTORS_OF_TOPS
@@ -333,17 +337,26 @@ __device__ __forceinline__ void take(Samples& samples, const Tops& tops, u32 i, 
             }
             samples.k_factors += STAGE_BLOCKS;
 //@end
+//@if FEW_BLOCKS
             multiply_stage(s, q, n, turns, [&] {
                 if (i > 0) take(samples, tops, i - 1, key - STAGE_KEYS);
             });
+//@else
+            multiply_stage(s, q, n, turns, [] {});
+//@end
             hide_unseen(samples, s, key);
             block_tops(s, tops.top);
 //@if FACTORS_OF_TOPS
 #pragma unroll
             for (u32 j = 0; j < LANE_BLOCKS; ++j) tops.factors[j] = factors[j];
 //@end
+//@if FEW_BLOCKS
         }
         take(samples, tops, stages - 1, key - STAGE_KEYS);
+//@else
+            take(samples, tops, i, key); // at once: there are too many to wait in registers
+        }
+//@end
 //@end
         release(QUERIES_EMPTY + wg);
 

@@ -66,6 +66,7 @@ pub(crate) const CONFIGURATIONS: &[(&str, Spec)] = &[
         "divided",
         Spec { budget: Budget::Ratio(Ratio { split: Split::Heads, ..Ratio::DEFAULT }), ..Spec::DEFAULT },
     ),
+    ("strided", Spec { stride: Stride { q: 4, kv: 4 }, ..Spec::DEFAULT }),
     (
         "weighed",
         Spec {

@@ -66,7 +66,7 @@ fn lines(functions: &HashMap<String, Function>) -> String {
     let line = |(symbol, Function { bytes, hmma, gmma, utmaldg }): (&String, &Function)| {
         format!("{symbol} {bytes} {hmma} {gmma} {utmaldg}\n")
     };
-    functions.iter().map(line).chain(["end\n".to_owned()]).collect()
+    functions.iter().map(line).chain(["whole\n".to_owned()]).collect()
 }
 
 /// What [`lines`] wrote.
@@ -77,7 +77,7 @@ fn parse(text: &str) -> Option<HashMap<String, Function>> {
         let [bytes, hmma, gmma, utmaldg] = numbers[..] else { return None };
         Some((symbol.to_owned(), Function { bytes, hmma, gmma, utmaldg }))
     };
-    text.strip_suffix("end\n")?.lines().map(line).collect()
+    text.strip_suffix("whole\n")?.lines().map(line).collect()
 }
 
 #[cfg(test)]

@@ -125,6 +125,7 @@ impl Proxy {
             ("FACTORS_OF_TOPS", self.scores == Precision::E4m3 && self.sums == Sums::Maxima),
             ("FACTORS_OF_SCORES", self.scores == Precision::E4m3 && self.sums == Sums::Exact),
             ("SUMS_EXACT", self.sums == Sums::Exact),
+            ("FEW_BLOCKS", tiles.hopper.keys <= 8 * samples),
             ("BLOCK_FILLS_STAGE", samples == tiles.hopper.keys),
             // How a block's samples lie in a tile of scores.
             ("BLOCK_SPANS_TILES", samples > tiles.ring_keys),
