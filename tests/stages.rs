@@ -347,9 +347,9 @@ stages! { Arch::Sm80;
     /// e4m3, with a proxy per KV head and one for several.
     e4m3: bf16, Spec { scorer: E4M3, budget: SMALL, ..Spec::DEFAULT }, |t| t, &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403]];
     e4m3_one_proxy: f16, Spec {
-            head_dim: 96, dtype: Dtype::F16, groups: Some(1), scorer: E4M3, budget: Budget::ratio(0.3),
-            stride: Stride { q: 4, kv: 4 }, ..Spec::DEFAULT
-        }, |t| t, &[[1, 6, 3, 200, 5000]];
+            head_dim: 96, block: Block { q: 64, kv: 32 }, dtype: Dtype::F16, groups: Some(1), scorer: E4M3,
+            budget: Budget::ratio(0.3), stride: Stride { q: 4, kv: 4 }, ..Spec::DEFAULT
+        }, |t| t, &[[1, 6, 3, 150, 2200]];
     /// ... whose sums are those of all keys, with blocks of several n-tiles and of one sample.
     e4m3_exact: bf16, Spec { scorer: proxy(Sums::Exact, Precision::E4m3), budget: SMALL, ..Spec::DEFAULT }, |t| t,
         &[[1, 2, 1, 200, 403]];
@@ -382,10 +382,11 @@ stages! { Arch::Sm90a;
     /// The same in e4m3: bytes at 128 dims, elements that hold them at others.
     hopper_e4m3: bf16, Spec { scorer: E4M3, budget: SMALL, ..Spec::DEFAULT }, |t| t,
         &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403], [1, 2, 1, 100, 2600]];
+    /// Sixteen blocks to a stage: their maxima are taken at once.
     hopper_e4m3_of_few: f16, Spec {
-            dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 }, scorer: E4M3, budget: Budget::ratio(0.3),
-            ..Spec::DEFAULT
-        }, |t| t, &[[1, 4, 2, 300, 5100]];
+            block: Block { q: 64, kv: 32 }, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 }, scorer: E4M3,
+            budget: Budget::ratio(0.3), ..Spec::DEFAULT
+        }, |t| t, &[[1, 4, 2, 150, 2200]];
     hopper_e4m3_of_many: bf16, Spec {
             block: Block { q: 128, kv: 128 }, causal: false, stride: Stride { q: 8, kv: 1 }, scorer: E4M3,
             budget: Budget::ratio(0.4), ..Spec::DEFAULT
