@@ -1,8 +1,8 @@
 //! How similar the heads of a layer are on a context, and how many proxy heads that allows.
 //!
 //! All heads of a group share one ranking of blocks, that of the group's proxy head. If heads attend to the same tokens this
-//! costs nothing; a head that attends elsewhere visits more blocks, or loses attention where their number is fixed. [`Report`] measures both on the queries and keys of real
-//! layers, and recommends `groups`.
+//! costs nothing; a head that attends elsewhere visits more blocks, or loses attention where their number is fixed. [`Report`]
+//! measures all of this on the queries and keys of real layers, and recommends `groups`.
 //!
 //! # What is measured
 //!

@@ -132,7 +132,8 @@ impl Report {
     }
 
     /// Everything as JSON: `schema`, `options`, `kernel` (the configuration that was measured; `visited` is the budget of
-    /// what is visited, `budget` that of the rest), `recommendation`, and `layers`, whose keys are the fields of [`Layer`]. Figures are rounded to four decimals.
+    /// what is visited, `budget` that of the rest), `recommendation`, and `layers`, whose keys are the fields of [`Layer`].
+    /// Figures are rounded to four decimals.
     ///
     /// # Errors
     /// [`Error::Empty`] without layers.

@@ -19,7 +19,7 @@ impl Report {
 
         line(format!("{} heads on {} KV heads · head_dim {}", first.heads, first.kv_heads, first.head_dim));
         line(format!(
-            "overlap of the top {} far tokens · blocks that the default budget visits · regret of sharing lists of {:.0}%",
+            "overlap of the top {} far tokens · blocks that the default budget visits · regret of sharing lists of {:.0}% of them",
             options.top,
             100.0 * options.keep
         ));
