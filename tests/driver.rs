@@ -79,8 +79,9 @@ const RELEASING: &[&str] = &[
 
 /// The kernels of all stages in their order, and in that in which they are launched together: what of the budget needs no
 /// scores runs beside what comes before it, and begins first.
-const KERNELS: [&str; 8] = [
+const KERNELS: [&str; 9] = [
     "proxyattn_pool_queries",
+    "proxyattn_pool_keys",
     "proxyattn_score",
     "proxyattn_budget_norms",
     "proxyattn_budget_partials",
@@ -89,7 +90,7 @@ const KERNELS: [&str; 8] = [
     "proxyattn_select",
     "proxyattn_attend",
 ];
-const TOGETHER: [usize; 8] = [2, 3, 4, 0, 1, 5, 6, 7];
+const TOGETHER: [usize; 9] = [3, 4, 5, 0, 1, 2, 6, 7, 8];
 
 fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("driver-{name}"))
@@ -149,7 +150,7 @@ fn child_process() {
         Ok("open") => child::open(),
         Ok("run") => child::run(Then::Stop),
         Ok("tune") => child::tune(),
-        Ok("tune-value") => child::tune_value(0.9),
+        Ok("tune-value") => child::tune_value(0.6),
         Ok("tune-other") => child::tune_value(0.8),
         Ok("find") => child::find(),
         Ok("room") => room::run(),
@@ -211,7 +212,7 @@ fn each_stage_launches_its_kernels() {
             assert_eq!(launched, TOGETHER.map(|i| KERNELS[i]), "{gpu} {step}: {text}");
         }
         assert_eq!(lines(&text, "traced", "launch "), KERNELS, "{gpu}: {text}");
-        assert_eq!(lines(&text, "attend", "launch "), KERNELS[7..], "{gpu}");
+        assert_eq!(lines(&text, "attend", "launch "), KERNELS[8..], "{gpu}");
         assert_eq!(lines(&text, "dense", "launch "), ["proxyattn_dense"], "{gpu}");
         // Where tiles are handed out one by one, the count begins at zero.
         let cleared: &[&str] = if gpu == "9.0" { &["4"] } else { &[] };
@@ -253,21 +254,22 @@ fn put<'a>(text: &'a str, step: &str) -> Vec<(&'a str, &'a str)> {
 /// before all else, and what reads it is launched when it has been waited for, its counts among them, since they read scores.
 fn lane<'a>(put: &[(&'a str, &'a str)], own: &str) -> &'a str {
     let lane = put[1].0;
-    let (begun, ended) = (put[0].1, put[7].1);
+    let (begun, ended) = (put[0].1, put[8].1);
     let waits = |record: &str| record.replace("record", "wait");
     let expected = [
         (own, begun),
         (lane, &waits(begun)),
-        (lane, KERNELS[2]),
         (lane, KERNELS[3]),
         (lane, KERNELS[4]),
+        (lane, KERNELS[5]),
         (own, KERNELS[0]),
         (own, KERNELS[1]),
+        (own, KERNELS[2]),
         (lane, ended),
         (own, &waits(ended)),
-        (own, KERNELS[5]),
         (own, KERNELS[6]),
         (own, KERNELS[7]),
+        (own, KERNELS[8]),
     ];
     assert_eq!(put, expected);
     assert!(lane != own && begun != ended && [begun, ended].iter().all(|event| event.starts_with("record ")));
@@ -290,23 +292,23 @@ fn the_budget_runs_beside_pool_and_score() {
         let flat: Vec<_> = KERNELS.into_iter().filter(|name| !name.contains("budget")).collect();
         assert_eq!(put(&text, "flat"), kernels(&flat), "{gpu}");
         assert_eq!(put(&text, "single"), kernels(&KERNELS), "{gpu}");
-        assert_eq!(put(&text, "without score"), kernels(&KERNELS[2..7]), "{gpu}");
+        assert_eq!(put(&text, "without score"), kernels(&KERNELS[3..8]), "{gpu}");
         let joined = put(&text, "without select");
         assert_eq!(joined.iter().filter(|(stream, _)| *stream == first).count(), 5, "{gpu}: {joined:?}");
         let [.., (last, wait), counts] = &joined[..] else { panic!("{gpu}: {joined:?}") };
         assert!(*last == own && wait.starts_with("wait "), "{gpu}: {joined:?}");
-        assert_eq!(*counts, (own, KERNELS[5]), "{gpu}");
+        assert_eq!(*counts, (own, KERNELS[6]), "{gpu}");
         // Counts in the heads' own orders need no scores.
         let beside: Vec<_> = put(&text, "own").into_iter().filter(|(stream, _)| *stream != own).collect();
         let beside: Vec<_> = beside[1..4].iter().map(|(_, what)| *what).collect();
-        assert_eq!(beside, [KERNELS[3], KERNELS[4], KERNELS[5]], "{gpu}");
+        assert_eq!(beside, [KERNELS[4], KERNELS[5], KERNELS[6]], "{gpu}");
 
         // The lane is in the capture to its end: calls of the capture share it, and others take none of it, however many
         // they are.
         assert_eq!(lane(&put(&text, "captured"), own), first, "{gpu}");
         assert_eq!(lane(&put(&text, "captured again"), own), first, "{gpu}");
         let others = put(&text, "others");
-        let others: BTreeSet<_> = others.chunks(12).map(|call| lane(call, call[0].0)).collect();
+        let others: BTreeSet<_> = others.chunks(13).map(|call| lane(call, call[0].0)).collect();
         assert!(!others.contains(first) && others.len() == 15, "{gpu}: {others:?}");
         assert_eq!(lane(&put(&text, "later"), own), first, "{gpu}");
         assert_eq!(text.lines().rfind(|line| line.starts_with("handles ")), Some("handles 0"), "{gpu}");
@@ -322,13 +324,13 @@ fn threads_have_lanes_to_themselves() {
         for (stream, what) in put(&text, "threads") {
             streams.entry(stream).or_default().push(what);
         }
-        let is_lane = |put: &Vec<&str>| put.contains(&KERNELS[2]);
+        let is_lane = |put: &Vec<&str>| put.contains(&KERNELS[3]);
         let (lanes, own): (Vec<_>, Vec<_>) = streams.into_values().partition(is_lane);
-        assert!(own.len() == 4 && own.iter().all(|put| put.len() == 10 * 7), "{gpu}: {own:?}");
+        assert!(own.len() == 4 && own.iter().all(|put| put.len() == 10 * 8), "{gpu}: {own:?}");
         assert_eq!(lanes.iter().map(Vec::len).sum::<usize>(), 4 * 10 * 5, "{gpu}: {lanes:?}");
         for call in lanes.iter().flat_map(|put| put.chunks(5)) {
             let [wait, budget @ .., record] = call else { panic!("{gpu}: {call:?}") };
-            assert_eq!(budget, &KERNELS[2..5], "{gpu}");
+            assert_eq!(budget, &KERNELS[3..6], "{gpu}");
             assert!(wait.starts_with("wait ") && record.starts_with("record "), "{gpu}: {call:?}");
         }
     }

@@ -79,10 +79,10 @@ fn the_op_launches_what_the_raw_api_launches() {
         return;
     }
     let budget = ["budget_norms", "budget_partials", "budget_masses", "budget_counts"];
-    let pipeline = [&["pool_queries", "score"], &budget[..], &["select", "attend"]].concat();
+    let pipeline = [&["pool_queries", "pool_keys", "score"], &budget[..], &["select", "attend"]].concat();
     let pipeline: Vec<_> = pipeline.iter().map(|name| format!("proxyattn_{name}")).collect();
     // Launched together, what of the budget needs no scores runs beside what comes before it, and begins first.
-    let together = [2, 3, 4, 0, 1, 5, 6, 7].map(|i| pipeline[i].clone());
+    let together = [3, 4, 5, 0, 1, 2, 6, 7, 8].map(|i| pipeline[i].clone());
     for gpu in GPUS {
         let (text, good) = told("once", &[("STUB_CAPABILITY", gpu), ("STUB_PARAMS", "128")]);
         assert!(good && text.contains("\ndone\n"), "{gpu}: {text}");
