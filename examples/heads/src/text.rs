@@ -56,11 +56,13 @@ impl Report {
                 .collect();
             line(format!("specialists of {}: head {}", layer.name, heads.join(", ")));
         }
-        line(format!(
-            "default budget: {}, for at most {:.0}% more blocks than with one proxy per KV head",
-            choice(first, recommendation.groups),
-            100.0 * options.growth
-        ));
+        let (groups, growth) = (recommendation.groups, 100.0 * options.growth);
+        let why = match (groups == first.kv_heads, groups) {
+            (true, 1) => String::new(), // there are no others
+            (true, _) => format!(": fewer visit over {growth:.0}% more blocks in some layer"),
+            (false, _) => format!(", for at most {growth:.0}% more blocks than with one proxy per KV head"),
+        };
+        line(format!("default budget: {}{why}", choice(first, groups)));
         line(match recommendation.flat {
             Some(groups) => format!(
                 "flat budgets: {}, for a regret (p95) within {} in every layer",

@@ -131,6 +131,12 @@ fn the_layer_that_needs_most_decides() {
     let recommendation = report.recommendation().unwrap();
     assert_eq!((recommendation.groups, recommendation.flat), (2, Some(2)));
     let layers = ["#[proxy_attention(head_dim = 64, groups = 1)]", "#[proxy_attention(head_dim = 64)]"];
+    assert!(
+        report
+            .text()
+            .unwrap()
+            .contains("one proxy per KV head: fewer visit over 5% more blocks in some layer")
+    );
     assert_eq!(recommendation.layers, layers);
     assert_eq!(recommendation.attribute, layers[1]);
 }

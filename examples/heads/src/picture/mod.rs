@@ -57,7 +57,7 @@ impl Report {
         let first = &self.layers()[0];
         font::write(&mut canvas, [MARGIN, MARGIN], 3, BRIGHT, &recommendation.attribute);
         let subject = format!(
-            "{} heads on {} KV heads · the default budget visits at most {:.0}% more blocks than with one proxy per KV head",
+            "{} heads on {} KV heads · default budget: at most {:.0}% more blocks than with one proxy per KV head",
             first.heads,
             first.kv_heads,
             100.0 * self.options().growth
