@@ -4,6 +4,7 @@ use crate::{
     input::Input,
     proxy::{Proxy, ranked},
     stats::{mean, percentile},
+    visited::Visited,
 };
 use kit::{keys::Keys, mass::BlockMass, progress::Progress};
 use proxyattn::codegen::Budget;
@@ -30,7 +31,7 @@ pub struct Curves {
     pub shared: Vec<Vec<f64>>,
 }
 
-/// What sharing lists costs: mass in the order of the head's own scores, less mass in the order of its proxy, at
+/// What sharing lists loses at a flat share of the blocks: mass in the order of the head's own scores, less mass in the order of its proxy, at
 /// [`keep`](crate::Options::keep). Negative where the proxy does better.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Regret {
@@ -56,7 +57,7 @@ pub(crate) fn measure<T: Copy + Into<f32> + Sync>(
     mass: &BlockMass,
     keep: f64,
     progress: &Progress,
-) -> (Curves, Vec<Regret>) {
+) -> (Curves, Vec<Regret>, Vec<Visited>) {
     let rows = mass.rows();
     let best = (0..input.heads)
         .map(|head| (0..rows.len()).map(|i| ranked(&input.geometry, rows[i], mass.row(head, i))).collect());
@@ -66,7 +67,7 @@ pub(crate) fn measure<T: Copy + Into<f32> + Sync>(
     let own = tally(input, mass, keep, &orders(input, rows, &own.collect::<Vec<_>>(), progress));
 
     let candidates = (1..=input.kv_heads).filter(|&groups| input.kv_heads.is_multiple_of(groups));
-    let proxies: Vec<(usize, Masses)> = candidates
+    let (visited, proxies): (Vec<Visited>, Vec<Masses>) = candidates
         .map(|groups| {
             let (heads, kv_heads) = (input.heads / groups, input.kv_heads / groups);
             let keys: Vec<Keys> = (0..groups)
@@ -77,17 +78,19 @@ pub(crate) fn measure<T: Copy + Into<f32> + Sync>(
             let proxies: Vec<_> = proxies
                 .map(|(group, keys)| Proxy { heads: group * heads..(group + 1) * heads, keys })
                 .collect();
-            (groups, tally(input, mass, keep, &orders(input, rows, &proxies, progress)))
+            let orders = orders(input, rows, &proxies, progress);
+            (Visited::measure(input, mass, &orders), tally(input, mass, keep, &orders))
         })
-        .collect();
+        .unzip();
     let curves = Curves {
         shares: SHARES.map(|share| f64::from(share) / 100.0).to_vec(),
         best: curve(&best),
         own: curve(&own),
-        kv_head: curve(&proxies[proxies.len() - 1].1),
-        shared: curve(&proxies[0].1),
+        kv_head: curve(&proxies[proxies.len() - 1]),
+        shared: curve(&proxies[0]),
     };
-    (curves, proxies.iter().map(|(groups, proxy)| regret(*groups, &own, proxy)).collect())
+    let regrets = visited.iter().zip(&proxies).map(|(visited, proxy)| regret(visited.groups, &own, proxy));
+    (curves, regrets.collect(), visited)
 }
 
 fn orders<T: Copy + Into<f32> + Sync>(

@@ -8,11 +8,15 @@ use std::path::{Path, PathBuf};
 /// What is measured, and where it goes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Flags {
-    /// Maximum loss of attention mass by sharing a list, at the 95th percentile over rows and heads
+    /// How many more blocks fewer proxies may visit than one per KV head, as a share, under the default budget
+    #[arg(long, value_name = "X", default_value_t = Options::default().growth)]
+    growth: f64,
+
+    /// For flat budgets: maximum loss of attention mass by sharing a list, at the 95th percentile over rows and heads
     #[arg(long, value_name = "0..1", default_value_t = Options::default().regret)]
     regret: f64,
 
-    /// Share of blocks that a list keeps
+    /// For flat budgets: share of blocks that a list keeps
     #[arg(long, value_name = "0..1", default_value_t = Options::default().keep)]
     keep: f64,
 
@@ -44,8 +48,8 @@ pub struct Flags {
 impl Flags {
     /// What is measured.
     pub fn options(&self) -> Options {
-        let &Self { keep, regret, rows, top, window, scale, .. } = self;
-        Options { keep, regret, rows, top, window, scale }
+        let &Self { keep, growth, regret, rows, top, window, scale, .. } = self;
+        Options { keep, growth, regret, rows, top, window, scale }
     }
 
     /// Writes the requested files, and returns the report for stdout, which lists them.

@@ -1,6 +1,6 @@
 //! Everything that is measured of one layer.
 
-use crate::{Curves, Error, Options, Overlap, Regret, Result, curves, input::Input, overlap};
+use crate::{Curves, Error, Options, Overlap, Regret, Result, Visited, curves, input::Input, overlap};
 use kit::{
     keys::Keys,
     mass::{self, BlockMass},
@@ -28,12 +28,15 @@ pub struct Layer {
     pub overlap: Overlap,
     /// Attention inside lists of each length.
     pub curves: Curves,
-    /// What each number of proxies costs, from one to one per KV head.
+    /// What the default budget visits with each number of proxies, from one to one per KV head.
+    pub visited: Vec<Visited>,
+    /// What each number of proxies loses at a flat share of the blocks, in the same order.
     pub regrets: Vec<Regret>,
-    /// The fewest proxies whose regret is within the bound; one per KV head where none is.
+    /// Under the default budget: the fewest proxies that visit at most [`growth`](Options::growth) more blocks than one per KV
+    /// head.
     pub groups: usize,
-    /// Whether their regret is.
-    pub within: bool,
+    /// Under a flat budget: the fewest proxies whose regret is within the bound; `None` where none is.
+    pub flat: Option<usize>,
     /// Heads whose mean regret exceeds the bound even with one proxy per KV head, the largest first.
     pub specialists: Vec<Specialist>,
 }
@@ -62,15 +65,14 @@ impl Layer {
         let overlap = overlap::measure(&input, &keys, &rows, options);
         let scale = input.spec.softmax_scale();
         let mass = BlockMass::compute(&input.q, &input.k, &input.geometry, rows, scale, progress);
-        let (curves, regrets) = curves::measure(&input, &keys, &mass, options.keep, progress);
-        let within = |regret: &&Regret| regret.p95 <= options.regret;
+        let (curves, regrets, visited) = curves::measure(&input, &keys, &mass, options.keep, progress);
         let finest = &regrets[regrets.len() - 1];
         let mut specialists: Vec<Specialist> = (0..input.heads)
             .map(|head| Specialist { head, regret: finest.heads[head] })
             .filter(|specialist| specialist.regret > options.regret)
             .collect();
         specialists.sort_by(|a, b| b.regret.total_cmp(&a.regret));
-        Ok(Self {
+        let mut layer = Self {
             name: name.into(),
             heads: input.heads,
             kv_heads: input.kv_heads,
@@ -78,12 +80,33 @@ impl Layer {
             tokens: input.k.shape()[2],
             rows: mass.rows().len(),
             overlap,
-            groups: regrets.iter().find(within).unwrap_or(finest).groups,
-            within: regrets.iter().any(|regret| within(&regret)),
+            groups: finest.groups,
+            flat: None,
             curves,
+            visited,
             regrets,
             specialists,
-        })
+        };
+        layer.groups = layer.fewest(|candidate| layer.is_near(candidate, options)).unwrap_or(layer.groups);
+        layer.flat = layer.fewest(|candidate| layer.is_within(candidate, options));
+        Ok(layer)
+    }
+
+    /// The number of proxies of the first candidate that fits.
+    pub(crate) fn fewest(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
+        (0..self.visited.len())
+            .find(|&candidate| fits(candidate))
+            .map(|candidate| self.visited[candidate].groups)
+    }
+
+    /// Whether the default budget visits few more blocks with a candidate than with one proxy per KV head, the last.
+    pub(crate) fn is_near(&self, candidate: usize, options: &Options) -> bool {
+        self.visited[candidate].is_near(&self.visited[self.visited.len() - 1], options.growth)
+    }
+
+    /// Whether a candidate's regret is within the bound.
+    pub(crate) fn is_within(&self, candidate: usize, options: &Options) -> bool {
+        self.regrets[candidate].p95 <= options.regret
     }
 }
 

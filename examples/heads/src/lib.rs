@@ -1,8 +1,8 @@
 //! How similar the heads of a layer are on a context, and how many proxy heads that allows.
 //!
 //! All heads of a group share one ranking of blocks, that of the group's proxy head. If heads attend to the same tokens this
-//! costs nothing; a head that attends elsewhere is served poorly. [`Report`] measures both on the queries and keys of real
-//! layers, and recommends `groups`.
+//! costs nothing; a head that attends elsewhere visits more blocks, or loses attention where their number is fixed. [`Report`]
+//! measures all of this on the queries and keys of real layers, and recommends `groups`.
 //!
 //! # What is measured
 //!
@@ -24,9 +24,13 @@
 //! its proxy, with [`keep`](Options::keep) (a tenth) of the blocks. The baseline is the head's own scores and not the best
 //! order, because the scorer's own loss is the same for any number of proxies.
 //!
-//! *The choice* ([`Recommendation`]): the smallest divisor of the KV heads whose regret, at the 95th percentile over rows and
-//! heads, is at most [`regret`](Options::regret) (0.05): nineteen lists in twenty lose no more than that.
-//! *Specialists* are heads whose mean regret exceeds it even with one proxy per KV head.
+//! *Visited* ([`Visited`]): the share of the blocks that the default budget visits with a number of proxies. It counts blocks
+//! in the order of the proxy until they hold `gamma` of the head's mass, so that a bad order costs blocks and not attention.
+//!
+//! *The choice* ([`Recommendation`]): the smallest divisor of the KV heads that visits at most [`growth`](Options::growth)
+//! (0.15) more blocks than one proxy per KV head. For flat budgets, whose lists cannot grow: the smallest divisor whose regret,
+//! at the 95th percentile over rows and heads, is at most [`regret`](Options::regret) (0.05): nineteen lists in twenty lose no
+//! more than that. *Specialists* are heads whose mean regret exceeds it even with one proxy per KV head.
 #![deny(missing_docs)]
 
 mod curves;
@@ -41,6 +45,7 @@ mod proxy;
 mod report;
 mod stats;
 mod text;
+mod visited;
 
 pub use curves::{Curves, Regret};
 pub use error::{Error, Result};
@@ -49,3 +54,4 @@ pub use layer::{Layer, Specialist};
 pub use options::Options;
 pub use overlap::{Agreement, Overlap};
 pub use report::{Recommendation, Report, SCHEMA};
+pub use visited::Visited;

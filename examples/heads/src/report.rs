@@ -1,13 +1,13 @@
 //! Layers, one after another, and what they recommend.
 
-use crate::{Error, Layer, Options, Result, input::spec};
+use crate::{Error, Layer, Options, Result, input::spec, visited::BUDGET};
 use kit::progress::Progress;
 use proxyattn::View;
-use proxyattn::codegen::Spec;
+use proxyattn::codegen::{Budget, Spec};
 use serde_json::{Value, json};
 
 /// Of the JSON; it changes with the meaning of a key, not when one is added.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The measurements of some layers of one model.
 ///
@@ -33,14 +33,16 @@ pub struct Report {
 /// What to write.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Recommendation {
-    /// The fewest proxies whose regret is within the bound in every layer; one per KV head where none is.
+    /// Under the default budget: the fewest proxies with which it visits, in every layer, at most
+    /// [`growth`](Options::growth) more blocks than with one proxy per KV head.
     pub groups: usize,
-    /// Whether the regret of every layer is.
-    pub within: bool,
-    /// The attribute of one kernel for all layers.
+    /// The attribute of one kernel with these proxies for all layers.
     pub attribute: String,
     /// The attributes of a kernel for each layer, in order.
     pub layers: Vec<String>,
+    /// Under a flat budget, whose lists do not grow where the order of a proxy is bad for a head: the fewest proxies whose
+    /// regret is at most [`regret`](Options::regret) in every layer; `None` where none is.
+    pub flat: Option<usize>,
 }
 
 impl Report {
@@ -105,17 +107,15 @@ impl Report {
     /// [`Error::Empty`] without layers.
     pub fn recommendation(&self) -> Result<Recommendation> {
         let first = self.layers.first().ok_or(Error::Empty)?;
-        let within = |candidate: usize| {
-            let fits = |layer: &Layer| layer.regrets[candidate].p95 <= self.options.regret;
-            self.layers.iter().all(fits)
+        let fewest = |fits: fn(&Layer, usize, &Options) -> bool| {
+            first.fewest(|candidate| self.layers.iter().all(|layer| fits(layer, candidate, &self.options)))
         };
-        let fitting = (0..first.regrets.len()).find(|&candidate| within(candidate));
-        let groups = fitting.map_or(first.kv_heads, |candidate| first.regrets[candidate].groups);
+        let groups = fewest(Layer::is_near).unwrap_or(first.kv_heads);
         Ok(Recommendation {
             groups,
-            within: fitting.is_some(),
             attribute: self.attribute(first, groups),
             layers: self.layers.iter().map(|layer| self.attribute(layer, layer.groups)).collect(),
+            flat: fewest(Layer::is_within),
         })
     }
 
@@ -131,8 +131,9 @@ impl Report {
         }
     }
 
-    /// Everything as JSON: `schema`, `options`, `kernel` (the configuration that was measured), `recommendation`, and
-    /// `layers`, whose keys are the fields of [`Layer`]. Figures are rounded to four decimals.
+    /// Everything as JSON: `schema`, `options`, `kernel` (the configuration that was measured; `visited` is the budget of
+    /// what is visited, `budget` that of the rest), `recommendation`, and `layers`, whose keys are the fields of [`Layer`].
+    /// Figures are rounded to four decimals.
     ///
     /// # Errors
     /// [`Error::Empty`] without layers.
@@ -149,6 +150,7 @@ impl Report {
                 "stride_kv": spec.stride.kv,
                 "scale": spec.softmax_scale(),
                 "budget": spec.budget.to_string(),
+                "visited": Budget::Dynamic(BUDGET).to_string(),
             },
             "recommendation": recommendation,
             "layers": self.layers,

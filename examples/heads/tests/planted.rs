@@ -3,7 +3,8 @@
 use heads::{Error, Layer, Options, Report};
 use proxyattn::View;
 
-const TOKENS: usize = 2048;
+/// 64 blocks, eight of which each topic has: the default budget's floor is eight.
+const TOKENS: usize = 4096;
 const DIM: usize = 64;
 /// Topics; the blocks of 64 tokens are about them in turn.
 const TOPICS: usize = 8;
@@ -33,17 +34,18 @@ fn add<'a>(report: &'a mut Report, kv_heads: usize, wanted: &[(usize, f32)]) -> 
     report.add_layer("planted", q, View::bhsd(&k, [1, kv_heads, TOKENS, DIM]).unwrap()).unwrap()
 }
 
+/// One proxy for two topics visits an eighth more blocks than one for each, of as short a context.
 fn report() -> Report {
-    Report::new(Options { keep: 0.2, ..Options::default() }).unwrap()
+    Report::new(Options { keep: 0.2, growth: 0.05, rows: 4, ..Options::default() }).unwrap()
 }
 
 /// The choice for KV heads of which each has two heads that look for the topic given.
-fn choice(topics: &[usize]) -> (usize, bool, Vec<f64>) {
+fn choice(topics: &[usize]) -> (usize, Option<usize>, Vec<f64>) {
     let wanted: Vec<_> = topics.iter().flat_map(|&topic| [(topic, 10.0); 2]).collect();
     let mut report = report();
     let layer = add(&mut report, topics.len(), &wanted);
-    let regrets = layer.regrets.iter().map(|regret| regret.p95).collect();
-    (layer.groups, layer.within, regrets)
+    let shares = layer.visited.iter().map(|visited| visited.share).collect();
+    (layer.groups, layer.flat, shares)
 }
 
 #[test]
@@ -54,7 +56,8 @@ fn identical_heads_share_one_proxy() {
     assert_eq!((far.same_group, far.other_group), (Some(1.0), Some(1.0)));
     assert!(far.pairs.iter().flatten().all(|&overlap| overlap == 1.0));
     assert_eq!((layer.overlap.all.other_group, layer.overlap.blocks.other_group), (Some(1.0), Some(1.0)));
-    assert_eq!((layer.groups, layer.within), (1, true));
+    assert_eq!((layer.groups, layer.flat), (1, Some(1)));
+    assert_eq!(layer.visited[0].heads, layer.visited[1].heads);
     assert!(layer.regrets.iter().all(|regret| regret.p95.abs() < 1e-6), "{:?}", layer.regrets);
     assert!(layer.specialists.is_empty());
     assert_eq!(report.recommendation().unwrap().attribute, "#[proxy_attention(head_dim = 64, groups = 1)]");
@@ -68,7 +71,7 @@ fn heads_that_look_elsewhere_need_a_proxy_for_each_kv_head() {
     let far = &layer.overlap.far;
     assert_eq!((far.same_group, far.other_group), (Some(1.0), Some(0.0)));
     assert_eq!((far.pairs[0][1], far.pairs[1][2], far.pairs[5][0]), (1.0, 0.0, 0.0));
-    assert_eq!((layer.groups, layer.within), (3, true));
+    assert_eq!((layer.groups, layer.flat), (3, Some(3)));
     let [one, three] = &layer.regrets[..] else { panic!("{:?}", layer.regrets) };
     assert_eq!((one.groups, three.groups), (1, 3));
     assert!(one.p95 > 0.3 && three.p95.abs() < 1e-6, "{one:?} {three:?}");
@@ -78,11 +81,46 @@ fn heads_that_look_elsewhere_need_a_proxy_for_each_kv_head() {
 #[test]
 fn the_fewest_proxies_that_do_are_chosen() {
     assert_eq!(choice(&[5, 5, 5, 5]).0, 1);
-    let (groups, within, regrets) = choice(&[2, 2, 6, 6]);
-    assert_eq!((groups, within), (2, true), "{regrets:?}");
-    let (groups, within, regrets) = choice(&[2, 6, 2, 6]);
-    assert_eq!((groups, within), (4, true), "{regrets:?}");
-    assert_eq!(regrets.len(), 3, "1, 2 and 4");
+    let (groups, flat, visited) = choice(&[2, 2, 6, 6]);
+    assert_eq!((groups, flat), (2, Some(2)), "{visited:?}");
+    let (groups, flat, visited) = choice(&[2, 6, 2, 6]);
+    assert_eq!((groups, flat), (4, Some(4)), "{visited:?}");
+    assert_eq!(visited.len(), 3, "1, 2 and 4");
+}
+
+/// The last row alone: its 64 blocks are all visible, block 0 and block 63 come first in every list.
+fn last_row(options: Options, wanted: &[(usize, f32)]) -> Layer {
+    let mut report = Report::new(Options { rows: 1, ..options }).unwrap();
+    add(&mut report, 3, wanted).clone()
+}
+
+#[test]
+fn a_head_for_which_the_order_is_bad_visits_more_blocks() {
+    let mut wanted = [(3, 10.0); 6];
+    wanted[4] = (6, 10.0);
+    wanted[5] = (6, 10.0);
+    let layer = last_row(Options::default(), &wanted);
+    let [one, three] = &layer.visited[..] else { panic!("{:?}", layer.visited) };
+    assert_eq!((one.groups, three.groups), (1, 3));
+    // Five of a topic's eight blocks hold 0.6 of the mass. They follow the two that come first, and with one proxy all eight
+    // of topic 3.
+    let [floor, behind] = [8.0 / 64.0, (2.0 + 8.0 + 5.0) / 64.0];
+    assert_eq!(three.heads, [floor; 6]);
+    assert_eq!(one.heads, [floor, floor, floor, floor, behind, behind]);
+    assert!((one.share - (4.0 * floor + 2.0 * behind) / 6.0).abs() < 1e-12);
+    assert_eq!(layer.groups, 3);
+
+    // The share grows by 7/24.
+    let with = |growth| last_row(Options { growth, ..Options::default() }, &wanted).groups;
+    assert_eq!((with(0.29), with(0.3)), (3, 1));
+}
+
+#[test]
+fn what_a_flat_budget_loses_and_what_the_default_visits_are_told_apart() {
+    // A tenth of 64 blocks, seven, are not enough for two topics; the floor is eight.
+    let wanted = [(3, 10.0), (3, 10.0), (3, 10.0), (3, 10.0), (6, 10.0), (6, 10.0)];
+    let layer = last_row(Options { growth: 0.3, ..Options::default() }, &wanted);
+    assert_eq!((layer.groups, layer.flat), (1, Some(3)), "{:?}", layer.regrets);
 }
 
 #[test]
@@ -91,8 +129,14 @@ fn the_layer_that_needs_most_decides() {
     add(&mut report, 2, &[(3, 10.0); 4]);
     add(&mut report, 2, &[(2, 10.0), (2, 10.0), (6, 10.0), (6, 10.0)]);
     let recommendation = report.recommendation().unwrap();
-    assert_eq!((recommendation.groups, recommendation.within), (2, true));
+    assert_eq!((recommendation.groups, recommendation.flat), (2, Some(2)));
     let layers = ["#[proxy_attention(head_dim = 64, groups = 1)]", "#[proxy_attention(head_dim = 64)]"];
+    assert!(
+        report
+            .text()
+            .unwrap()
+            .contains("one proxy per KV head: fewer visit over 5% more blocks in some layer")
+    );
     assert_eq!(recommendation.layers, layers);
     assert_eq!(recommendation.attribute, layers[1]);
 }
@@ -115,12 +159,12 @@ fn where_nothing_is_within_the_bound_one_proxy_per_kv_head_is_the_choice() {
     let mut report = report();
     add(&mut report, 1, &[(2, 10.0), (6, 10.0), (4, 10.0)]);
     let layer = &report.layers()[0];
-    assert_eq!((layer.groups, layer.within), (1, false));
+    assert_eq!((layer.groups, layer.flat), (1, None));
     assert_eq!(layer.overlap.far.other_group, None, "one KV head");
     let recommendation = report.recommendation().unwrap();
-    assert_eq!((recommendation.groups, recommendation.within), (1, false));
+    assert_eq!((recommendation.groups, recommendation.flat), (1, None));
     assert_eq!(recommendation.attribute, "#[proxy_attention(head_dim = 64)]");
-    assert!(report.text().unwrap().contains("No choice keeps the regret"));
+    assert!(report.text().unwrap().contains("flat budgets: no choice keeps the regret"));
 }
 
 #[test]
@@ -145,6 +189,12 @@ fn what_cannot_be_measured_is_refused_by_name() {
         option(Options { keep: 0.0, ..Options::default() }),
         "`keep`: expected a share above 0 and up to 1, got 0"
     );
+    for (growth, got) in [(-0.1, "-0.1"), (f64::INFINITY, "inf"), (f64::NAN, "NaN")] {
+        assert_eq!(
+            option(Options { growth, ..Options::default() }),
+            format!("`growth`: expected a number from 0 on, got {got}")
+        );
+    }
     assert_eq!(
         option(Options { regret: f64::NAN, ..Options::default() }),
         "`regret`: expected a share from 0 to 1, got NaN"

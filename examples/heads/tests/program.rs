@@ -84,6 +84,8 @@ fn layers_become_a_report_json_and_a_picture() {
         "16",
         "--keep",
         "0.3",
+        "--growth",
+        "0.2",
         "--json",
         json.to_str().unwrap(),
         "--picture",
@@ -91,7 +93,13 @@ fn layers_become_a_report_json_and_a_picture() {
     ]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let text = String::from_utf8(out.stdout).unwrap();
-    assert!(text.contains("\n  #[proxy_attention(head_dim = 64)]\n"), "{text}");
+    // Eight blocks, the default budget's floor, hold enough in either order; three in ten do not.
+    assert!(text.contains("\n  #[proxy_attention(head_dim = 64, groups = 1)]\n"), "{text}");
+    assert!(text.contains("\n  default budget: one proxy, for at most 20% more blocks than"), "{text}");
+    assert!(
+        text.contains("\n  flat budgets: one proxy per KV head, for a regret (p95) within 0.05"),
+        "{text}"
+    );
     assert!(text.lines().filter(|line| line.contains("  1.000    0.000 ")).count() == 2, "{text}");
 
     let value: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
@@ -112,13 +120,14 @@ fn layers_become_a_report_json_and_a_picture() {
 }
 
 #[test]
-fn the_bundled_capture_wants_one_proxy_per_kv_head() {
+fn the_bundled_capture_wants_one_proxy_per_kv_head_for_flat_budgets_alone() {
     let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/smollm2-layer13-4096.safetensors");
     let json = scratch("bundled.json");
     let out = run(&["--input", capture, "--json", json.to_str().unwrap()]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let value: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
-    assert_eq!(value["recommendation"]["attribute"], "#[proxy_attention(head_dim = 64)]");
+    assert_eq!(value["recommendation"]["attribute"], "#[proxy_attention(head_dim = 64, groups = 1)]");
+    assert_eq!(value["recommendation"]["flat"], 3);
     let far = &value["layers"][0]["overlap"]["far"];
     let [same, other] = ["same_group", "other_group"].map(|key| far[key].as_f64().unwrap());
     assert!(same > 3.0 * other && other > 0.0, "{same} {other}");
@@ -142,6 +151,10 @@ fn failures_are_one_line_that_names_the_argument() {
     assert_eq!(
         error(&["--input", path, "--keep", "1.5"]),
         "error: `keep`: expected a share above 0 and up to 1, got 1.5\n"
+    );
+    assert_eq!(
+        error(&["--input", path, "--growth=-1"]),
+        "error: `growth`: expected a number from 0 on, got -1\n"
     );
     let whole = write("whole.safetensors", &[("q", SHAPES[0], &q), ("k", SHAPES[1], &k)]);
     let (whole, folder) = (whole.to_str().unwrap(), env!("CARGO_TARGET_TMPDIR"));

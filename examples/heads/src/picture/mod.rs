@@ -4,7 +4,7 @@ mod bars;
 mod chart;
 mod heat;
 
-use crate::{Layer, Report, Result};
+use crate::{Layer, Report, Result, Visited};
 use image::RgbImage;
 use kit::{
     canvas::{BRIGHT, Canvas, Colour, DIM, PAGE, PLAIN},
@@ -46,7 +46,8 @@ impl Report {
     }
 
     /// A band for each layer, down the columns: overlap of the top far tokens, head by head; attention mass inside lists of each length,
-    /// in four orders, averaged over heads; regret of each head with one proxy, and with one per KV head.
+    /// in four orders, averaged over heads; regret of each head with one proxy, and with one per KV head. Above it, the share
+    /// of the blocks that the default budget visits with either.
     ///
     /// # Errors
     /// [`Error::Empty`](crate::Error::Empty) without layers.
@@ -56,11 +57,10 @@ impl Report {
         let first = &self.layers()[0];
         font::write(&mut canvas, [MARGIN, MARGIN], 3, BRIGHT, &recommendation.attribute);
         let subject = format!(
-            "{} heads on {} KV heads · regret up to {} in 95% of the rows and heads, at {:.0}% of the blocks",
+            "{} heads on {} KV heads · default budget: at most {:.0}% more blocks than with one proxy per KV head",
             first.heads,
             first.kv_heads,
-            self.options().regret,
-            100.0 * self.options().keep
+            100.0 * self.options().growth
         );
         font::write(&mut canvas, [MARGIN, MARGIN + 36], 2, PLAIN, &subject);
         let middle = "in the middle: attention inside a list, over its share of the blocks, for four orders of the list";
@@ -74,13 +74,20 @@ impl Report {
     }
 
     fn band(&self, canvas: &mut Canvas, [x, y]: [u32; 2], layer: &Layer) {
-        let groups = match (layer.within, layer.groups == layer.kv_heads) {
-            (false, _) => "no number of proxies is within the bound".into(),
-            (true, true) => "needs one proxy per KV head".into(),
-            (true, false) => format!("groups = {}", layer.groups),
+        let visited = |visited: &Visited| format!("{:.1}%", 100.0 * visited.share);
+        let finest = layer.visited.len() - 1;
+        let (groups, colour) = match layer.groups == layer.kv_heads {
+            true => ("needs one proxy per KV head".into(), KV_HEAD),
+            false => (format!("groups = {}", layer.groups), SHARED),
         };
         let end = font::write_from(canvas, [x, y], 2, BRIGHT, &format!("{} · ", layer.name));
-        font::write(canvas, [end, y], 2, if layer.within { KV_HEAD } else { SHARED }, &groups);
+        let end = font::write_from(canvas, [end, y], 2, colour, &groups);
+        let shares = format!(
+            " · visits {} of the blocks per KV head, {} with one proxy",
+            visited(&layer.visited[finest]),
+            visited(&layer.visited[0])
+        );
+        font::write(canvas, [end, y], 2, PLAIN, &shares);
 
         let (above, top) = (y + TITLE - 28, y + TITLE);
         let x = x + APART / 2;
@@ -110,7 +117,13 @@ impl Report {
 
         let x = x + CURVES[0] + APART;
         let (one, finest) = (&layer.regrets[0], &layer.regrets[layer.regrets.len() - 1]);
-        font::write(canvas, [x, above], 2, PLAIN, "mean regret of each head");
+        font::write(
+            canvas,
+            [x, above],
+            2,
+            PLAIN,
+            &format!("mean regret at {:.0}%, by head", 100.0 * self.options().keep),
+        );
         bars::draw(canvas, [x, top], BARS, [(&one.heads, SHARED), (&finest.heads, KV_HEAD)]);
     }
 }
