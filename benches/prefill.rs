@@ -9,7 +9,6 @@
 //! medians and the medians of the ratios within a round. All stages are counted.
 
 use half::bf16;
-use proxyattn::codegen::{Budget, Dynamic, Order, Proxy, Scorer, Spec, Sums, Weigh};
 use proxyattn::{AttentionKernel, Device, Stage, StageTimes, Tensor, proxy_attention};
 use safetensors::SafeTensors;
 use std::{
@@ -39,23 +38,13 @@ struct TenthStrided;
 #[proxy_attention(head_dim = 64)]
 struct Default64;
 
-/// Counts in the order of the list, weighed by values, from scores that block maxima normalise.
-struct InListOrder;
-
-impl AttentionKernel for InListOrder {
-    const NAME: &'static str = "InListOrder";
-    const SPEC: Spec = Spec {
-        scorer: Scorer::Proxy(Proxy { sums: Sums::Maxima, ..Proxy::DEFAULT }),
-        budget: Budget::Dynamic(Dynamic {
-            gamma: 0.6,
-            order: Order::List,
-            weigh: Weigh::Values,
-            ..Dynamic::DEFAULT
-        }),
-        ..Default64::SPEC
-    };
-    type Elem = bf16;
-}
+/// The default until counts followed the list: sums over all keys, and counts in each head's own order.
+#[proxy_attention(
+    head_dim = 64,
+    scorer = proxy(sums = exact, scores = native),
+    budget = dynamic(gamma = 0.9, order = own, weigh = none)
+)]
+struct OwnOrder;
 
 struct Options {
     input: PathBuf,
@@ -80,7 +69,7 @@ fn main() -> Result<()> {
         Contender::new::<Tenth>("sparse, a tenth", &device)?,
         Contender::new::<TenthStrided>("sparse, a tenth, stride 4/4", &device)?,
         Contender::new::<Default64>("sparse, default", &device)?,
-        Contender::new::<InListOrder>("sparse, in list order", &device)?,
+        Contender::new::<OwnOrder>("sparse, own order, exact", &device)?,
     ];
     let mut torch = options.torch.map(|python| Torch::start(&python, &options.input)).transpose()?;
 
