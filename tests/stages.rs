@@ -25,8 +25,7 @@ use logits::{Eight128, Large64, Large128, Large256, SIZES};
 use made_up::{check_counts, check_select};
 use proxyattn::codegen::cuda::{HopperTiles, KernelId, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Precision, Proxy, Ratio, Rows, Scorer, Spec, Split,
-    Stride, Sums, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stride, Weigh,
 };
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
@@ -318,84 +317,8 @@ stages! { Arch::Sm80;
         |t| t, &[[1, 1, 1, 70, 90], [1, 1, 1, 90, 70]];
 }
 
-/// The scorer with its parts.
-const fn proxy(sums: Sums, scores: Precision) -> Scorer {
-    Scorer::Proxy(Proxy { sums, scores })
-}
-
-const MAXIMA: Scorer = proxy(Sums::Maxima, Precision::Native);
-const E4M3: Scorer = proxy(Sums::Maxima, Precision::E4m3);
-
-stages! { Arch::Sm80;
-    /// Sums of block maxima: blocks of several n-tiles, ragged lengths.
-    maxima: bf16, Spec { scorer: MAXIMA, budget: SMALL, ..Spec::DEFAULT }, |t| t, &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403]];
-    /// Blocks of two tiles, the widest rows, no causal rule.
-    maxima_of_tiles: f16, Spec {
-            head_dim: 256, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, causal: false, scorer: MAXIMA,
-            budget: Budget::ratio(0.3), stride: Stride { q: 2, kv: 1 }, ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 70, 700], [1, 2, 1, 150, 70]];
-    /// Blocks of four samples, of two and of one.
-    maxima_of_four: bf16, Spec {
-            head_dim: 64, stride: Stride { q: 16, kv: 16 }, scorer: MAXIMA, budget: Budget::ratio(0.4), ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 500, 500]];
-    maxima_of_two: bf16, Spec {
-            head_dim: 64, stride: Stride { q: 16, kv: 32 }, scorer: MAXIMA, budget: Budget::ratio(0.4), ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 500, 530]];
-    maxima_of_one: bf16, Spec {
-            head_dim: 64, stride: Stride { q: 16, kv: 64 }, scorer: MAXIMA, budget: Budget::ratio(0.4), ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 500, 550]];
-    /// e4m3, with a proxy per KV head and one for several.
-    e4m3: bf16, Spec { scorer: E4M3, budget: SMALL, ..Spec::DEFAULT }, |t| t, &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403]];
-    e4m3_one_proxy: f16, Spec {
-            head_dim: 96, block: Block { q: 64, kv: 32 }, dtype: Dtype::F16, groups: Some(1), scorer: E4M3,
-            budget: Budget::ratio(0.3), stride: Stride { q: 4, kv: 4 }, ..Spec::DEFAULT
-        }, |t| t, &[[1, 6, 3, 150, 2200]];
-    /// ... whose sums are those of all keys, with blocks of several n-tiles and of one sample.
-    e4m3_exact: bf16, Spec { scorer: proxy(Sums::Exact, Precision::E4m3), budget: SMALL, ..Spec::DEFAULT }, |t| t,
-        &[[1, 2, 1, 200, 403]];
-    e4m3_exact_of_one: bf16, Spec {
-            head_dim: 64, stride: Stride { q: 16, kv: 64 }, scorer: proxy(Sums::Exact, Precision::E4m3),
-            budget: Budget::ratio(0.4), ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 500, 550]];
-    e4m3_of_tiles: f16, Spec {
-            head_dim: 256, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, causal: false, scorer: E4M3,
-            budget: Budget::ratio(0.3), stride: Stride { q: 2, kv: 1 }, ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 70, 700]];
-    e4m3_of_one: bf16, Spec {
-            head_dim: 64, stride: Stride { q: 16, kv: 64 }, scorer: E4M3, budget: Budget::ratio(0.4), ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 500, 550]];
-}
-
-stages! { Arch::Sm90a;
-    /// Two blocks to a stage, segments that rows see in part, ragged lengths.
-    hopper_maxima: bf16, Spec { scorer: MAXIMA, budget: SMALL, ..Spec::DEFAULT }, |t| t,
-        &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403], [1, 2, 1, 100, 2600]];
-    /// Eight blocks to a stage; one block to a stage.
-    hopper_maxima_of_few: f16, Spec {
-            head_dim: 64, dtype: Dtype::F16, stride: Stride { q: 4, kv: 4 }, scorer: MAXIMA, budget: Budget::ratio(0.3),
-            ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 300, 1100]];
-    hopper_maxima_of_many: bf16, Spec {
-            block: Block { q: 128, kv: 128 }, causal: false, stride: Stride { q: 8, kv: 1 }, scorer: MAXIMA,
-            budget: Budget::ratio(0.4), ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 300, 600]];
-    /// The same in e4m3: bytes at 128 dims, elements that hold them at others.
-    hopper_e4m3: bf16, Spec { scorer: E4M3, budget: SMALL, ..Spec::DEFAULT }, |t| t,
-        &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403], [1, 2, 1, 100, 2600]];
-    /// Sixteen blocks to a stage: their maxima are taken at once.
-    hopper_e4m3_of_few: f16, Spec {
-            block: Block { q: 64, kv: 32 }, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 }, scorer: E4M3,
-            budget: Budget::ratio(0.3), ..Spec::DEFAULT
-        }, |t| t, &[[1, 4, 2, 150, 2200]];
-    hopper_e4m3_of_many: bf16, Spec {
-            block: Block { q: 128, kv: 128 }, causal: false, stride: Stride { q: 8, kv: 1 }, scorer: E4M3,
-            budget: Budget::ratio(0.4), ..Spec::DEFAULT
-        }, |t| t, &[[1, 2, 1, 300, 600]];
-    hopper_e4m3_exact: bf16, Spec { scorer: proxy(Sums::Exact, Precision::E4m3), budget: Budget::ratio(0.3), ..Spec::DEFAULT },
-        |t| t, &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403]];
-    hopper_e4m3_narrow: bf16, Spec { head_dim: 64, scorer: E4M3, budget: Budget::ratio(0.3), ..Spec::DEFAULT },
-        |t| Tiles { hopper: HopperTiles { keys: 64, ..t.hopper }, ..t }, &[[1, 2, 1, 200, 512]];
-}
+#[path = "stages/scored.rs"]
+mod scored;
 
 stages! { Arch::Sm80;
     /// Counts in the order of the list, weighed by values: a proxy per KV head, ragged lengths, fewer queries than keys.
