@@ -10,8 +10,8 @@ use proxyattn_codegen::{
 fn read_back(text: &str) -> Spec {
     let mut errors = Errors::default();
     let model = read(text.parse().expect("the text lexes"), &mut errors);
-    let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
-    assert!(told.is_empty(), "`{text}`: {told:?}");
+    let reported: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert!(reported.is_empty(), "`{text}`: {reported:?}");
     model.spec
 }
 

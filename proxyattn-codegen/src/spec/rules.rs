@@ -401,8 +401,8 @@ mod tests {
     fn violations_of_a_budget_come_together_and_point_at_its_parts() {
         let budget = Budget::Dynamic(Dynamic { gamma: 90.0, min_tokens: 0, ..Dynamic::DEFAULT });
         let broken = Spec { budget, ..Spec::DEFAULT }.violations();
-        let told: Vec<_> = broken.iter().map(|v| (v.key.to_string(), v.alone)).collect();
-        assert_eq!(told, [("dynamic(gamma)".into(), true), ("dynamic(min_tokens)".into(), false)]);
+        let reported: Vec<_> = broken.iter().map(|v| (v.key.to_string(), v.alone)).collect();
+        assert_eq!(reported, [("dynamic(gamma)".into(), true), ("dynamic(min_tokens)".into(), false)]);
     }
 
     #[test]
