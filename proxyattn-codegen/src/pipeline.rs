@@ -3,9 +3,8 @@
 
 use crate::abi::{Buffer, Expr, Kernel, KernelId, Macro, Scratch, Size, UnitId};
 use crate::arch::hopper::WG_ROWS;
-use crate::arch::portable::SCORING_ROWS;
+use crate::arch::portable::{POOL_THREADS, SCORING_ROWS};
 use crate::arch::{HopperTiles, Tiles, hopper, portable};
-use crate::scorer::proxy::POOL_THREADS;
 use crate::{Arch, Spec, Stage, attend, scorer, select, text};
 
 /// What kernels are made for.
@@ -33,7 +32,7 @@ impl Native {
         let family = |exists: bool| if hopper && exists { Arch::Sm90a } else { Arch::Sm80 };
         Self {
             score: family(!spec.is_dense() && tiles.hopper.score(spec)),
-            budget: family(spec.budget.is_measured() && tiles.hopper.budget(spec)),
+            budget: family(spec.budget.measures().is_some() && tiles.hopper.budget(spec)),
             attend: family(HopperTiles::attend(spec)),
             dense: family(true),
         }

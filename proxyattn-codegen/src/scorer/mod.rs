@@ -1,23 +1,20 @@
-//! Scorers: how blocks are scored. A scorer is a variant of [`Scorer`], a line of each `match` below, and a folder, which
-//! states its syntax and implements the contract.
-
-pub(crate) mod proxy;
-
-pub use proxy::{Precision, Proxy, Sums};
+//! Scorers: how blocks are scored. A scorer is a line of [`scorers!`](crate::scorers) and a folder, which states its syntax
+//! and implements the contract.
 
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
-use crate::syntax::{self, Choice, Kind};
+use crate::syntax::Kind;
 use crate::{Block, Key, Spec, Stride};
-use core::fmt;
 
-/// How blocks are scored.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Scorer {
-    /// Token-level softmax of a group's mean query against its mean key, max-pooled over the block
-    /// (ProxyAttn, arXiv 2509.24745).
-    Proxy(Proxy),
+macro_rules! make {
+    ($($list:tt)*) => {
+        choice! {
+            /// How blocks are scored.
+            Scorer of Key::Scorer; $($list)*
+        }
+    };
 }
+scorers!(make);
 
 /// What a scorer is, to everything that comes after it.
 ///
@@ -29,6 +26,14 @@ pub enum Scorer {
 /// [`Scratch::Floors`]: crate::abi::Scratch::Floors
 /// [`Scratch::Lse`]: crate::abi::Scratch::Lse
 pub(crate) trait Contract: Kind {
+    /// Itself.
+    fn as_contract(&mut self) -> &mut dyn Contract
+    where
+        Self: Sized,
+    {
+        self
+    }
+
     /// Query and key tokens that one sample stands for, the first of which is its position; each divides the block.
     fn window(&self, spec: &Spec) -> Stride;
 
@@ -49,44 +54,6 @@ impl Spec {
     pub fn block_samples(&self) -> Block {
         let window = self.sample_window();
         Block { q: self.block.q / window.q, kv: self.block.kv / window.kv }
-    }
-}
-
-impl Scorer {
-    /// The scorer itself: with [`is_valid`](Self::is_valid), the one place that tells scorers apart.
-    fn each<R>(&mut self, ask: impl FnOnce(&mut dyn Contract) -> R) -> R {
-        match self {
-            Scorer::Proxy(proxy) => ask(proxy),
-        }
-    }
-
-    /// Whether the scorer satisfies its own rules in `spec`.
-    pub(crate) const fn is_valid(&self, spec: &Spec) -> bool {
-        match self {
-            Scorer::Proxy(proxy) => proxy.is_valid(spec),
-        }
-    }
-
-    /// What the scorer does.
-    pub(crate) fn contract<R>(mut self, ask: impl FnOnce(&dyn Contract) -> R) -> R {
-        self.each(|scorer| ask(scorer))
-    }
-}
-
-impl Choice for Scorer {
-    const TYPE: &'static str = "Scorer";
-    const KEY: Key = Key::Scorer;
-    const KINDS: &'static [Self] = &[Scorer::Proxy(Proxy::DEFAULT)];
-
-    fn kind<R>(&mut self, ask: impl FnOnce(&mut dyn Kind) -> R) -> R {
-        self.each(|scorer| ask(scorer))
-    }
-}
-
-/// As the attribute spells it, with every part that has an effect: `proxy(sums = exact, scores = native)`.
-impl fmt::Display for Scorer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        syntax::write(*self, f)
     }
 }
 

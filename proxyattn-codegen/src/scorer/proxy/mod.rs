@@ -4,8 +4,6 @@ mod kernels;
 mod pool;
 mod syntax;
 
-pub(crate) use pool::POOL_THREADS;
-
 use super::Contract;
 use crate::abi::{Keys, UnitId};
 use crate::arch::{HopperTiles, hopper, portable};
