@@ -126,7 +126,8 @@ on_gpu! {
 #[test]
 fn every_kind_matches() {
     let Some(device) = gpu() else { return };
-    let scorers = proxyattn_oracle::scorers().into_iter().map(|scorer| Spec { scorer, groups: Some(1), ..SMALL });
+    let scorers =
+        proxyattn_oracle::scorers().into_iter().map(|scorer| Spec { scorer, groups: Some(1), ..SMALL });
     let budgets = proxyattn_oracle::budgets().into_iter().map(|budget| Spec { budget, ..SMALL });
     for spec in scorers.chain(budgets) {
         let name = format!("{}, {}", spec.scorer, spec.budget);

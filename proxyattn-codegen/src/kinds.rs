@@ -28,11 +28,11 @@ macro_rules! scorers {
 macro_rules! budgets {
     ($($take:tt)+) => {
         $($take)+! {
-            /// The fewest blocks that hold a share of the mass of the head's own last queries.
+            /// The fewest blocks that hold a share of the softmax mass of the head's own last queries, and at least some tokens.
             dynamic: Dynamic(kind) => kind;
             /// The same count everywhere.
             top_k: TopK(kind) => kind;
-            /// A share of the blocks that the row can see.
+            /// A share of the blocks that the row can see, for each head or divided among the heads.
             ratio: Ratio(kind) => kind;
             /// Every block: dense attention.
             all: All => $crate::All;

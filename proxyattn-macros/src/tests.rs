@@ -4,6 +4,8 @@ mod noise;
 
 use crate::backend::expand;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proxyattn_codegen::Budget;
+use proxyattn_codegen::syntax::Choice;
 use quote::quote;
 use std::str::FromStr;
 
@@ -113,7 +115,11 @@ fn unknown_names_get_a_suggestion_and_the_choices() {
     assert_error("budget = topk(blocks = 4)", &["`budget` has no kind `topk`", "did you mean `top_k`?"]);
     assert_error("budget = top_k(count = 4)", &["its only part is `blocks`"]);
     assert_error("arch(sm_90)", &["`arch` has no value `sm_90`", "did you mean `sm_90a`?"]);
-    assert_error("scorer = antidiagonal", &["`scorer` has no kind `antidiagonal`"]);
+    assert_error("scorer = unheard_of", &["`scorer` has no kind `unheard_of`"]);
+    let kinds = Budget::KINDS.iter().map(|kind| format!("`{}`", kind.syntax().name)).collect::<Vec<_>>();
+    for kind in &kinds {
+        assert_error("budget = unheard_of", &["the kinds are", kind]);
+    }
     assert_error("scorer = proxy(sums = max)", &["`proxy(sums)` has no value `max`", "`maxima` and `exact`"]);
     assert_error("sums = maxima", &["unknown key `sums`\nhelp: write `scorer = proxy(sums = maxima)`"]);
     assert_error("split = heads", &["write `budget = ratio(0.1, split = heads)`"]);

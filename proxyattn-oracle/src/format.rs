@@ -108,7 +108,10 @@ mod tests {
                 (Dtype::F16, half::f16::from_bits(bits).to_f64()),
             ] {
                 let got = Format::of(dtype).number(bits);
-                assert!(got == want || !want.is_finite() && got.is_nan(), "{dtype:?} {bits:x}: {got}, not {want}");
+                assert!(
+                    got == want || !want.is_finite() && got.is_nan(),
+                    "{dtype:?} {bits:x}: {got}, not {want}"
+                );
             }
         }
     }

@@ -29,11 +29,7 @@ pub(crate) fn inputs<K: AttentionKernel>(
 }
 
 /// The same of a configuration that is known only now.
-fn inputs_of<T: Element>(
-    spec: &Spec,
-    backends: &Backends,
-    given: &Inputs<T>,
-) -> Result<Agreement, String> {
+fn inputs_of<T: Element>(spec: &Spec, backends: &Backends, given: &Inputs<T>) -> Result<Agreement, String> {
     let (oracle, selections) = lists_of(spec, backends, given)?;
     let mut total = Agreement::default();
     for (backend, selection) in backends.iter().zip(&selections) {
@@ -79,7 +75,11 @@ fn lists_of<T: Element>(
 }
 
 /// The same for generated inputs; a failure names case and spec.
-pub(crate) fn case_of<T: Element>(spec: &Spec, backends: &Backends, case: &Case) -> Result<Agreement, String> {
+pub(crate) fn case_of<T: Element>(
+    spec: &Spec,
+    backends: &Backends,
+    case: &Case,
+) -> Result<Agreement, String> {
     inputs_of::<T>(spec, backends, &Inputs::generate(case, spec.head_dim))
         .map_err(|fault| format!("{fault}\n  {case:?}\n  {spec:?}"))
 }

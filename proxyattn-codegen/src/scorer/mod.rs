@@ -18,6 +18,10 @@ scorers!(make);
 
 /// What a scorer is, to everything that comes after it.
 ///
+/// A block's score for a row is the base-2 logarithm of a weight, −∞ of none: a scorer's struct says what the weight is. Lists
+/// are filled by scores; a budget that asks how much of a row some blocks hold adds up weights, as shares of what all blocks
+/// that the row sees weigh together, so a constant that a scorer adds to all scores of a row has no effect.
+///
 /// It leaves to `select`, for each (group, row of blocks), the largest score of each of the row's samples in each block, as
 /// a code above the sample's floor, and what the sample's scores sum to: [`Scratch::Maxima`], [`Scratch::Floors`] and
 /// [`Scratch::Lse`].

@@ -45,7 +45,8 @@ impl Held {
     ) -> Self {
         let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let tie = |a: usize, b: usize| {
-            ![a, b].iter().any(|&block| oracle.is_pinned(row, block)) && ties.excuse(scores[a], scores[b], best)
+            ![a, b].iter().any(|&block| oracle.is_pinned(row, block))
+                && ties.excuse(scores[a], scores[b], best)
         };
         Self::within(ranking, held(masses, ranking), masses, tie)
     }

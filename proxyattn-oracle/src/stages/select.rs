@@ -12,7 +12,9 @@ impl Buffers<'_> {
         let (spec, shape) = (*self.spec(), self.shape);
         move |batch, head, row| {
             let place = Place { batch: batch as u64, head: head as u64, row: row as u64 };
-            found.as_ref().map_or(0, |(layout, words)| words[layout.at(&spec, &shape, place) as usize] as usize)
+            found
+                .as_ref()
+                .map_or(0, |(layout, words)| words[layout.at(&spec, &shape, place) as usize] as usize)
         }
     }
 

@@ -21,8 +21,8 @@ const fn expected_share(order: Order) -> f64 {
     }
 }
 
-/// The fewest blocks that hold `gamma` of the softmax mass of the head's own last queries, and at least `min_tokens` worth of
-/// blocks (ProxyAttn, Algorithm 1).
+/// `dynamic(gamma = 0.6, min_tokens = 512, rows = ratio, order = list, weigh = values)`: the fewest blocks that hold `gamma` of
+/// the softmax mass of the head's own last queries, and at least `min_tokens` worth of blocks (ProxyAttn, Algorithm 1).
 ///
 /// With probabilities p of the last `min(block.q, q_len)` queries t of head h over its keys s, block j has the mass
 /// `e(j) = Σ_t Σ_{s ∈ j} p(t, s) · w(s)`, as a share of the sum over all blocks; `w` is 1, or ‖v(s)‖₂ by [`Weigh`]. The

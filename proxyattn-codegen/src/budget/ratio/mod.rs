@@ -20,7 +20,12 @@ named! {
     }
 }
 
-/// A share of the blocks that the row can see, rounded up.
+/// `ratio(0.1)`: a share of the blocks that the row can see, rounded up. `ratio(0.1, split = heads, min_tokens = 512)`: on
+/// average this share.
+///
+/// `split = heads` gives the heads of a layer `heads · ⌈share · visible⌉` blocks of the last row together. Each has as many as
+/// hold a share γ of its mass, which is that of [`Dynamic`](crate::Dynamic), weighed by values and in the order of the list,
+/// with the largest γ at which the counts do not exceed the total. Other rows have the same share of their visible blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ratio {
     /// [Share], in (0, 1], to the nearest millionth.

@@ -6,7 +6,7 @@ use super::{Contract, RowView};
 use crate::Block;
 use crate::pipeline::{Cx, Part};
 
-/// The same count everywhere.
+/// `top_k(blocks = 64)`: the same count everywhere, at least that of the blocks that are always kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TopK {
     /// Blocks for each row.

@@ -30,10 +30,7 @@ fn total(ratio: &Ratio, grid: &Grid) -> Total {
 
 impl Contract for Ratio {
     fn examples() -> Vec<Budget> {
-        vec![
-            Budget::ratio(0.3),
-            Budget::Ratio(Ratio { share: 0.3, split: Split::Heads, min_tokens: 64 }),
-        ]
+        vec![Budget::ratio(0.3), Budget::Ratio(Ratio { share: 0.3, split: Split::Heads, min_tokens: 64 })]
     }
 
     fn wanted(&self, grid: &Grid, row: usize, measured: usize) -> usize {

@@ -23,11 +23,7 @@ impl Contract for Ratio {
 }
 
 /// The count of each head on the last row of blocks: `[batch · head]`.
-fn divide<T: Element>(
-    seen: &Seen<'_, T>,
-    ratio: &Ratio,
-    observer: &dyn Observer,
-) -> Result<Vec<usize>> {
+fn divide<T: Element>(seen: &Seen<'_, T>, ratio: &Ratio, observer: &dyn Observer) -> Result<Vec<usize>> {
     let masses = Masses::measure(seen, Weigh::Values, observer)?;
     let held = in_list_order(seen, &masses)?;
     let (heads, geometry) = (seen.plan.problem().heads, seen.plan.geometry());

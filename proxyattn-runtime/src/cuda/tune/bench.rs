@@ -7,8 +7,8 @@ use crate::tune::Bucket;
 use crate::{Plan, Result, Stage};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, result, sys::CUevent_flags};
 use half::{bf16, f16};
-use proxyattn_codegen::{Dtype, Place};
 use proxyattn_codegen::cuda::Scratch;
+use proxyattn_codegen::{Dtype, Place};
 use std::sync::Arc;
 
 /// Random elements that every input is filled from, piece by piece: 32 MiB, longer than a head of 64K tokens.
