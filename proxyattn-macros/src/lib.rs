@@ -36,7 +36,7 @@ use proc_macro::TokenStream;
 /// | `groups` | at least 1 | one per KV head | proxy heads; each scores blocks for a whole number of KV heads, so it must divide them |
 /// | `heads` | at least 1 | any | query heads, fixed and checked |
 /// | `kv_heads` | at least 1, divides `heads` | any | key/value heads, fixed and checked |
-/// | `stride` | divides `block` | `stride(q = 4, kv = 1)` | window of the scorer, which uses the first token of each window; `stride = 4` sets both sides |
+/// | `stride` | divides `block` | `stride(q = 4, kv = 1)` | window of a scorer that uses the first token of each window; `stride = 4` sets both sides |
 /// | `dtype` | `bf16`, `f16` | `bf16` | element type of Q, K, V and the output |
 /// | `causal` | alone, `true`, `false` | `true` | whether a query sees only keys up to its own position |
 /// | `scale` | 1e-30 to 2.3586e38 | `1/√head_dim` | factor on q·k before the softmax |
