@@ -18,6 +18,9 @@ macro_rules! scorers {
             /// Token-level softmax of a group's mean query against its mean key, max-pooled over the block
             /// (ProxyAttn, arXiv 2509.24745).
             proxy: Proxy(kind) => kind;
+            /// The mean query of each row of blocks against the mean key of each block, per group of heads (The Sparse Frontier,
+            /// arXiv 2504.17768; MoBA's gate, arXiv 2502.13189, lifted to rows of blocks).
+            mean_pool: MeanPool => $crate::MeanPool;
         }
     };
 }
