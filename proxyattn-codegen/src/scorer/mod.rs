@@ -41,6 +41,12 @@ pub(crate) trait Contract: Kind {
     /// Query and key tokens that one sample stands for, the first of which is its position; each divides the block.
     fn window(&self, spec: &Spec) -> Stride;
 
+    /// Whether every block that a row sees has a score. If not, those have one of which the row's last sample sees a key sample;
+    /// what the buffers hold of others, all of which are always kept, has no meaning.
+    fn scores_every_block(&self) -> bool {
+        false
+    }
+
     /// Whether there is a Hopper kernel for its pass over the keys.
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool;
 
@@ -68,7 +74,10 @@ pub const CODES_PER_LOG2: f32 = 64.0;
 /// Constants of the buffers that every scorer writes and `select` reads.
 pub(crate) fn contract_part(cx: &Cx<'_>) -> Part {
     Part {
-        sections: vec![("SEGMENTS", cx.segments())],
+        sections: vec![
+            ("SEGMENTS", cx.segments()),
+            ("EVERY_BLOCK_SCORED", cx.spec.scorer.contract(|scorer| scorer.scores_every_block())),
+        ],
         shared: vec![("CODES_PER_LOG2", format!("{CODES_PER_LOG2:.1}f"))],
         ..Part::default()
     }

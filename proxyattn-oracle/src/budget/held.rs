@@ -80,7 +80,12 @@ impl Held {
 
     /// Whether `count` may be the fewest blocks that hold `gamma`.
     pub(super) fn reaches(&self, count: usize, gamma: f64) -> bool {
-        self.most[count - 1] >= gamma - MASS && (count == 1 || self.least[count - 2] < gamma + MASS)
+        self.reaches_within(count, gamma, MASS)
+    }
+
+    /// The same where shares may be farther from the reference's.
+    pub(super) fn reaches_within(&self, count: usize, gamma: f64, slack: f64) -> bool {
+        self.most[count - 1] >= gamma - slack && (count == 1 || self.least[count - 2] < gamma + slack)
     }
 }
 

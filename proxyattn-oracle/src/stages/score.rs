@@ -1,7 +1,7 @@
 //! What `score` leaves, for any scorer.
 
 use super::Buffers;
-use crate::Oracle;
+use crate::{Oracle, Scores};
 use core::f64::consts::LN_2;
 use proxyattn_codegen::cuda::{CODES_PER_LOG2, Scratch};
 
@@ -120,6 +120,13 @@ impl Buffers<'_> {
             f64::from(scores.max().expect("a row has samples") as f32) / 4096.0
         };
         (0..grid.visible(row)).map(score).collect()
+    }
+
+    /// The log-scores of the blocks of a row, as the kernels rank them; −∞ of those that the reference gives no score.
+    pub(crate) fn log_scores(&self, oracle: &Oracle, sequence: usize, row: usize) -> Scores {
+        let reference = &oracle.scores()[sequence * self.grid.rows() + row];
+        let found = self.scores(&self.samples(), sequence, row).into_iter().zip(reference);
+        found.map(|(score, &known)| if known == f64::NEG_INFINITY { known } else { score * LN_2 }).collect()
     }
 
     /// The blocks of a row of a group, among those of all sequences, in the order in which they fill its list.

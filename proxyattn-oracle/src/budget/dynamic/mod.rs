@@ -3,16 +3,11 @@
 mod stages;
 
 use super::held::Held;
-use super::mass::{Measure, carried, floor};
+use super::mass::{Measure, carried, fewest, floor};
 use super::{Contract, Given};
 use crate::stages::Buffers;
 use crate::{Grid, Oracle};
 use proxyattn_codegen::{Budget, Dynamic, Order, Rows, Weigh};
-
-/// The fewest blocks whose share of the mass reaches `gamma`, of the shares that the first 1, 2, … hold.
-pub(crate) fn fewest(held: &[f64], gamma: f64) -> usize {
-    held.iter().position(|&share| share >= gamma).map_or(held.len(), |i| i + 1)
-}
 
 fn measure(dynamic: &Dynamic) -> Measure {
     Measure { order: dynamic.order, weigh: dynamic.weigh }

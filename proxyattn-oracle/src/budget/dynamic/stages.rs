@@ -1,8 +1,8 @@
 //! The counts that kernels leave.
 
-use super::{fewest, measure};
+use super::measure;
 use crate::Oracle;
-use crate::budget::mass::{held, masses};
+use crate::budget::mass::{fewest, held, masses};
 use crate::stages::Buffers;
 use proxyattn_codegen::{Dynamic, Share};
 

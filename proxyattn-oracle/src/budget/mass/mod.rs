@@ -41,6 +41,11 @@ pub(super) fn held(masses: &[f64], order: &[usize]) -> Vec<f64> {
     cumulated.iter().map(|part| if sum > 0.0 { part / sum } else { 1.0 }).collect()
 }
 
+/// The fewest blocks whose share of the mass reaches `gamma`, of the shares that the first 1, 2, … hold.
+pub(super) fn fewest(held: &[f64], gamma: f64) -> usize {
+    held.iter().position(|&share| share >= gamma).map_or(held.len(), |i| i + 1)
+}
+
 impl Oracle {
     /// ‖v‖₂ of each key's value of a KV head, among those of all sequences.
     pub(crate) fn value_norms(&self, kv_head: usize) -> Vec<f64> {
