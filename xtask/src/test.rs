@@ -3,8 +3,8 @@
 use crate::run::{Background, Outcome, cargo, exists, step};
 
 /// Members with `publish = false`: their dependencies are paths without versions, which cargo does not package.
-const UNPUBLISHED: [&str; 6] =
-    ["heads", "proxyattn-kit", "proxyattn-oracle", "proxyattn-peers", "smollm2", "xtask"];
+const UNPUBLISHED: [&str; 7] =
+    ["heads", "pictures", "proxyattn-kit", "proxyattn-oracle", "proxyattn-peers", "smollm2", "xtask"];
 
 /// Formatting, lints, tests, kernels and documentation. A minimal toolchain lacks rustfmt and clippy: their steps are then
 /// skipped, and the last line says so.

@@ -12,7 +12,7 @@ mod table;
 
 use args::Args;
 use clap::Parser;
-use kit::canvas::save;
+use kit::chart::{LIGHT, save};
 use records::Record;
 use smollm2::eval::{Context, Deadline, EvalSet, Recall, TASKS, ask};
 use smollm2::{Error, Method, Result, Runner, Visits, bar, load, methods, runner};
@@ -37,7 +37,7 @@ fn run(args: &Args) -> Result<()> {
         let picture = picture::draw(&summaries);
         let picture =
             picture.ok_or_else(|| Error::argument("picture", "a sparse method among the results", "none"))?;
-        save(&picture, path).map_err(|error| Error::file(path, error))?;
+        save(&picture, &LIGHT, path).map_err(|error| Error::file(path, error))?;
     }
     if !left_out.is_empty() {
         println!("\nOut of time; left out: {}", left_out.join(", "));
