@@ -65,7 +65,7 @@ fn draw(records: &[Record], times: Option<&[Time]>) -> Result<Answers> {
     let cost = match times {
         Some(_) => {
             let most = costs().fold(1.0, f64::max);
-            let step = if most > 5.0 { 2 } else { 1 };
+            let step = if most > 7.0 { 2 } else { 1 };
             let ticks = std::iter::once(1).chain((2..=most.ceil() as u32).step_by(step));
             Axis::linear("times as fast as full attention", 0.8..most.ceil() + 0.6)
                 .ticks(ticks.map(f64::from), |times| format!("{times}×"))

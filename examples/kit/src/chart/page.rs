@@ -40,7 +40,7 @@ pub enum Mark {
     Triangle,
     /// A filled triangle that points down.
     Wedge,
-    /// A filled square on its corner.
+    /// The outline of a square on its corner.
     Diamond,
     /// Two strokes.
     Cross,
@@ -141,7 +141,11 @@ impl<'a, B: DrawingBackend> Page<'a, B> {
             Mark::Square => polygon(&[[-0.85, -0.85], [0.85, -0.85], [0.85, 0.85], [-0.85, 0.85]]),
             Mark::Triangle => polygon(&[[0.0, -1.1], [1.05, 0.8], [-1.05, 0.8]]),
             Mark::Wedge => polygon(&[[0.0, 1.1], [1.05, -0.8], [-1.05, -0.8]]),
-            Mark::Diamond => polygon(&[[0.0, -1.15], [1.15, 0.0], [0.0, 1.15], [-1.15, 0.0]]),
+            Mark::Diamond => {
+                let ([x, y], arm) = (at, 1.2 * half);
+                let corners = [[x, y - arm], [x + arm, y], [x, y + arm], [x - arm, y], [x, y - arm]];
+                self.line(&corners, 2.0, colour)
+            }
             Mark::Cross => {
                 let [x, y] = at;
                 let arm = 0.8 * half;
