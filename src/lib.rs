@@ -20,3 +20,14 @@ pub mod prelude {
 
 #[doc(hidden)]
 pub mod __private;
+
+/// The programs in the documentation.
+#[cfg(doctest)]
+mod documentation {
+    #[doc = include_str!("../docs/attribute.md")]
+    mod attribute {}
+    #[doc = include_str!("../docs/choosing.md")]
+    mod choosing {}
+    #[doc = include_str!("../docs/engines.md")]
+    mod engines {}
+}
