@@ -34,6 +34,7 @@ mod once;
 mod plan;
 mod problem;
 mod selection;
+pub mod synthetic;
 mod tensor;
 pub mod tune;
 
