@@ -20,3 +20,5 @@ pub mod prelude {
 
 #[doc(hidden)]
 pub mod __private;
+#[doc(hidden)]
+pub use proxyattn_runtime::shapes;

@@ -34,6 +34,8 @@ mod once;
 mod plan;
 mod problem;
 mod selection;
+#[doc(hidden)]
+pub mod shapes;
 pub mod synthetic;
 mod tensor;
 pub mod tune;
