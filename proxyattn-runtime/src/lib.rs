@@ -56,6 +56,6 @@ pub use observe::{Observer, Stage, StageTimes, Trace};
 pub use plan::Plan;
 pub use problem::Problem;
 pub use proxyattn_codegen::cuda::Scratch;
-pub use selection::Selection;
+pub use selection::{BlockMap, Selection};
 pub use tensor::{AsView, Tensor, View, ViewMut};
 pub use tune::Tune;
