@@ -35,6 +35,7 @@ mod plan;
 mod problem;
 mod selection;
 mod tensor;
+mod token_count;
 pub mod tune;
 
 pub use attention::Attention;
@@ -55,4 +56,5 @@ pub use problem::Problem;
 pub use proxyattn_codegen::cuda::Scratch;
 pub use selection::Selection;
 pub use tensor::{AsView, Tensor, View, ViewMut};
+pub use token_count::{NoTokenCount, TokenCount};
 pub use tune::Tune;
