@@ -68,34 +68,25 @@ const MARGIN: usize = 4;
 /// The part of a line around the place that is marked, in at most `room` characters, and where the mark is in it. It is cut
 /// between words where there is a space.
 fn cut(line: &str, offset: usize, length: usize, room: usize) -> (String, usize, usize) {
+    const BEFORE: &str = "… ";
+    const AFTER: &str = " …";
     let chars: Vec<char> = line.chars().collect();
     if chars.len() <= room {
         return (line.to_owned(), offset, length);
     }
-    // Half of the room is for what comes before, and an ellipsis for each side that is cut.
-    let from = match offset + length + 1 > room {
-        true => {
-            let from = (offset + 1).saturating_sub(room / 2).min(offset);
-            let space = (from..offset).find(|&at| chars[at] == ' ');
-            space.map_or(from, |space| space + 1)
-        }
-        false => 0,
-    };
-    let before = if from > 0 { "… " } else { "" };
-    let room = room.saturating_sub(before.chars().count());
-    let to = match chars.len() - from > room {
-        true => {
-            let to = from + room.saturating_sub(2);
-            let end = (offset + length).min(to).max(from);
-            (end..to).rev().find(|&at| chars[at] == ' ').unwrap_or(to).min(chars.len())
-        }
-        false => chars.len(),
-    };
-    let after = if to < chars.len() { " …" } else { "" };
+    let room = room.saturating_sub(BEFORE.chars().count() + AFTER.chars().count()).max(1);
+    let length = length.min(room);
+    let end = offset + length;
+    // What the marked place leaves free is for what comes before it, but for a half if there is as much behind it.
+    let behind = (chars.len() - end).min((room - length) / 2);
+    let from = offset.saturating_sub(room - length - behind);
+    let is_space = |at: &usize| chars[*at] == ' ';
+    let from = if from == 0 { 0 } else { (from..offset).find(is_space).map_or(offset, |space| space + 1) };
+    let to = (from + room).min(chars.len());
+    let to = if to == chars.len() { to } else { (end..to).rev().find(is_space).unwrap_or(end) };
+    let (before, after) = (if from > 0 { BEFORE } else { "" }, if to < chars.len() { AFTER } else { "" });
     let part: String = chars[from..to].iter().collect();
-    let offset = offset - from + before.chars().count();
-    let shown = before.chars().count() + (to - from);
-    (format!("{before}{part}{after}"), offset, length.min(shown.saturating_sub(offset)).max(1))
+    (format!("{before}{part}{after}"), before.chars().count() + offset - from, length)
 }
 
 #[cfg(test)]
@@ -162,10 +153,8 @@ mod tests {
     fn a_pasted_attribute_is_read_and_marked() {
         assert_eq!(parse("#[proxy_attention(groups = 4)]\npub struct Prefill;").unwrap().groups, Some(4));
         let told = message("#[proxy_attention(groups = 0)]");
-        assert!(
-            told.contains("| #[proxy_attention(groups = 0)]\n  |                            ^\n"),
-            "{told}"
-        );
+        let indent = " ".repeat("#[proxy_attention(groups = ".len());
+        assert!(told.ends_with(&format!("| #[proxy_attention(groups = 0)]\n  | {indent}^")), "{told}");
     }
 
     #[test]

@@ -103,16 +103,22 @@ const NO_DRIVER: &str = "no NVIDIA driver was found";
 pub(crate) fn told(error: &Error) -> String {
     match error {
         Error::DriverNotFound { .. } => format!("{NO_DRIVER}; {}", Error::INSTALL_DRIVER),
-        Error::NvrtcNotFound { searched } => match &searched[..] {
-            [named] if named.contains("PROXYATTN_NVRTC") => {
-                format!("NVRTC was not found: {named}; correct PROXYATTN_NVRTC, or unset it")
-            }
-            _ => "NVRTC was not found: `pip install nvidia-cuda-nvrtc` in an active Python environment installs it; \
-                  `proxyattn doctor --verbose` lists where it was searched"
-                .into(),
-        },
+        Error::NvrtcNotFound { searched } => nvrtc_not_found(searched),
         Error::Shape { .. } | Error::Overflow { .. } => with_flags(&error.to_string()),
         other => other.to_string().replace("; or use Device::cpu()", ""),
+    }
+}
+
+/// What was named in the environment, and what to do.
+fn nvrtc_not_found(searched: &[String]) -> String {
+    let by = |variable: &str| searched.iter().find(|place| place.contains(&format!("({variable}: ")));
+    let ahead = by("PROXYATTN_AOT_DIR").map_or(String::new(), |place| format!("{place}; "));
+    match by("PROXYATTN_NVRTC") {
+        Some(place) => format!("{ahead}NVRTC was not found: {place}; correct PROXYATTN_NVRTC, or unset it"),
+        None => format!(
+            "{ahead}NVRTC was not found: `pip install nvidia-cuda-nvrtc` in an active Python environment installs it; \
+             `proxyattn doctor --verbose` lists where it was searched"
+        ),
     }
 }
 
@@ -159,6 +165,12 @@ mod tests {
         let searched = vec!["`/x` (PROXYATTN_NVRTC: no such file)".to_owned()];
         let text = told(&Error::NvrtcNotFound { searched });
         assert!(text.contains("`/x` (PROXYATTN_NVRTC: no such file); correct"), "{text}");
+        let searched = vec!["`/k` (PROXYATTN_AOT_DIR: no `dense` for sm_80)".into(), "`/y` (gone)".into()];
+        let text = told(&Error::NvrtcNotFound { searched });
+        assert!(
+            text.starts_with("`/k` (PROXYATTN_AOT_DIR: no `dense` for sm_80); NVRTC was not found"),
+            "{text}"
+        );
         let text = told(&Error::DriverNotFound { searched: vec!["libcuda.so (gone)".into()] });
         assert!(text.contains("install the NVIDIA driver") && !text.contains("libcuda"), "{text}");
     }

@@ -45,7 +45,9 @@ fn main() -> ExitCode {
     let (printed, code) = match Args::try_parse().map_err(usage::refused).map(|args| run(args.command)) {
         Ok(Ok(Report { text, code })) => (write(&mut anstream::stdout(), &text), code),
         Ok(Err(failure)) => (fail(&failure.to_string()), failure.code),
-        Err(Said { text, code: DONE }) => (write(&mut anstream::stdout(), &text), DONE),
+        Err(Said { text, code: DONE }) => {
+            (write(&mut anstream::stdout(), &Width::stdout().fit(&text, 2)), DONE)
+        }
         Err(Said { text, code }) => (fail(&text), code),
     };
     match printed {

@@ -33,9 +33,9 @@ impl Measured {
         let pairs = match self.plan.is_dense() {
             true => dense_pairs(spec, problem),
             false => {
-                let tiles = self.plan.geometry().visible_tiles() as f64 * self.density;
+                let blocks = self.plan.geometry().visible_tiles() as f64 * self.density;
                 let heads = (problem.batch * problem.heads) as f64;
-                tiles * heads * f64::from(spec.block.q) * f64::from(spec.block.kv)
+                blocks * heads * f64::from(spec.block.q) * f64::from(spec.block.kv)
             }
         };
         self.rate(pairs, self.times.of(Stage::Attend))

@@ -22,9 +22,6 @@ pub(super) fn all(
 ) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |name: &str, text: String| facts.push(Fact { name: name.into(), text });
-    let cpu = Device::cpu().to_string();
-    // The name of the line is that of the device.
-    add("cpu", cpu.strip_prefix("cpu (").and_then(|cpu| cpu.strip_suffix(')')).unwrap_or(&cpu).into());
     // Why a driver cannot be used is part of the verdict.
     if let Ok(info) = driver {
         for (ordinal, gpu) in info.gpus.iter().enumerate() {
@@ -59,6 +56,9 @@ pub(super) fn all(
     if let Some(text) = tuning(env, driver.ok(), verbose) {
         add("tuning", text);
     }
+    let cpu = Device::cpu().to_string();
+    // The name of the line is that of the device.
+    add("cpu", cpu.strip_prefix("cpu (").and_then(|cpu| cpu.strip_suffix(')')).unwrap_or(&cpu).into());
     facts
 }
 
@@ -163,7 +163,8 @@ fn tuning(env: &Env, driver: Option<&DriverInfo>, verbose: bool) -> Option<Strin
         Ok(found) => found.into_iter().flat_map(|(_, found)| found.records).collect(),
         Err(failure) => return Some(failure.message),
     };
-    let Some(gpu) = driver.and_then(|info| info.gpus.first()) else {
+    let usable = |gpu: &&GpuInfo| gpu.arch.is_some();
+    let Some(gpu) = driver.and_then(|info| info.gpus.iter().find(usable)) else {
         let text =
             format!("{}; a record is valid on the GPU model that it was made on", count(all.len(), "record"));
         return (verbose || !all.is_empty()).then_some(text);
@@ -177,10 +178,12 @@ fn tuning(env: &Env, driver: Option<&DriverInfo>, verbose: bool) -> Option<Strin
         0 => String::new(),
         others => format!(", {others} of other machines"),
     };
-    Some(match own + shipped {
+    let all = own + shipped;
+    Some(match all {
         0 => format!("no record for {}{others}: `proxyattn tune` measures the fastest tiles", gpu.name),
         _ => {
-            format!("{} for {}, {shipped} of them shipped{others}", count(own + shipped, "record"), gpu.name)
+            let shipped = if shipped > 0 { format!(", {shipped} of them shipped") } else { String::new() };
+            format!("{} for {}{shipped}{others}", count(all, "record"), gpu.name)
         }
     })
 }

@@ -85,7 +85,11 @@ impl Verdict {
             Error::DriverNotFound { .. } => {
                 Self::cpu("no NVIDIA driver", Some(format!("to use a GPU, {}", Error::INSTALL_DRIVER)))
             }
-            other => Self::cpu("no usable GPU", Some(told(other))),
+            other => {
+                let text = told(other);
+                let why = text.strip_prefix("CUDA is not available: ").unwrap_or(&text);
+                Self::cpu("no usable GPU", Some(why.to_owned()))
+            }
         }
     }
 
