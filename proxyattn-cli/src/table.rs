@@ -52,14 +52,23 @@ impl Table {
             })
             .collect();
         while widths.iter().sum::<usize>() + GAP * widths.len() > columns {
-            let (widest, _) = widths
-                .iter_mut()
-                .zip(&least)
-                .filter(|(width, least)| **width > **least)
-                .max_by_key(|(width, _)| **width)?;
-            *widest -= 1;
+            // The column that costs the fewest lines, and of those the widest.
+            let mut candidates: Vec<_> = (0..widths.len()).filter(|&at| widths[at] > least[at]).collect();
+            candidates.sort_by_key(|&at| core::cmp::Reverse(widths[at]));
+            let narrower = |at: usize| {
+                let mut widths = widths.clone();
+                widths[at] -= 1;
+                widths
+            };
+            widths = candidates.into_iter().map(narrower).min_by_key(|widths| self.height(widths))?;
         }
         Some(widths)
+    }
+
+    /// The number of lines that rows take.
+    fn height(&self, widths: &[usize]) -> usize {
+        let lines = |(cell, &width): (&String, &usize)| broken(cell, width, 0).len();
+        self.rows.iter().map(|row| row.iter().zip(widths).map(lines).max().unwrap_or(0)).sum()
     }
 
     fn grid(&self, widths: &[usize]) -> String {

@@ -99,16 +99,11 @@ impl Machine {
         let mut lines: Vec<String> = Vec::new();
         for line in text.lines() {
             let stub = ["calls ", "live ", "fails "].iter().any(|word| line.starts_with(word));
-            match line.split_once("build: ") {
-                // Size and time of a stub carry no information.
-                Some((indent, build)) => {
-                    let version = build.split(',').next().unwrap_or(build);
-                    lines.push(format!("{indent}build: {version}, its size and time"));
-                }
-                None if !stub => lines.push(line.to_owned()),
+            match lines.last() {
+                _ if !stub => lines.push(line.to_owned()),
                 // The stub prints an empty line before its log.
-                None if lines.last().is_some_and(String::is_empty) => drop(lines.pop()),
-                None => {}
+                Some(last) if last.is_empty() => drop(lines.pop()),
+                _ => {}
             }
         }
         lines.join("\n")
