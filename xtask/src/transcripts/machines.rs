@@ -1,7 +1,8 @@
 //! Simulated machines: the tests' stubs of a driver with a Hopper GPU and of NVRTC, and an environment.
 
+use super::short;
 use crate::candle::stub;
-use crate::run::{Outcome, target};
+use crate::run::Outcome;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,7 +68,12 @@ pub(super) const MACHINES: [Machine; 6] = [
 
 /// The directory of all stubs.
 fn home() -> PathBuf {
-    target().join("odd-machines")
+    short("opt")
+}
+
+/// Removes the stubs.
+pub(super) fn remove() {
+    let _ = fs::remove_dir_all(home());
 }
 
 /// Builds the stubs.

@@ -6,6 +6,7 @@ use crate::kernels;
 use crate::run::{Outcome, cargo, root, step, target};
 use machines::{MACHINES, Machine};
 use proxyattn_runtime::Device;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
@@ -139,11 +140,13 @@ pub(crate) fn write() -> Outcome {
         return Err("this machine has a GPU; docs/cli.md shows machines without one".into());
     }
     step(&mut cargo(&["build", "--package", "proxyattn-cli"]))?;
-    let nvrtc = kernels::nvrtc()?;
     machines::build()?;
-    let dir = target().join("transcripts");
+    let dir = short("cli");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let nvrtc = short("nvrtc");
+    let _ = fs::remove_file(&nvrtc);
+    symlink(kernels::nvrtc()?, &nvrtc).map_err(|error| format!("{}: {error}", nvrtc.display()))?;
     let mut page = OPENING.to_owned();
     for (title, about, commands) in SECTIONS {
         page += &format!("\n## {title}\n\n{about}\n");
@@ -161,6 +164,7 @@ pub(crate) fn write() -> Outcome {
             }
         }
     }
+    let _ = (fs::remove_dir_all(&dir), fs::remove_file(&nvrtc), machines::remove());
     let file = root().join("docs/cli.md");
     fs::write(&file, page).map_err(|error| format!("{}: {error}", file.display()))?;
     println!("\nwritten: {}", file.display());
@@ -204,6 +208,11 @@ fn transcript(line: &str, dir: &Path, on: On<'_>) -> Outcome<String> {
         None => return Err(format!("`{line}` was ended by a signal")),
     };
     Ok(format!("\n```text\n$ {prompt}{line}\n{shown}{code}\n```\n"))
+}
+
+/// A path about as short as the one on the page, so that lines end where they would with that.
+fn short(name: &str) -> PathBuf {
+    env::temp_dir().join(format!("{name}{}", std::process::id()))
 }
 
 fn search_path() -> Vec<PathBuf> {
