@@ -3,10 +3,9 @@
 mod machines;
 
 use crate::kernels;
-use crate::run::{Outcome, cargo, root, step, target};
+use crate::run::{Outcome, cargo, link, root, step, target};
 use machines::{MACHINES, Machine};
 use proxyattn_runtime::Device;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
@@ -146,7 +145,7 @@ pub(crate) fn write() -> Outcome {
     fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let nvrtc = short("nvrtc");
     let _ = fs::remove_file(&nvrtc);
-    symlink(kernels::nvrtc()?, &nvrtc).map_err(|error| format!("{}: {error}", nvrtc.display()))?;
+    link(&kernels::nvrtc()?, &nvrtc)?;
     let mut page = OPENING.to_owned();
     for (title, about, commands) in SECTIONS {
         page += &format!("\n## {title}\n\n{about}\n");
