@@ -289,7 +289,7 @@ impl<T: Element> Attention<T> {
     }
 
     fn plan_for(&self, inputs: &Inputs<'_, T>) -> Result<Plan> {
-        self.plan(&inputs.problem(self.spec.head_dim as usize)?)
+        self.plan(&inputs.problem(&self.spec)?)
     }
 
     /// Refuses what the backend cannot run, before memory is allocated.
