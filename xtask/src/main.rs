@@ -5,6 +5,7 @@ mod buildtime;
 mod candle;
 mod kernels;
 mod model;
+mod release;
 mod run;
 mod test;
 mod transcripts;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test                 runs everything that must pass: formatting, lints, documentation, tests
 cargo xtask package              packages every publishable crate and builds it from its package
+cargo xtask release VERSION      checks that a version can be published, packages it, and prints the steps that remain
 cargo xtask kernels [--check] [--candidates]
                                  compiles the kernels of many configurations with NVIDIA's compiler (from its Python
                                  wheel), and prints registers, spills, shared memory and code size; --candidates
@@ -34,7 +36,8 @@ fn main() -> ExitCode {
     let rest: Vec<_> = args.collect();
     let outcome = match task.as_deref() {
         Some("test") => test::all(),
-        Some("package") => test::package(),
+        Some("package") => release::package(),
+        Some("release") => release::checklist(&rest),
         Some("kernels") => kernels::run(&rest),
         Some("transcripts") => transcripts::write(),
         Some("candle-cuda") => candle::cuda(&rest),

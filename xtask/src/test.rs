@@ -2,10 +2,6 @@
 
 use crate::run::{Background, Outcome, cargo, exists, step};
 
-/// Members with `publish = false`: their dependencies are paths without versions, which cargo does not package.
-const UNPUBLISHED: [&str; 6] =
-    ["heads", "proxyattn-kit", "proxyattn-oracle", "proxyattn-peers", "smollm2", "xtask"];
-
 /// Formatting, lints, tests, kernels and documentation. A minimal toolchain lacks rustfmt and clippy: their steps are then
 /// skipped, and the last line says so.
 pub(crate) fn all() -> Outcome {
@@ -35,13 +31,4 @@ pub(crate) fn all() -> Outcome {
         }
     }
     Ok(())
-}
-
-/// Packages every publishable member, and builds each from its package.
-pub(crate) fn package() -> Outcome {
-    let mut package = cargo(&["package", "--workspace", "--allow-dirty"]);
-    for member in UNPUBLISHED {
-        package.args(["--exclude", member]);
-    }
-    step(&mut package)
 }
