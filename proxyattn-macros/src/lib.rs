@@ -45,7 +45,7 @@ use proc_macro::TokenStream;
 /// | `keep` | `keep(sink = 1, local = 0)` | the same | blocks kept regardless of score: the first `sink`, and the `local` before the diagonal; the diagonal is always kept |
 /// | `arch` | any of `sm_80`, `sm_90a`, at least one | `arch(sm_80, sm_90a)` | GPU families that the kernel is generated for; the CPU needs none |
 /// | `preset` | `paper` | none | starts from a named setting; other keys override it |
-/// | `crate` | a path | `::proxyattn` | the path of `proxyattn`, if you re-export it |
+/// | `crate` | a path | `::proxyattn` | the path of `proxyattn`, if you re-export it or the dependency has another name: `crate = pa` |
 ///
 /// In a key with parts, a part that you leave out keeps its default, or the preset's value.
 ///

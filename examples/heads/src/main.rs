@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 
 /// Runs the program and returns the text for stdout.
 fn run(args: &Args) -> Result<String> {
-    let mut report = Report::new(args.flags.options())?.watched(Progress::visible());
+    let mut report = args.flags.report()?.watched(Progress::visible());
     for path in &args.input {
         add(&mut report, path).map_err(|error| format!("--input {}: {error}", path.display()))?;
     }

@@ -168,11 +168,11 @@ fn failures_are_one_line_that_names_the_argument() {
     );
     assert_eq!(
         error(&["--input", path, "--keep", "1.5"]),
-        "error: `keep`: expected a share above 0 and up to 1, got 1.5\n"
+        "error: --keep: expected a share above 0 and up to 1, got 1.5\n"
     );
     assert_eq!(
         error(&["--input", path, "--growth=-1"]),
-        "error: `growth`: expected a number from 0 on, got -1\n"
+        "error: --growth: expected a number from 0 on, got -1\n"
     );
     let whole = write("whole.safetensors", &[("q", SHAPES[0], &q), ("k", SHAPES[1], &k)]);
     let (whole, folder) = (whole.to_str().unwrap(), env!("CARGO_TARGET_TMPDIR"));

@@ -10,3 +10,5 @@ pub mod keys;
 pub mod mass;
 pub mod program;
 pub mod progress;
+
+pub use proxyattn_runtime::TokenCount;
