@@ -14,8 +14,7 @@ use proc_macro::TokenStream;
 /// The struct names one configuration of block-sparse prefill attention. The attribute checks the configuration while your
 /// crate compiles, and errors point at the value that is wrong.
 ///
-/// ```ignore
-/// // Ignored: this crate cannot depend on `proxyattn`, whose documentation runs the same lines.
+/// ```
 /// use proxyattn::prelude::*;
 ///
 /// /// 128K prefill for a Llama-3.1-8B shape.
@@ -23,6 +22,8 @@ use proc_macro::TokenStream;
 /// pub struct LlamaPrefill;
 ///
 /// let attention = LlamaPrefill::load(&Device::auto())?;
+/// # assert_eq!(attention.spec().groups, Some(4));
+/// # Ok::<(), proxyattn::Error>(())
 /// ```
 ///
 /// # Keys
