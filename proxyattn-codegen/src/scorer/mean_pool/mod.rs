@@ -52,6 +52,11 @@ impl Contract for MeanPool {
         Stride { q: spec.block.q, kv: spec.block.kv }
     }
 
+    /// A mean has a product with every other, whatever its tokens see.
+    fn scores_every_block(&self) -> bool {
+        true
+    }
+
     /// Its product is a thousandth of an attention's: one text serves both families.
     fn on_hopper(&self, _: &Spec, _: &HopperTiles) -> bool {
         false
