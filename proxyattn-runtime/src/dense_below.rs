@@ -68,7 +68,7 @@ pub enum WhyDense {
 impl fmt::Display for WhyDense {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Declared => f.write_str("every block is visited"),
+            Self::Declared => f.write_str("`budget = all` visits every block"),
             Self::Kept => f.write_str("the context is so short that the budget keeps every block"),
             Self::Short { below } => {
                 write!(f, "the context is shorter than {below} tokens, below which dense is faster")

@@ -132,6 +132,15 @@ pub enum Error {
         /// What to do about it.
         help: String,
     },
+    /// No CUDA driver was found.
+    #[error(
+        "CUDA is not available: no driver library can be opened: tried {}; {}, or use Device::cpu()",
+        searched.join(", "), Self::INSTALL_DRIVER
+    )]
+    DriverNotFound {
+        /// Every name that was tried in order, with the dynamic linker's reason.
+        searched: Vec<String>,
+    },
     /// A failed call of the CUDA driver.
     #[error("{call} failed: {why} ({code})")]
     Cuda {
@@ -306,6 +315,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl Error {
+    /// What to do about [`Error::DriverNotFound`].
+    pub const INSTALL_DRIVER: &str =
+        "install the NVIDIA driver (a container has to be started with it, `docker run --gpus all`)";
 }
 
 impl fmt::Debug for Error {

@@ -38,6 +38,7 @@ mod selection;
 pub mod shapes;
 pub mod synthetic;
 mod tensor;
+mod token_count;
 pub mod tune;
 
 pub use attention::Attention;
@@ -58,4 +59,5 @@ pub use problem::Problem;
 pub use proxyattn_codegen::cuda::Scratch;
 pub use selection::{BlockMap, Selection};
 pub use tensor::{AsView, Tensor, View, ViewMut};
+pub use token_count::{NoTokenCount, TokenCount};
 pub use tune::Tune;

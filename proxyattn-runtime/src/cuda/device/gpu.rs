@@ -51,7 +51,7 @@ impl CudaDevice {
     /// The device of that ordinal, with a stream of its own.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] without a usable driver, [`Error::Cuda`] if the driver refuses the device.
+    /// [`Error::DriverNotFound`] or [`Error::Unavailable`] without a usable driver, [`Error::Cuda`] if the driver refuses the device.
     pub(crate) fn new(ordinal: usize) -> Result<Self> {
         driver::probe()?;
         result::init().map_err(opening("cuInit"))?;
@@ -96,7 +96,7 @@ impl CudaDevice {
             return Err(Error::Unavailable {
                 what: format!("CUDA on {name}"),
                 why: format!("its compute capability is {major}.{minor}, and kernels exist from 8.0 on"),
-                help: "use a GPU of the Ampere generation or later, or Device::cpu()".into(),
+                help: "use a GPU of the Ampere generation or later; or use Device::cpu()".into(),
             });
         }
         if capability == HOPPER {

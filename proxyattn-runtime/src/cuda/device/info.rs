@@ -64,7 +64,8 @@ impl DriverInfo {
     /// Asks the driver. No context is made, and no memory is taken.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::Error::Unavailable) without a usable driver, [`Error::Cuda`](crate::Error::Cuda) if
+    /// [`Error::DriverNotFound`](crate::Error::DriverNotFound) without a driver,
+    /// [`Error::Unavailable`](crate::Error::Unavailable) for one that cannot be used, [`Error::Cuda`](crate::Error::Cuda) if
     /// it refuses to answer.
     pub fn read() -> Result<Self> {
         driver::probe()?;
