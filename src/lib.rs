@@ -4,9 +4,10 @@
 pub use proxyattn_codegen as codegen;
 pub use proxyattn_macros::proxy_attention;
 pub use proxyattn_runtime::{
-    AsView, Attention, AttentionKernel, BlockMap, CudaDevice, Device, DriverInfo, Element, Error, Geometry,
-    GpuInfo, Observer, Plan, Problem, RawArgs, RawTensor, Result, Scratch, Selection, Stage, StageTimes,
-    Tensor, Trace, Tune, View, ViewMut, WhyDense, cudarc, dense_below, env, jit, synthetic, tune,
+    AsView, Attention, AttentionKernel, BlockMap, CudaDevice, Device, DeviceName, DriverInfo, Element, Error,
+    Geometry, GpuInfo, Observer, Plan, Problem, RawArgs, RawTensor, Result, Scratch, Selection, Stage,
+    StageTimes, Tensor, Trace, Tune, UnknownDevice, View, ViewMut, WhyDense, cudarc, dense_below, env, jit,
+    synthetic, tune,
 };
 
 /// What a program that runs attention wants in scope: `use proxyattn::prelude::*;`.

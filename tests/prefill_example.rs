@@ -19,6 +19,7 @@ use clap::Parser;
 use half::bf16;
 use kernels::{Budget, Kernels};
 use kit::{
+    chart,
     input::{self, Input, Qkv},
     mass::BlockMass,
     progress::Progress,
@@ -123,14 +124,18 @@ fn the_mass_of_a_row_is_that_of_its_softmax() {
 fn the_picture_shows_every_visited_tile() {
     let (input, needles) = generate(Synthetic { tokens: 1024, ..SMALL });
     let outcome = measure::measure(&input, &needles, Budget::Ratio, &Device::cpu()).unwrap();
-    let picture = picture::draw(&outcome, "a test");
-    let tiles: usize =
-        (0..4).flat_map(|head| (0..16).map(move |row| (head, row))).fold(0, |sum, (head, row)| {
-            sum + outcome.selection.count(0, head, row) // 16 rows of 16 tiles
-        });
-    let visited = picture.pixels().filter(|pixel| pixel.0 == [62, 196, 180]).count();
-    assert_eq!(visited, tiles * 12 * 12 + 14 * 14, "12 pixels a tile, and 14 in the legend");
-    assert!(picture.width() > 800 && picture.height() > 500, "{:?}", picture.dimensions());
+    let tiles = picture::Tiles::new(&outcome);
+    let picture = tiles.picture("a test");
+    let pixels = chart::pixels(&picture, &chart::LIGHT).unwrap();
+    let of_heads = |heads: &mut dyn Iterator<Item = usize>| -> usize {
+        let rows = heads.flat_map(|head| (0..16).map(move |row| (head, row)));
+        rows.map(|(head, row)| outcome.selection.count(0, head, row)).sum()
+    };
+    let (large, small) = (of_heads(&mut [picture.head].into_iter()), of_heads(&mut (0..4)));
+    let colour = chart::LIGHT.series[1];
+    let visited = pixels.pixels().filter(|pixel| pixel.0 == [colour.0, colour.1, colour.2]).count();
+    // 16 × 16 tiles in 448 and in 160 pixels, and the sample of the legend in 24.
+    assert_eq!(visited, large * 28 * 28 + small * 10 * 10 + 24 * 24);
 }
 
 #[test]

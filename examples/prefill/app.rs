@@ -6,7 +6,7 @@ use super::{
     picture, report,
 };
 use kit::{
-    canvas,
+    chart::{self, LIGHT},
     input::{self, Input, Qkv},
 };
 use proxyattn::Device;
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> Result<String> {
     };
     let picture = (!args.no_picture).then_some(args.picture.as_path());
     if let Some(path) = picture {
-        canvas::save(&picture::draw(&outcome, &name), path)
+        chart::save(&picture::Tiles::new(&outcome).picture(&name), &LIGHT, path)
             .map_err(|error| format!("--picture {}: {error}", path.display()))?;
     }
     Ok(match (args.json, picture) {

@@ -7,6 +7,17 @@ use cudarc::driver::CudaStream;
 use std::sync::Arc;
 
 /// A device to run kernels on.
+///
+/// ```
+/// use proxyattn::Device;
+///
+/// let device = Device::auto();
+/// println!("{device}"); // cpu (AVX-512, 8 threads)
+/// if let Some(why) = Device::why_not_cuda() {
+///     println!("{why}");
+/// }
+/// # assert_eq!(Device::cpu(), Device::Cpu);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Device {

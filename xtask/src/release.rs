@@ -4,8 +4,8 @@ use crate::run::{Outcome, cargo, command, root, step};
 use std::fs;
 
 /// Members with `publish = false`: their dependencies are paths without versions, which cargo does not package.
-const UNPUBLISHED: [&str; 6] =
-    ["heads", "proxyattn-kit", "proxyattn-oracle", "proxyattn-peers", "smollm2", "xtask"];
+const UNPUBLISHED: [&str; 7] =
+    ["heads", "pictures", "proxyattn-kit", "proxyattn-oracle", "proxyattn-peers", "smollm2", "xtask"];
 
 /// Packages every publishable member, and builds each from its package.
 pub(crate) fn package() -> Outcome {

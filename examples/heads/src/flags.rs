@@ -1,7 +1,7 @@
 //! The flags that every program with a report has.
 
 use crate::{Options, Report};
-use kit::canvas;
+use kit::chart::{self, LIGHT};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -40,8 +40,8 @@ pub struct Flags {
     #[arg(long, value_name = "FILE.json")]
     json: Option<PathBuf>,
 
-    /// Draw the layers to a PNG file
-    #[arg(long, value_name = "FILE.png")]
+    /// Draw the layers to an SVG or PNG file
+    #[arg(long, value_name = "FILE.svg")]
     picture: Option<PathBuf>,
 }
 
@@ -72,7 +72,7 @@ impl Flags {
             output += &format!("  {:<10}{}\n", "json", path.display());
         }
         if let Some(path) = &self.picture {
-            canvas::save(&report.picture()?, path)
+            chart::save(&report.picture()?, &LIGHT, path)
                 .map_err(|error| format!("--picture {}: {error}", path.display()))?;
             output += &format!("  {:<10}{}\n", "picture", path.display());
         }

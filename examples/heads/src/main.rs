@@ -1,7 +1,7 @@
 //! The program `heads`: layers from files, a report on stdout, optionally JSON and a picture.
 //!
 //! ```text
-//! cargo run --release -p heads -- --input layer04.safetensors layer13.safetensors --picture heads.png
+//! cargo run --release -p heads -- --input layer04.safetensors layer13.safetensors --picture heads.svg
 //! ```
 
 use clap::Parser;

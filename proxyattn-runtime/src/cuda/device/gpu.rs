@@ -26,6 +26,16 @@ pub(super) fn arch_of(capability: (u8, u8)) -> Option<Arch> {
 }
 
 /// A CUDA device and a stream on it. Cheap to clone.
+///
+/// ```no_run
+/// use proxyattn::Device;
+///
+/// if let Device::Cuda(gpu) = Device::cuda(0)? {
+///     println!("{}, compute capability {:?}", gpu.name(), gpu.capability());
+///     gpu.stream().synchronize().expect("the stream");
+/// }
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CudaDevice {
     stream: Arc<CudaStream>,

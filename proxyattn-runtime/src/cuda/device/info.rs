@@ -11,6 +11,15 @@ use proxyattn_codegen::Arch;
 use std::path::PathBuf;
 
 /// What the CUDA driver says of itself and of its GPUs.
+///
+/// ```
+/// use proxyattn::DriverInfo;
+///
+/// match DriverInfo::read() {
+///     Ok(driver) => println!("CUDA {:?}, {} GPUs", driver.cuda, driver.gpus.len()),
+///     Err(why) => println!("{why}"),
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverInfo {
@@ -25,6 +34,17 @@ pub struct DriverInfo {
 }
 
 /// One GPU.
+///
+/// ```
+/// use proxyattn::{DriverInfo, GpuInfo};
+///
+/// fn memory(gpus: &[GpuInfo]) -> u64 {
+///     gpus.iter().map(|gpu| gpu.memory_bytes).sum()
+/// }
+///
+/// let bytes = DriverInfo::read().map_or(0, |driver| memory(&driver.gpus));
+/// println!("{} GiB", bytes >> 30);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GpuInfo {

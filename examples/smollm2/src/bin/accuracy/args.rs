@@ -61,8 +61,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// Draw accuracy against density to this file
-    #[arg(long, value_name = "PNG")]
+    /// Draw accuracy against density to this SVG or PNG file
+    #[arg(long, value_name = "FILE.svg")]
     pub(crate) picture: Option<PathBuf>,
 
     /// Run nothing; show the results in the --json file

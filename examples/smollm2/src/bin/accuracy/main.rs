@@ -12,7 +12,10 @@ mod table;
 
 use args::Args;
 use clap::Parser;
-use kit::{TokenCount, canvas::save};
+use kit::{
+    TokenCount,
+    chart::{LIGHT, save},
+};
 use records::Record;
 use smollm2::eval::{Context, Deadline, EvalSet, Recall, TASKS, ask};
 use smollm2::{Error, Method, Result, Runner, Visits, bar, load, methods, runner};
@@ -38,7 +41,7 @@ fn run(args: &Args) -> Result<()> {
         let picture = picture.ok_or_else(|| {
             Error::argument("--picture", "a sparse configuration among the results", "none")
         })?;
-        save(&picture, path).map_err(|error| Error::file(path, error).of("--picture"))?;
+        save(&picture, &LIGHT, path).map_err(|error| Error::file(path, error).of("--picture"))?;
     }
     if !left_out.is_empty() {
         println!("\nOut of time; left out: {}", left_out.join(", "));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo xtask model
-//! cargo run --release -p smollm2 --bin similarity -- --file README.md --tokens 4096 --picture heads.png
+//! cargo run --release -p smollm2 --bin similarity -- --file README.md --tokens 4096 --picture heads.svg
 //! cargo run --release -p smollm2 --bin similarity -- --data DIR --tokens 8192 --task multikey --json heads.json
 //! ```
 
