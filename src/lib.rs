@@ -108,3 +108,14 @@ pub mod prelude {
 pub mod __private;
 #[doc(hidden)]
 pub use proxyattn_runtime::shapes;
+
+/// The programs in the documentation.
+#[cfg(doctest)]
+mod documentation {
+    #[doc = include_str!("../docs/attribute.md")]
+    mod attribute {}
+    #[doc = include_str!("../docs/choosing.md")]
+    mod choosing {}
+    #[doc = include_str!("../docs/engines.md")]
+    mod engines {}
+}
