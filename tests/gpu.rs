@@ -25,7 +25,7 @@ use half::bf16;
 use inputs::{Case, Inputs};
 use kernels::*;
 use proxyattn::codegen::{Arch, ArchSet, Spec};
-use proxyattn::{AttentionKernel, Device, Element, Tensor};
+use proxyattn::{Attention, AttentionKernel, Device, Element, Tensor};
 use proxyattn_oracle::Oracle;
 use proxyattn_oracle::compare::{self, Agreement, KernelLists};
 use proxyattn_oracle::inputs;
@@ -54,21 +54,26 @@ fn on<T: Element>(device: &Device, data: &[T], shape: [usize; 4]) -> Tensor<T> {
 /// One kernel on some shapes: lists are well formed, blocks are the reference's but for close calls, and the output is
 /// attention over them; traced and untraced runs agree to the bit.
 fn check<K: AttentionKernel>(device: &Device, cases: &[Case]) {
-    let attention = K::load(device).expect("the kernel loads").with_dense_below(0);
+    check_of::<K::Elem>((K::NAME, &K::SPEC), device, cases);
+}
+
+/// The same of a configuration that is known only now.
+fn check_of<T: Element>((name, spec): (&str, &Spec), device: &Device, cases: &[Case]) {
+    let attention = Attention::<T>::load(spec, device).expect("the kernel loads").with_dense_below(0);
     let (mut total, mut worst) = (Agreement::default(), (0.0f64, 0.0f64));
     for case in cases {
-        let context = format!("{} {case:?} {:?}", K::NAME, K::SPEC);
-        let inputs = Inputs::<K::Elem>::generate(case, K::SPEC.head_dim);
+        let context = format!("{name} {case:?} {spec:?}");
+        let inputs = Inputs::<T>::generate(case, spec.head_dim);
         let q = on(device, &inputs.q, inputs.q_shape);
         let k = on(device, &inputs.k, inputs.kv_shape);
         let v = on(device, &inputs.v, inputs.kv_shape);
         let trace = attention.prefill_traced(&q, &k, &v, &()).unwrap_or_else(|e| panic!("{e}: {context}"));
 
-        let oracle = Oracle::new(&K::SPEC, &inputs.q(), &inputs.k(), &inputs.v());
+        let oracle = Oracle::new(spec, &inputs.q(), &inputs.k(), &inputs.v());
         compare::structure(&oracle, &trace.selection).unwrap_or_else(|fault| panic!("{fault}: {context}"));
         let expected = oracle.attend(&trace.selection);
         let output = trace.output.into_vec().expect("the output comes back");
-        let (all, token) = compare::distance(&output, &expected, K::SPEC.head_dim as usize);
+        let (all, token) = compare::distance(&output, &expected, spec.head_dim as usize);
         assert!(all <= OUTPUT && token <= TOKEN, "output {all:.2e}, worst token {token:.2e}: {context}");
         worst = (worst.0.max(all), worst.1.max(token));
 
@@ -82,7 +87,7 @@ fn check<K: AttentionKernel>(device: &Device, cases: &[Case]) {
             "{context}"
         );
     }
-    println!("{:<18} output {:.2e}, worst token {:.2e}; {total}", K::NAME, worst.0, worst.1);
+    println!("{:<18} output {:.2e}, worst token {:.2e}; {total}", name, worst.0, worst.1);
 }
 
 /// Head ratios 1, 3, 4, 7 and 8, batches, ragged lengths, chunks at aligned and unaligned offsets.
@@ -116,6 +121,18 @@ on_gpu! {
     shared_proxies_match: TwoGroups, OneGroup;
     counts_in_list_order_match: ListValues, ListValuesOfOne, OwnValues, ListPlain;
     divided_totals_match: Divided, DividedOfOne;
+}
+
+#[test]
+fn every_kind_matches() {
+    let Some(device) = gpu() else { return };
+    let scorers =
+        proxyattn_oracle::scorers().into_iter().map(|scorer| Spec { scorer, groups: Some(1), ..SMALL });
+    let budgets = proxyattn_oracle::budgets().into_iter().map(|budget| Spec { budget, ..SMALL });
+    for spec in scorers.chain(budgets) {
+        let name = format!("{}, {}", spec.scorer, spec.budget);
+        check_of::<bf16>((&name, &spec), &device, &shapes());
+    }
 }
 
 /// More queries than keys, which takes kernels without a causal mask.

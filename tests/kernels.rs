@@ -4,10 +4,12 @@ use proxyattn::codegen::cuda::{
     Access, Expr, Field, KernelId, Macro, Module, Param, Scalar, Scratch, Shape, Size, Tiles, emit,
     emit_tiled,
 };
+use proxyattn::codegen::syntax::{Choice, Syntax};
 use proxyattn::codegen::{
     Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Precision, Proxy, Ratio, Rows, Scorer, Spec, Split,
     Stride, Sums, Weigh,
 };
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 const D: Spec = Spec::DEFAULT;
@@ -72,6 +74,23 @@ fn configurations() -> Vec<(&'static str, Spec)> {
     ]
 }
 
+/// The defaults with each kind of a choice that no configuration above has, by its name.
+fn kinds() -> Vec<(&'static str, Spec)> {
+    let above = configurations();
+    let scorers = Scorer::KINDS.iter().map(|&scorer| (scorer.syntax(), Spec { scorer, ..D }));
+    let budgets = Budget::KINDS.iter().map(|&budget| (budget.syntax(), Spec { budget, ..D }));
+    let is_above = |syntax: &Syntax| {
+        above.iter().any(|(_, spec)| spec.scorer.syntax() == syntax || spec.budget.syntax() == syntax)
+    };
+    let kinds = scorers.chain(budgets).filter(|(syntax, _)| !is_above(syntax));
+    kinds.map(|(syntax, spec)| (syntax.name, spec)).collect()
+}
+
+/// Every configuration.
+fn all() -> Vec<(&'static str, Spec)> {
+    [configurations(), kinds()].concat()
+}
+
 fn abi(module: &Module) -> String {
     let mut out = String::new();
     for kernel in &module.kernels {
@@ -132,9 +151,29 @@ fn kernels_read_as_the_snapshots() {
     }
 }
 
+/// Of the other kinds: what they add to the texts above, and the ABI, in a file each.
+#[test]
+fn kinds_read_as_the_snapshots() {
+    let modules = |spec: &Spec| Arch::ALL.iter().map(|&arch| emit(spec, arch)).collect::<Vec<_>>();
+    let above = configurations().iter().flat_map(|(_, spec)| modules(spec)).collect::<Vec<_>>();
+    let mut texts: BTreeSet<&str> =
+        above.iter().flat_map(|module| &module.units).map(|unit| &unit.kernels[..]).collect();
+    let kinds: Vec<_> = kinds().into_iter().map(|(name, spec)| (name, modules(&spec))).collect();
+    for (name, modules) in &kinds {
+        let mut out = String::new();
+        for (arch, module) in Arch::ALL.iter().zip(modules) {
+            let _ = writeln!(out, "// {arch}\n\n{}", abi(module));
+            for unit in module.units.iter().filter(|unit| texts.insert(&unit.kernels)) {
+                let _ = writeln!(out, "// {arch}, unit `{}`\n{}", unit.id, unit.kernels);
+            }
+        }
+        insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(*name, out); });
+    }
+}
+
 #[test]
 fn two_runs_give_the_same_text() {
-    for (name, spec) in configurations() {
+    for (name, spec) in all() {
         for &arch in Arch::ALL {
             assert_eq!(emit(&spec, arch), emit(&spec, arch), "{name}");
         }
@@ -143,7 +182,7 @@ fn two_runs_give_the_same_text() {
 
 #[test]
 fn text_needs_nothing_else() {
-    for (name, spec) in configurations() {
+    for (name, spec) in all() {
         for unit in Arch::ALL.iter().flat_map(|&arch| emit(&spec, arch).units) {
             assert!(!unit.source().contains("#include"), "{name}");
             assert!(!unit.kernels.contains("asm"), "{name}: PTX outside the prelude");
@@ -230,7 +269,7 @@ fn the_constants_of_a_grid_are_those_of_the_text() {
             Expr::Named(_, expr) => macros(expr, found),
         }
     }
-    for (name, spec) in configurations() {
+    for (name, spec) in all() {
         for module in Arch::ALL.iter().map(|&arch| emit(&spec, arch)) {
             for kernel in &module.kernels {
                 let text = &module.unit(kernel.unit).expect("a unit").kernels;
@@ -249,7 +288,7 @@ fn the_constants_of_a_grid_are_those_of_the_text() {
 
 #[test]
 fn default_tiles_fit_every_gpu_of_the_family() {
-    for (name, spec) in configurations() {
+    for (name, spec) in all() {
         for head_dim in [64, 96, 128, 256] {
             let spec = Spec { head_dim, ..spec };
             for kernel in emit(&spec, Arch::Sm80).kernels {

@@ -4,8 +4,6 @@
 #[path = "conformance/backends.rs"]
 #[allow(dead_code)] // shared with the other suites
 mod backends;
-#[path = "stages/budget.rs"]
-mod budget;
 #[path = "stages/buffers.rs"]
 mod buffers;
 #[path = "stages/harness.rs"]
@@ -13,13 +11,15 @@ mod harness;
 #[path = "shim/host.rs"]
 #[allow(dead_code)] // the shim's own tests need more of it
 mod host;
+#[path = "stages/kinds.rs"]
+mod kinds;
 #[path = "conformance/logits.rs"]
 #[allow(dead_code)]
 mod logits;
 #[path = "stages/made_up.rs"]
 mod made_up;
 
-use buffers::Buffers;
+use buffers::{Tensors, grid};
 use harness::{Harness, Memory, Place};
 use logits::{Eight128, Large64, Large128, Large256, SIZES};
 use made_up::{check_counts, check_select};
@@ -29,7 +29,7 @@ use proxyattn::codegen::{
 };
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
-use proxyattn_oracle::inputs;
+use proxyattn_oracle::{inputs, stages::Buffers};
 
 /// A generator that is its own source: the numbers must not change with a dependency.
 struct Random(u64);
@@ -64,7 +64,7 @@ impl Random {
 const PROXIES: [Tensor; 4] =
     [Tensor::ProxyQ, Tensor::ProxyQ8, Tensor::Keys(Keys::Pooled), Tensor::Keys(Keys::Pooled8)];
 
-fn inputs(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
+fn inputs_of(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     let mut random = Random(seed);
     let mut memory = Memory::default();
     let dim = i64::from(spec.head_dim);
@@ -117,31 +117,37 @@ fn check_changed<K: AttentionKernel>(
     changes: Changes<'_>,
     shapes: &[[u64; 5]],
 ) {
-    let spec = K::SPEC;
+    run::<K::Elem>((K::NAME, K::SPEC), arch, tiles, changes, shapes);
+}
+
+/// The same of a configuration that is known only now.
+fn run<T: Element>(
+    (name, spec): (&str, Spec),
+    arch: Arch,
+    tiles: impl Fn(Tiles) -> Tiles,
+    changes: Changes<'_>,
+    shapes: &[[u64; 5]],
+) {
     assert!(spec.is_valid(), "{:?}", spec.violations());
     let [_, heads, kv_heads, ..] = shapes[0];
     let tiles = tiles(Tiles::portable(&spec, Some((heads / kv_heads) as u32)));
-    let harness = Harness::compile(K::NAME, &spec, emit_tiled(&spec, arch, &tiles));
+    let harness = Harness::compile(name, &spec, emit_tiled(&spec, arch, &tiles));
     for (seed, &[batch, heads, kv_heads, q_len, kv_len]) in shapes.iter().enumerate() {
         let shape = Shape { batch, heads, kv_heads, q_len, kv_len };
-        let mut memory = inputs(&spec, &shape, seed as u64 + 1);
+        let mut memory = inputs_of(&spec, &shape, seed as u64 + 1);
         change(&spec, &mut memory, changes);
         harness.run(&shape, &mut memory, seed as u64 + 1);
-        let buffers = Buffers::new(&spec, &shape, &memory);
-        let oracle = buffers.oracle::<K::Elem>();
-        buffers.attention::<K::Elem>(&oracle, true);
+        let tensors = Tensors { spec, shape, memory: &memory };
+        let oracle = tensors.oracle::<T>();
+        tensors.dense::<T>(&oracle);
         if spec.is_dense() {
             continue;
         }
-        match spec.scorer {
-            Scorer::Proxy(_) => {
-                buffers.pool::<K::Elem>(&oracle);
-                buffers.score::<K::Elem>(&oracle);
-            }
-        }
+        let buffers = Buffers::new(&oracle, &memory);
+        buffers.scorer(&oracle);
         buffers.budget(&oracle);
         buffers.select();
-        buffers.attention::<K::Elem>(&oracle, false);
+        tensors.attended::<T>(&oracle, &buffers);
     }
 }
 
@@ -174,8 +180,9 @@ fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, si
         for stage in [KernelId::PoolQueries, KernelId::PoolKeys, KernelId::Score, KernelId::Select] {
             harness.run_one(stage, &shape, &mut memory, 1);
         }
-        let buffers = Buffers::new(&spec, &shape, &memory);
-        faults.extend(sample.judge(&sample.oracle(&spec), &buffers.lists()).err());
+        let grid = grid(&spec, &shape);
+        let lists = Buffers::new(&grid, &memory).lists();
+        faults.extend(sample.judge(&sample.oracle(&spec), &lists).err());
     }
     assert!(faults.is_empty(), "{name}: {} inputs\n{}", faults.len(), faults.join("\n"));
 }

@@ -14,6 +14,7 @@
 //! syntax/      how the attribute spells a choice, as data that each kind states in its folder
 //! abi/         what a kernel takes, as types
 //! geometry/    the shape of one call
+//! kinds.rs     every kind of every choice: the one list of them
 //! arch/        GPU families, and the tiles that their kernels take
 //! scorer/      how blocks are scored                      each adds its Part of the pipeline: kernels, buffers,
 //! budget/      how many of them a head visits             sections and constants
@@ -30,6 +31,8 @@
 
 #![deny(missing_docs)]
 
+#[macro_use]
+mod kinds;
 #[macro_use]
 mod named;
 #[macro_use]

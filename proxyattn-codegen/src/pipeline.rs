@@ -3,9 +3,8 @@
 
 use crate::abi::{Buffer, Expr, Kernel, KernelId, Macro, Scratch, Size, UnitId};
 use crate::arch::hopper::WG_ROWS;
-use crate::arch::portable::SCORING_ROWS;
+use crate::arch::portable::{POOL_THREADS, SCORING_ROWS};
 use crate::arch::{HopperTiles, Tiles, hopper, portable};
-use crate::scorer::proxy::POOL_THREADS;
 use crate::{Arch, Spec, Stage, attend, scorer, select, text};
 
 /// What kernels are made for.
@@ -33,7 +32,7 @@ impl Native {
         let family = |exists: bool| if hopper && exists { Arch::Sm90a } else { Arch::Sm80 };
         Self {
             score: family(!spec.is_dense() && tiles.hopper.score(spec)),
-            budget: family(spec.budget.is_measured() && tiles.hopper.budget(spec)),
+            budget: family(spec.budget.measures().is_some() && tiles.hopper.budget(spec)),
             attend: family(HopperTiles::attend(spec)),
             dense: family(true),
         }
@@ -278,7 +277,8 @@ impl Words {
 mod tests {
     use super::*;
     use crate::cuda::{Module, emit};
-    use crate::{Block, Budget, Dynamic, Order, Ratio, Split, Stride, Weigh};
+    use crate::syntax::every_word;
+    use crate::{Block, Budget, Dynamic, Order, Ratio, Scorer, Split, Stride, Weigh};
 
     /// Configurations that differ in which kernels they have.
     fn modules() -> Vec<Module> {
@@ -296,7 +296,10 @@ mod tests {
             Spec { budget: by_list, ..d },
             Spec { budget: Budget::Ratio(Ratio { split: Split::Heads, ..Ratio::DEFAULT }), ..d },
         ];
-        specs.iter().flat_map(|spec| Arch::ALL.iter().map(|&arch| emit(spec, arch))).collect()
+        let scorers = every_word::<Scorer>().into_iter().map(|scorer| Spec { scorer, ..d });
+        let budgets = every_word::<Budget>().into_iter().map(|budget| Spec { budget, ..d });
+        let specs = specs.into_iter().chain(scorers).chain(budgets);
+        specs.flat_map(|spec| Arch::ALL.iter().map(move |&arch| emit(&spec, arch))).collect()
     }
 
     #[test]
@@ -334,6 +337,15 @@ mod tests {
         let divided = Ratio { split: Split::Heads, ..Ratio::DEFAULT };
         assert_eq!(of(Budget::Ratio(divided)), [BudgetNorms, BudgetPartials, BudgetMasses]);
         assert_eq!(of(Budget::top_k(9)), []);
+        for module in modules() {
+            for id in module.beside_score {
+                let kernel = module.kernels.iter().find(|kernel| kernel.id == id).expect("a kernel");
+                assert!(
+                    !kernel.files.contains(&"select/ranks.cuh"),
+                    "{id} ranks blocks before the scores are there"
+                );
+            }
+        }
     }
 
     #[test]

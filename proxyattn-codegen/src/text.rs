@@ -32,7 +32,7 @@ pub(crate) fn comment(pipeline: &Pipeline, spec: &Spec, arch: Arch, unit: UnitId
     line("");
     let (beside, budget) = (pipeline.beside_score(), |kernel: &&Kernel| kernel.id.stage() == Stage::Budget);
     let beside = match pipeline.kernels().iter().filter(budget).count() {
-        0 => String::new(),
+        _ if beside.is_empty() => String::new(),
         all if all == beside.len() => "; budget_* may run in another, beside pool_* and score".to_owned(),
         _ => {
             let names: Vec<_> = beside.iter().map(|id| id.name()).collect();

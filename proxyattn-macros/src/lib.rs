@@ -14,8 +14,7 @@ use proc_macro::TokenStream;
 /// The struct names one configuration of block-sparse prefill attention. The attribute checks the configuration while your
 /// crate compiles, and errors point at the value that is wrong.
 ///
-/// ```ignore
-/// // Ignored: this crate cannot depend on `proxyattn`, whose documentation runs the same lines.
+/// ```
 /// use proxyattn::prelude::*;
 ///
 /// /// 128K prefill for a Llama-3.1-8B shape.
@@ -23,6 +22,8 @@ use proc_macro::TokenStream;
 /// pub struct LlamaPrefill;
 ///
 /// let attention = LlamaPrefill::load(&Device::auto())?;
+/// # assert_eq!(attention.spec().groups, Some(4));
+/// # Ok::<(), proxyattn::Error>(())
 /// ```
 ///
 /// # Keys
@@ -36,7 +37,7 @@ use proc_macro::TokenStream;
 /// | `groups` | at least 1 | one per KV head | proxy heads; each scores blocks for a whole number of KV heads, so it must divide them |
 /// | `heads` | at least 1 | any | query heads, fixed and checked |
 /// | `kv_heads` | at least 1, divides `heads` | any | key/value heads, fixed and checked |
-/// | `stride` | divides `block` | `stride(q = 4, kv = 1)` | window of the scorer, which uses the first token of each window; `stride = 4` sets both sides |
+/// | `stride` | divides `block` | `stride(q = 4, kv = 1)` | window of a scorer that uses the first token of each window; `stride = 4` sets both sides |
 /// | `dtype` | `bf16`, `f16` | `bf16` | element type of Q, K, V and the output |
 /// | `causal` | alone, `true`, `false` | `true` | whether a query sees only keys up to its own position |
 /// | `scale` | 1e-30 to 2.3586e38 | `1/√head_dim` | factor on q·k before the softmax |
@@ -51,52 +52,23 @@ use proc_macro::TokenStream;
 ///
 /// ## `scorer`
 ///
-/// `scorer = proxy(sums = maxima, scores = e4m3)` takes the mean query of a group's heads at the first token of each window
-/// of `stride`, and the group's mean keys. The score of a row of blocks and a block is the largest m(s, j) − lse(s) over the
-/// row's query samples s, where m(s, j) is the largest logit over the key samples of block j that s sees.
-///
-/// | part | value | meaning |
-/// |---|---|---|
-/// | `sums` | `maxima` | lse(s) = log Σ exp(m(s, j)) over the blocks j of which s sees a key sample: one exponential for a block |
-/// | | `exact` | lse(s) = log Σ exp(logit) over all key samples that s sees: the paper's softmax |
-/// | `scores` | `e4m3` | products of 8-bit floats: keys less their centre, the mean of the keys at the first tokens of at most 64 evenly spaced blocks; a power of two for each query sample and each block of keys, so that the largest magnitude is at most 448 |
-/// | | `native` | products in the element type |
-///
-/// With three bits of mantissa, `e4m3` cannot tell blocks apart that differ by less than a sixteenth of a product's size,
-/// once what all keys share is gone: tests find no wrong list up to logits of 20,000 nats, and at 128 dims on Hopper some
-/// from 50,000 on. Write `scores = native` for a model beyond that. The centre and a block's power of two are those of all
-/// keys of the call, so which blocks a query visits depends slightly on keys that it does not see, and never on tokens of
-/// later calls.
+/// | kind | how blocks are scored |
+/// |---|---|
+#[doc = proxyattn_codegen::scorers!(proxyattn_codegen::kinds_in_a_table)]
 ///
 /// ## `budget`
 ///
-/// | kind | key blocks that a head visits in each block row |
+/// | kind | key blocks that a head visits in each row of blocks |
 /// |---|---|
-/// | `budget = dynamic(gamma = 0.6, min_tokens = 512, rows = ratio, order = list, weigh = values)` | the fewest that hold the share `gamma`, in (0, 1], of the softmax mass of the head's last queries, and at least `min_tokens` worth of them |
-/// | `budget = top_k(blocks = 64)` | this many; at least the blocks that are always kept |
-/// | `budget = ratio(0.10)` | this share, in (0, 1], of the blocks that the row can see, rounded up |
-/// | `budget = ratio(0.10, split = heads, min_tokens = 512)` | on average this share; heads divide the total by their mass, and each has at least `min_tokens` worth of blocks |
-/// | `budget = all` | every block: dense attention |
+#[doc = proxyattn_codegen::budgets!(proxyattn_codegen::kinds_in_a_table)]
+///
+/// The parts of a kind are the fields of its struct, which has the formula, the values of the parts and their defaults:
+/// `proxy(sums = exact)` sets [`Proxy::sums`](https://docs.rs/proxyattn-codegen/latest/proxyattn_codegen/struct.Proxy.html).
+/// Every struct is listed under [`Scorer`](https://docs.rs/proxyattn-codegen/latest/proxyattn_codegen/enum.Scorer.html) and
+/// [`Budget`](https://docs.rs/proxyattn-codegen/latest/proxyattn_codegen/enum.Budget.html). A part with a default may be left
+/// out; a kind without parts is written by its name alone: `budget = all`.
 ///
 /// Shares are rounded to the nearest millionth: `ratio(0.07)` of 100 blocks is 7.
-///
-/// A dynamic budget is measured on the last row. The mass of block j is Σ p(t, s) · w(s) over the last `min(block.q, q_len)`
-/// queries t and the keys s of the block that t sees, with the head's own probabilities p, as a share of the sum over all
-/// blocks.
-///
-/// | part | value | meaning |
-/// |---|---|---|
-/// | `rows` | `ratio` | every other row has the same share of its visible blocks |
-/// | | `absolute` | every row has the same count |
-/// | `order` | `list` | the first c blocks of the list hold `gamma`: those that are always kept, then by score |
-/// | | `own` | the c blocks of the largest mass hold `gamma`: the paper's rule |
-/// | `weigh` | `values` | w(s) = ‖v(s)‖₂, the norm of the key's value |
-/// | | `none` | w(s) = 1: the paper's rule |
-///
-/// `ratio(…, split = heads)` gives the heads of a layer `heads · ⌈share · visible⌉` blocks of the last row together. Each has
-/// as many as hold a share γ of its mass, weighed by values and in the order of the list, with the largest γ at which the
-/// counts do not exceed the total. Other rows have the same share of their visible blocks. With `split = none`, which is the
-/// default, `min_tokens` has no effect and is refused.
 ///
 /// ## `preset = paper`
 ///

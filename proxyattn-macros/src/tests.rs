@@ -4,6 +4,8 @@ mod noise;
 
 use crate::backend::expand;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proxyattn_codegen::Budget;
+use proxyattn_codegen::syntax::Choice;
 use quote::quote;
 use std::str::FromStr;
 
@@ -123,7 +125,11 @@ fn unknown_names_get_a_suggestion_and_the_choices() {
     assert_error("arch(sm_120a)", &["12.0 runs the code of `sm_80`"]);
     assert_error("arch(sm_75)", &["kernels need compute capability 8.0 or later"]);
     assert_error("arch(sm_9Oa)", &["did you mean `sm_90a`?"]);
-    assert_error("scorer = antidiagonal", &["`scorer` has no kind `antidiagonal`"]);
+    assert_error("scorer = unheard_of", &["`scorer` has no kind `unheard_of`"]);
+    let kinds = Budget::KINDS.iter().map(|kind| format!("`{}`", kind.syntax().name)).collect::<Vec<_>>();
+    for kind in &kinds {
+        assert_error("budget = unheard_of", &["the kinds are", kind]);
+    }
     assert_error("scorer = proxy(sums = max)", &["`proxy(sums)` has no value `max`", "`maxima` and `exact`"]);
     assert_error("sums = maxima", &["unknown key `sums`\nhelp: write `scorer = proxy(sums = maxima)`"]);
     assert_error("split = heads", &["write `budget = ratio(0.1, split = heads)`"]);

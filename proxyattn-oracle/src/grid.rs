@@ -42,6 +42,12 @@ impl Grid {
         batch * self.kv_heads + head / (self.heads / self.kv_heads)
     }
 
+    /// The heads of each group, of which a sequence has `heads`.
+    pub(crate) fn runs(&self, heads: usize) -> impl Iterator<Item = Range<usize>> {
+        let size = heads / self.groups;
+        (0..self.batch * self.groups).map(move |sequence| sequence * size..(sequence + 1) * size)
+    }
+
     /// Rows of query blocks.
     pub fn rows(&self) -> usize {
         self.q_len.div_ceil(self.spec.block.q as usize)
@@ -90,6 +96,11 @@ impl Grid {
         let local =
             own().min().is_some_and(|first| block < first && block + self.spec.keep.local as usize >= first);
         block < self.spec.keep.sink as usize || local || own().any(|b| b == block)
+    }
+
+    /// How many blocks of a row are kept whatever their score.
+    pub(crate) fn pinned(&self, row: usize) -> usize {
+        (0..self.visible(row)).filter(|&block| self.is_pinned(row, block)).count()
     }
 
     /// Query tokens that a budget is measured with: the last block of them, whatever their row.

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! Heads (q, k, v) ─▶ scorer ─▶ budget ─▶ select ─▶ attend        compare: how close is close enough
+//!                                                              stages: what kernels leave between each other
 //! ```
 //!
 //! The reference shares no code with the backends. It reads the numbers of a `Spec` and the rows of a `View`, and finds
 //! out for itself which blocks a row sees, which are pinned and how many a head may visit. Each choice of a `Spec` has a
-//! file of its name, and is matched on in one place.
+//! folder of its name, which implements a contract; `scorers!` and `budgets!` of `proxyattn-codegen` list them.
 //!
 //! The tests' own crates are built unoptimised. What loops over tokens is therefore not generic here: it is compiled in
 //! this crate, which is optimised.
@@ -16,19 +17,19 @@
 mod attend;
 mod budget;
 pub mod compare;
+mod format;
 mod grid;
 mod heads;
 pub mod inputs;
 mod scorer;
 mod select;
+pub mod stages;
 
-pub use budget::dynamic::fewest;
-pub use budget::ratio::Total;
+pub use budget::budgets;
 pub use compare::{KernelLists, Lists};
 pub use grid::Grid;
 pub use heads::Heads;
-pub use scorer::Scores;
-pub use scorer::proxy::{Proxies, Samples, e4m3};
+pub use scorer::{Scores, scorers};
 pub use select::in_order_of_cuts;
 
 use core::ops::{Deref, Range};

@@ -138,8 +138,8 @@ impl Geometry {
         (0..self.rows()).map(|row| self.visible(row) as u64).sum()
     }
 
-    /// The number of blocks that a head visits in a row under a budget. `measured` is the count that a measured budget found
-    /// on the last row; the other kinds ignore it.
+    /// The number of blocks that a head visits in a row under a budget. `measured` is the count that a budget which
+    /// [measures](Budget::measures) has found for the head and row; the other kinds ignore it.
     ///
     /// At least the pinned blocks, at most the visible ones.
     pub fn count(&self, budget: &Budget, measured: usize, row: usize) -> usize {

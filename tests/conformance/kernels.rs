@@ -1,7 +1,6 @@
 //! The configurations under test. Floors are low so that short contexts are sparse.
 
 use half::{bf16, f16};
-use proxyattn::codegen::syntax::Choice;
 use proxyattn::codegen::{
     Block, Budget, Dynamic, Keep, Order, Precision, Proxy, Ratio, Rows, Scorer, Spec, Split, Stride, Sums,
     Weigh,
@@ -48,21 +47,9 @@ const fn scored(sums: Sums, scores: Precision) -> Scorer {
 }
 
 /// Short contexts in small blocks.
-const SMALL: Spec =
+pub(crate) const SMALL: Spec =
     Spec { head_dim: 64, block: block(32, 32), budget: dynamic(0.9, 64, Rows::Ratio), ..Spec::DEFAULT };
 const DENSE: Spec = Spec { budget: Budget::All, ..SMALL };
-
-/// Short contexts with the scorer of this number; the last one, where there are not as many.
-pub(crate) struct OfScorer<const I: usize>;
-
-impl<const I: usize> AttentionKernel for OfScorer<I> {
-    const NAME: &'static str = "OfScorer";
-    const SPEC: Spec = {
-        let last = Scorer::KINDS.len() - 1;
-        Spec { scorer: Scorer::KINDS[if I < last { I } else { last }], groups: Some(1), ..SMALL }
-    };
-    type Elem = bf16;
-}
 
 kernels! {
     Dense64(bf16) = DENSE;

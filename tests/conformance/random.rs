@@ -4,14 +4,14 @@
 
 use crate::backends::Backends;
 use crate::inputs::Case;
-use crate::kernels::OfScorer;
+use crate::kernels::SMALL;
 use crate::verify;
 use core::cell::RefCell;
+use half::bf16;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use proxyattn::codegen::syntax::Choice;
-use proxyattn::codegen::{Scorer, Spec};
-use proxyattn::{AttentionKernel, Problem};
+use proxyattn::codegen::Spec;
+use proxyattn::{AttentionKernel, Element, Problem};
 use proxyattn_oracle::compare::Agreement;
 
 const CASES: u32 = 100;
@@ -53,23 +53,25 @@ fn shapes(spec: &Spec) -> impl Strategy<Value = Case> {
     )
 }
 
-/// Every kind of scorer, with its defaults.
+/// Every kind of scorer.
 pub(crate) fn every_scorer_matches(backends: &Backends) {
-    const KINDS: usize = Scorer::KINDS.len();
-    const { assert!(KINDS <= 6, "name the others below") };
-    type Check = fn(&Backends);
-    let checks: [Check; 6] = [
-        shapes_match::<OfScorer<0>>,
-        shapes_match::<OfScorer<1>>,
-        shapes_match::<OfScorer<2>>,
-        shapes_match::<OfScorer<3>>,
-        shapes_match::<OfScorer<4>>,
-        shapes_match::<OfScorer<5>>,
-    ];
-    checks[..KINDS].iter().for_each(|check| check(backends));
+    for scorer in proxyattn_oracle::scorers() {
+        matches::<bf16>(&scorer.to_string(), &Spec { scorer, groups: Some(1), ..SMALL }, backends);
+    }
+}
+
+/// Every kind of budget.
+pub(crate) fn every_budget_matches(backends: &Backends) {
+    for budget in proxyattn_oracle::budgets() {
+        matches::<bf16>(&budget.to_string(), &Spec { budget, ..SMALL }, backends);
+    }
 }
 
 pub(crate) fn shapes_match<K: AttentionKernel>(backends: &Backends) {
+    matches::<K::Elem>(K::NAME, &K::SPEC, backends);
+}
+
+fn matches<T: Element>(name: &str, spec: &Spec, backends: &Backends) {
     let mut config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = CASES;
@@ -78,14 +80,14 @@ pub(crate) fn shapes_match<K: AttentionKernel>(backends: &Backends) {
         config.rng_seed = RngSeed::Fixed(2509_24745);
     }
     let total = RefCell::new(Agreement::default());
-    let result = TestRunner::new(config).run(&shapes(&K::SPEC), |case| {
-        let agreement = verify::case::<K>(backends, &case).map_err(TestCaseError::fail)?;
+    let result = TestRunner::new(config).run(&shapes(spec), |case| {
+        let agreement = verify::case_of::<T>(spec, backends, &case).map_err(TestCaseError::fail)?;
         total.borrow_mut().add(agreement);
         Ok(())
     });
-    result.unwrap_or_else(|fault| panic!("{fault}"));
+    result.unwrap_or_else(|fault| panic!("{name}: {fault}"));
     let total = total.into_inner();
-    println!("{}: {total}", K::NAME);
-    let sparse = !K::SPEC.is_dense();
+    println!("{name}: {total}");
+    let sparse = !spec.is_dense();
     assert!(!sparse || total.decided * 10 > total.lists, "too few of these cases test the scores: {total}");
 }

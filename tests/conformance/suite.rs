@@ -27,6 +27,7 @@ macro_rules! conformance {
                     equal_blocks_go_to_the_lower_one = numerics::equal_blocks_go_to_the_lower_one;
                     random_dense = random::shapes_match::<kernels::Dense64>;
                     random_scorers = random::every_scorer_matches;
+                    random_budgets = random::every_budget_matches;
                     random_small = random::shapes_match::<kernels::Small>;
                     random_absolute = random::shapes_match::<kernels::Absolute>;
                     random_wide_rows = random::shapes_match::<kernels::WideRows>;

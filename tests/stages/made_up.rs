@@ -1,11 +1,12 @@
 //! The kernels behind `score` on made-up scores, and the budget's last ones on made-up masses.
 
 use crate::Random;
-use crate::buffers::Buffers;
+use crate::buffers::grid;
 use crate::harness::{Harness, Memory};
 use proxyattn::AttentionKernel;
 use proxyattn::codegen::cuda::{CODES_PER_LOG2, KernelId, Scratch, Shape, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{Arch, Spec};
+use proxyattn_oracle::stages::Buffers;
 
 /// The largest score of a sample in a block, from a random number, and what the i-th sample's keys sum to, both base 2.
 type Scores = (fn(f64) -> f64, fn(u64) -> f32);
@@ -55,14 +56,14 @@ pub(crate) fn check_select<K: AttentionKernel>(shapes: &[[u64; 5]]) {
         for scores in SCORES {
             let mut random = Random(seed as u64 + 1);
             let mut memory = made_up(&spec, &shape, scores, &mut random);
-            if spec.budget.is_measured() {
+            if let Some(layout) = spec.budget.measures() {
                 let blocks = shape.blocks(&spec) as f64;
-                let measured =
-                    (0..batch * heads).flat_map(|_| ((random.next().abs() * blocks) as u32).to_le_bytes());
-                memory.put(Scratch::Measured, measured.collect());
+                let count = |_| ((random.next().abs() * blocks) as u32).to_le_bytes();
+                let counts = layout.places(&spec, &shape).into_iter().flat_map(count);
+                memory.put(Scratch::Measured, counts.collect());
             }
             harness.run_one(KernelId::Select, &shape, &mut memory, seed as u64 + 1);
-            Buffers::new(&spec, &shape, &memory).select();
+            Buffers::new(&grid(&spec, &shape), &memory).select();
         }
     }
 }
@@ -86,7 +87,7 @@ pub(crate) fn check_counts<K: AttentionKernel>(shapes: &[[u64; 5]]) {
             for kernel in [KernelId::BudgetShares, KernelId::BudgetCounts] {
                 harness.run_one(kernel, &shape, &mut memory, seed as u64 + 1);
             }
-            Buffers::new(&spec, &shape, &memory).counted();
+            Buffers::new(&grid(&spec, &shape), &memory).counted();
         }
     }
 }

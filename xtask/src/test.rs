@@ -1,6 +1,7 @@
 //! Everything that must pass before a change is merged.
 
-use crate::run::{Background, Outcome, cargo, exists, step};
+use crate::run::{Background, Outcome, cargo, command, exists, root, step};
+use std::path::{Path, PathBuf};
 
 /// Formatting, lints, tests, kernels and documentation. A minimal toolchain lacks rustfmt and clippy: their steps are then
 /// skipped, and the last line says so.
@@ -8,6 +9,7 @@ pub(crate) fn all() -> Outcome {
     let mut left_out = Vec::new();
     if exists(&mut cargo(&["fmt", "--version"])) {
         step(&mut cargo(&["fmt", "--all", "--check"]))?;
+        step(command("rustfmt", &["--check"]).args(kinds()?))?;
     } else {
         left_out.push("rustfmt");
     }
@@ -31,4 +33,26 @@ pub(crate) fn all() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// The files of scorers and budgets: a macro declares their modules, and rustfmt does not look into macros.
+fn kinds() -> Outcome<Vec<PathBuf>> {
+    fn below(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+        for entry in folder.read_dir()? {
+            let path = entry?.path();
+            match path.is_dir() {
+                true => below(&path, files)?,
+                false => files.push(path),
+            }
+        }
+        Ok(())
+    }
+    let mut files = Vec::new();
+    for member in ["proxyattn-codegen/src", "proxyattn-runtime/src/cpu", "proxyattn-oracle/src"] {
+        for choice in ["scorer", "budget"] {
+            let folder = root().join(member).join(choice);
+            below(&folder, &mut files).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+    }
+    Ok(files)
 }

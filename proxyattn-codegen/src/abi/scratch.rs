@@ -21,6 +21,10 @@ named! {
         KFactors = "k_factors",
         /// What all keys of a group have lost.
         Centres = "centres",
+        /// Mean queries of the rows of blocks.
+        MeanQ = "mean_q",
+        /// Mean keys of the blocks.
+        MeanK = "mean_k",
         /// The largest score of each sample in each block.
         Maxima = "maxima",
         /// The score of code 0 of each sample's maxima.
@@ -61,7 +65,7 @@ impl Scratch {
             Scratch::ProxyQ | Scratch::ProxyK | Scratch::Centres => Elem::Dtype,
             Scratch::ProxyQ8 | Scratch::ProxyK8 => Elem::E4m3,
             Scratch::Maxima => Elem::U16,
-            Scratch::QFactors | Scratch::KFactors => Elem::F32,
+            Scratch::QFactors | Scratch::KFactors | Scratch::MeanQ | Scratch::MeanK => Elem::F32,
             Scratch::Floors | Scratch::Lse | Scratch::Norms => Elem::F32,
             Scratch::PartialMax | Scratch::PartialSum | Scratch::PartialWeighted => Elem::F32,
             Scratch::Masses | Scratch::Shares | Scratch::Measured => Elem::U32,

@@ -26,6 +26,8 @@ pub(super) const PRELUDE: [&str; 8] = [
     "prelude/elem.cuh",
 ];
 
+/// Threads of a CTA that computes means.
+pub(crate) const POOL_THREADS: u32 = 128;
 /// Rows of a CTA of the scoring passes.
 pub(crate) const SCORING_ROWS: u32 = 128;
 /// Threads of a CTA of the scoring passes.

@@ -1,35 +1,39 @@
-//! Budgets: how many key blocks a head may visit. A budget is a variant of [`Budget`], a line of each `match` below, and a
-//! folder, which states its syntax and implements the contract.
+//! Budgets: how many key blocks a head may visit. A budget is a line of [`budgets!`](crate::budgets) and a folder, which
+//! states its syntax and implements the contract.
 
-mod dynamic;
-mod flat;
 mod mass;
-mod ratio;
+mod measured;
 mod rules;
 
-pub use dynamic::Dynamic;
-pub use flat::TopK;
 pub use mass::{Order, Rows, Weigh};
-pub use ratio::{Ratio, Split};
+pub use measured::{Measured, Place};
 
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
-use crate::syntax::{self, Choice, Kind};
+use crate::syntax::Kind;
 use crate::{Block, Key, Spec};
-use core::fmt;
 
-/// How many key blocks a query head may visit in a row of blocks.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Budget {
-    /// The fewest blocks that hold a share of the mass of the head's own last queries.
-    Dynamic(Dynamic),
-    /// The same count everywhere.
-    TopK(TopK),
-    /// A share of the blocks that the row can see.
-    Ratio(Ratio),
-    /// Every block: dense attention.
-    All,
+macro_rules! make {
+    ($($list:tt)*) => {
+        choice! {
+            /// How many key blocks a query head may visit in a row of blocks.
+            ///
+            /// ```
+            /// use proxyattn_codegen::{Block, Budget, Ratio, RowView, Split, TopK};
+            ///
+            /// assert_eq!(Budget::top_k(16), Budget::TopK(TopK { blocks: 16 }));
+            /// assert_eq!(Budget::ratio(0.1).to_string(), "ratio(0.1)");
+            /// let row = RowView { visible: 50, last_visible: 100, block_kv: 64 };
+            /// assert_eq!((Budget::ratio(0.1).wanted(row, 0), Budget::All.wanted(row, 0)), (5, 50));
+            /// assert_eq!(Budget::top_k(16).floor_tokens(Block { q: 64, kv: 64 }), 1024);
+            /// let Budget::Ratio(Ratio { split, .. }) = Budget::ratio(0.1) else { panic!("a ratio") };
+            /// assert_eq!(split, Split::None);
+            /// ```
+            Budget of Key::Budget; $($list)*
+        }
+    };
 }
+budgets!(make);
 
 /// A row of blocks, as a budget looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +49,25 @@ pub struct RowView {
 /// What a budget is, to everything that comes after it: how many blocks a head wants of a row, what is known of that before
 /// any input is seen, and the kernels that look at the inputs, if it has any.
 pub(crate) trait Contract: Kind {
-    /// Blocks that a head wants of a row, before bounds. `measured` is the count that was found on the last row; kinds that
-    /// are not [measured](Self::is_measured) do not look at it.
+    /// Itself.
+    fn as_contract(&mut self) -> &mut dyn Contract
+    where
+        Self: Sized,
+    {
+        self
+    }
+
+    /// Blocks that a head wants of a row, before bounds. `measured` is the count that [was found](Self::measures) for it;
+    /// kinds that measure nothing do not look at it.
     fn wanted(&self, row: RowView, measured: u64) -> u64;
 
-    /// Whether each head's own last queries are looked at to say how many blocks it needs.
-    fn is_measured(&self) -> bool {
-        false
+    /// What its kernels count, if it looks at inputs or scores. They leave the counts in [`Scratch::Measured`], and run
+    /// before `select`, which asks [`wanted_text`](Self::wanted_text) for them; those that rank blocks, by
+    /// [`select::RANKS`](crate::select::RANKS), run after the scorer's, because they read what these write.
+    ///
+    /// [`Scratch::Measured`]: crate::abi::Scratch::Measured
+    fn measures(&self) -> Option<Measured> {
+        None
     }
 
     /// Whether heads of a group may visit different numbers of blocks of one row.
@@ -67,10 +83,10 @@ pub(crate) trait Contract: Kind {
     /// The share of the visible tiles that it is expected to keep, where the floor alone keeps a share of `floor`.
     fn expected_share(&self, floor: f64) -> f64;
 
-    /// The measured count of the last row, as a share of its blocks, at which it keeps `share` of the visible tiles; `None`
-    /// where nothing is measured.
-    fn measured_share(&self, _share: f64, _causal: bool) -> Option<f64> {
-        None
+    /// A measured count, as a share of the blocks that its row sees, at which it keeps `share` of the visible tiles; without
+    /// effect where nothing is measured.
+    fn measured_share(&self, share: f64, _causal: bool) -> f64 {
+        share
     }
 
     /// What it keeps, for the documentation of a kernel.
@@ -90,31 +106,6 @@ pub(crate) trait Contract: Kind {
 }
 
 impl Budget {
-    /// The budget itself: with [`is_valid`](Self::is_valid), the one place that tells budgets apart.
-    fn each<R>(&mut self, ask: impl FnOnce(&mut dyn Contract) -> R) -> R {
-        match self {
-            Budget::Dynamic(dynamic) => ask(dynamic),
-            Budget::TopK(top_k) => ask(top_k),
-            Budget::Ratio(ratio) => ask(ratio),
-            Budget::All => ask(&mut flat::All),
-        }
-    }
-
-    /// Whether the budget satisfies its own rules in `spec`.
-    pub(crate) const fn is_valid(&self, spec: &Spec) -> bool {
-        match self {
-            Budget::Dynamic(dynamic) => dynamic.is_valid(spec),
-            Budget::TopK(top_k) => top_k.is_valid(spec),
-            Budget::Ratio(ratio) => ratio.is_valid(spec),
-            Budget::All => flat::All.is_valid(spec),
-        }
-    }
-
-    /// What the budget does.
-    pub(crate) fn contract<R>(mut self, ask: impl FnOnce(&dyn Contract) -> R) -> R {
-        self.each(|budget| ask(budget))
-    }
-
     /// `top_k(blocks = …)`.
     pub const fn top_k(blocks: u32) -> Self {
         Budget::TopK(TopK { blocks })
@@ -125,15 +116,15 @@ impl Budget {
         Budget::Ratio(Ratio { share, ..Ratio::DEFAULT })
     }
 
-    /// Blocks that a head wants of a row, before bounds. `measured` is the count that was found on the last row; kinds that
-    /// are not [measured](Self::is_measured) do not look at it.
+    /// Blocks that a head wants of a row, before bounds. `measured` is the count that [was found](Self::measures) for it;
+    /// kinds that measure nothing do not look at it.
     pub fn wanted(self, row: RowView, measured: u64) -> u64 {
         self.contract(|budget| budget.wanted(row, measured))
     }
 
-    /// Whether each head's own last queries are looked at to say how many blocks it needs.
-    pub fn is_measured(self) -> bool {
-        self.contract(|budget| budget.is_measured())
+    /// What is counted to say how many blocks a head needs, where that depends on the inputs.
+    pub fn measures(self) -> Option<Measured> {
+        self.contract(|budget| budget.measures())
     }
 
     /// Whether heads of a group may visit different numbers of blocks of one row.
@@ -152,28 +143,6 @@ impl Budget {
     }
 }
 
-impl Choice for Budget {
-    const TYPE: &'static str = "Budget";
-    const KEY: Key = Key::Budget;
-    const KINDS: &'static [Self] = &[
-        Budget::Dynamic(Dynamic::DEFAULT),
-        Budget::TopK(TopK::DEFAULT),
-        Budget::Ratio(Ratio::DEFAULT),
-        Budget::All,
-    ];
-
-    fn kind<R>(&mut self, ask: impl FnOnce(&mut dyn Kind) -> R) -> R {
-        self.each(|budget| ask(budget))
-    }
-}
-
-/// As the attribute spells it, with every part that has an effect: `ratio(0.1)`.
-impl fmt::Display for Budget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        syntax::write(*self, f)
-    }
-}
-
 impl Spec {
     /// The share of the visible tiles of a whole context that the budget is expected to keep, as far as the context's length
     /// tells.
@@ -184,10 +153,11 @@ impl Spec {
         self.budget.contract(|budget| budget.expected_share(floor))
     }
 
-    /// The measured count of the last row, as a share of its blocks, at which the budget keeps `share` of the visible tiles;
+    /// A measured count, as a share of the blocks that its row sees, at which the budget keeps `share` of the visible tiles;
     /// `None` where nothing is measured.
     pub fn measured_share(&self, share: f64) -> Option<f64> {
-        self.budget.contract(|budget| budget.measured_share(share, self.causal))
+        self.budget.measures()?;
+        Some(self.budget.contract(|budget| budget.measured_share(share, self.causal)))
     }
 }
 
@@ -199,7 +169,7 @@ mod tests {
     fn shares_follow_from_the_budget() {
         let of = |budget| Spec { budget, ..Spec::DEFAULT };
         let dynamic = |rows| of(Budget::Dynamic(Dynamic { rows, ..Dynamic::DEFAULT }));
-        assert_eq!(dynamic(Rows::Ratio).expected_share(1 << 20), dynamic::expected_share(Order::List));
+        assert_eq!(dynamic(Rows::Ratio).expected_share(1 << 20), 0.1);
         assert_eq!(
             dynamic(Rows::Ratio).expected_share(2048),
             0.5,

@@ -2,7 +2,7 @@
 
 use crate::Arch;
 use crate::abi::build::{clear, lay_out, number, numbers, read, write};
-use crate::abi::{Buffer, Kernel, KernelId, Scalar, Scratch, Size, UnitId};
+use crate::abi::{Buffer, Field, Kernel, KernelId, Scalar, Scratch, Size, UnitId};
 use crate::pipeline::{Cx, Part, Words};
 
 /// Templates by which a row's blocks are ranked ...
@@ -17,10 +17,14 @@ pub(crate) const RANKS: &[&str] = &[
 pub(crate) fn ranked_by() -> [Scratch; 3] {
     [Scratch::Maxima, Scratch::Floors, Scratch::Lse]
 }
-pub(crate) const RANKED_OVER: [Scalar; 6] =
-    [Scalar::QLen, Scalar::KvLen, Scalar::Rows, Scalar::Blocks, Scalar::Groups, Scalar::HeadsPerGroup];
-/// ... where the sums of samples come in segments, these too.
-pub(crate) const RANKED_IN_SEGMENTS: [Scalar; 2] = [Scalar::Segments, Scalar::SegmentKeys];
+pub(crate) fn ranked_over(cx: &Cx<'_>) -> Vec<Field> {
+    use Scalar::{Blocks, Groups, HeadsPerGroup, KvLen, QLen, Rows, SegmentKeys, Segments};
+    let mut fields: Vec<_> = numbers([QLen, KvLen, Rows, Blocks, Groups, HeadsPerGroup]).collect();
+    if cx.segments() {
+        fields.extend(numbers([Segments, SegmentKeys]));
+    }
+    fields
+}
 
 /// Templates that stand behind the budget's `wanted_blocks`.
 const AFTER: &[&str] = &["select/ranking.cuh", "select/select.cuh"];
@@ -62,17 +66,14 @@ pub(crate) fn part(cx: &Cx<'_>) -> Part {
 
 fn select(cx: &Cx<'_>) -> Kernel {
     let mut fields: Vec<_> = ranked_by().map(read).into();
-    fields.extend(cx.spec.budget.is_measured().then(|| read(Scratch::Measured)));
+    fields.extend(cx.spec.budget.measures().map(|_| read(Scratch::Measured)));
     fields.extend([write(Scratch::Lists), write(Scratch::Counts)]);
     fields.extend(cx.spec.budget.differs_within_group().then(|| write(Scratch::Runs)));
     match cx.native.attend {
         Arch::Sm80 => {}
         Arch::Sm90a => fields.push(clear(Scratch::AttendTickets)),
     }
-    fields.extend(numbers(RANKED_OVER));
-    if cx.segments() {
-        fields.extend(numbers(RANKED_IN_SEGMENTS));
-    }
+    fields.extend(ranked_over(cx));
     Kernel {
         id: KernelId::Select,
         unit: UnitId::Scoring,

@@ -1,80 +1,118 @@
-//! How many blocks a head may visit in a row.
+//! How many blocks a head may visit in a row. A budget is a line of `budgets!` and a folder, which implements the contract.
 
-pub(crate) mod dynamic;
-mod flat;
+mod held;
 mod mass;
-pub(crate) mod ratio;
 
+use crate::compare::{Lists, Ties};
+use crate::stages::Buffers;
 use crate::{Grid, Oracle};
-use proxyattn_codegen::{Budget, Dynamic, Order, Ratio, Rows, Split, TopK, Weigh};
-use ratio::Total;
+use proxyattn_codegen::Budget;
 
-/// How a budget finds its counts in the masses of the last row.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Measure {
-    pub(crate) order: Order,
-    pub(crate) weigh: Weigh,
-    pub(crate) reach: Reach,
-}
+/// A budget, as the reference answers for it.
+pub(crate) trait Contract {
+    /// Values of its parts for short contexts in small blocks, which every suite tries.
+    fn examples() -> Vec<Budget>
+    where
+        Self: Sized;
 
-/// How far a head's count reaches.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reach {
-    /// Until it holds this share of the mass.
-    Gamma(f64),
-    /// Until it holds the share that all heads of a sequence can afford.
-    Total(Total),
-}
+    /// Blocks that a head wants of a row, before bounds, where `measured` were counted for it.
+    fn wanted(&self, grid: &Grid, row: usize, measured: usize) -> usize;
 
-impl Grid {
-    /// Blocks that a head may visit in a row, when its last row needs `measured`.
-    pub fn count(&self, measured: usize, row: usize) -> usize {
-        let (visible, last) = (self.visible(row), self.visible(self.rows() - 1));
-        let carried = |rows, min_tokens| {
-            dynamic::carried(rows, measured, visible, last).max(dynamic::floor(min_tokens, self.spec.block))
-        };
-        let wanted = match self.spec.budget {
-            Budget::All => visible,
-            Budget::TopK(TopK { blocks }) => flat::top_k(blocks),
-            Budget::Ratio(Ratio { share, split: Split::None, .. }) => ratio::share_of(share, visible),
-            Budget::Ratio(Ratio { split: Split::Heads, min_tokens, .. }) => carried(Rows::Ratio, min_tokens),
-            Budget::Dynamic(Dynamic { min_tokens, rows, .. }) => carried(rows, min_tokens),
-        };
-        let pinned = (0..visible).filter(|&block| self.is_pinned(row, block)).count();
-        wanted.max(pinned).min(visible)
+    /// What is counted for each head and row of a sequence, `[head][row]`: 0 where nothing is.
+    fn measured(&self, oracle: &Oracle, _batch: usize) -> Vec<Vec<usize>> {
+        vec![vec![0; oracle.rows()]; oracle.heads]
     }
 
-    /// How the budget is measured; `None` for one that is not.
-    pub(crate) fn measure_of_budget(&self) -> Option<Measure> {
-        match self.spec.budget {
-            Budget::Dynamic(Dynamic { gamma, order, weigh, .. }) => {
-                Some(Measure { order, weigh, reach: Reach::Gamma(gamma) })
+    /// Of each head of a sequence, whether other counts than the reference's are as good where some differ: rounding or a
+    /// near tie decided. If not, why.
+    fn close(&self, given: &Given<'_>) -> Vec<Result<(), String>> {
+        vec![Err(String::new()); given.oracle.heads]
+    }
+
+    /// Asserts that what its kernels left is near the reference's.
+    fn near(&self, _left: &Buffers<'_>, _oracle: &Oracle) {}
+
+    /// Asserts that the counts are exactly those of what the kernels before have left.
+    fn exact(&self, _left: &Buffers<'_>) {}
+}
+
+/// Counts of a sequence that somebody gives, and some of which differ from the reference's.
+pub(crate) struct Given<'a> {
+    pub(crate) oracle: &'a Oracle,
+    pub(crate) lists: &'a dyn Lists,
+    pub(crate) batch: usize,
+    pub(crate) ties: &'a Ties,
+}
+
+impl Given<'_> {
+    /// How many blocks a head visits in a row.
+    pub(crate) fn count(&self, head: usize, row: usize) -> usize {
+        self.lists.count(self.batch, head, row)
+    }
+
+    /// The first row in which a head's counts are not those of what was measured for it, by row.
+    pub(crate) fn differs(&self, head: usize, measured: impl Fn(usize) -> usize) -> Option<usize> {
+        let differs = |&row: &usize| self.count(head, row) != self.oracle.count(measured(row), row);
+        (0..self.oracle.rows()).find(differs)
+    }
+
+    /// The counts of the last row that explain those of every row.
+    pub(crate) fn explained_by(&self, head: usize) -> impl Iterator<Item = usize> {
+        (1..=self.oracle.blocks()).filter(move |&count| self.differs(head, |_| count).is_none())
+    }
+}
+
+macro_rules! make {
+    ($($(#[$doc:meta])+ $name:ident: $Kind:ident$(($held:ident))? => $value:expr;)+) => {
+        $(mod $name;)+
+
+        /// The budget itself.
+        fn contract<R>(budget: Budget, ask: impl FnOnce(&dyn Contract) -> R) -> R {
+            match budget {
+                $(Budget::$Kind$(($held))? => ask(&$value),)+
             }
-            Budget::Ratio(Ratio { share, split: Split::Heads, min_tokens }) => {
-                let visible = self.visible(self.rows() - 1);
-                let floor = dynamic::floor(min_tokens, self.spec.block);
-                let blocks = self.heads * ratio::share_of(share, visible);
-                let reach = Reach::Total(Total { blocks, floor, visible });
-                Some(Measure { order: Order::List, weigh: Weigh::Values, reach })
-            }
-            Budget::Ratio(Ratio { split: Split::None, .. }) | Budget::TopK(_) | Budget::All => None,
         }
+
+        /// Every kind of budget, with values for short contexts in small blocks.
+        pub fn budgets() -> Vec<Budget> {
+            [$(<proxyattn_codegen::$Kind as Contract>::examples()),+].concat()
+        }
+    };
+}
+proxyattn_codegen::budgets!(make);
+
+impl Grid {
+    /// Blocks that a head may visit in a row, when `measured` were counted for it.
+    pub fn count(&self, measured: usize, row: usize) -> usize {
+        let visible = self.visible(row);
+        let wanted = contract(self.spec.budget, |budget| budget.wanted(self, row, measured));
+        wanted.max(self.pinned(row)).min(visible)
     }
 }
 
 impl Oracle {
-    /// The counts that a sequence's heads measure on the last row, before they are raised to what is pinned; 0 where the
-    /// budget measures nothing.
-    pub fn measured(&self, batch: usize) -> Vec<usize> {
-        let Some(measure) = self.measure_of_budget() else { return vec![0; self.heads] };
-        let held = |head| self.held(batch, head, &self.order(batch, head));
-        let held: Vec<Vec<f64>> = (0..self.heads).map(held).collect();
-        match measure.reach {
-            Reach::Gamma(gamma) => held.iter().map(|held| dynamic::fewest(held, gamma)).collect(),
-            Reach::Total(total) => {
-                let gamma = total.gamma(held.iter().map(Vec::as_slice));
-                held.iter().map(|held| total.count(held, gamma)).collect()
-            }
-        }
+    /// What a budget counts for each head and row of a sequence, `[head][row]`, before it is raised to what is pinned.
+    pub fn measured(&self, batch: usize) -> Vec<Vec<usize>> {
+        contract(self.spec.budget, |budget| budget.measured(self, batch))
+    }
+}
+
+impl Given<'_> {
+    /// As the contract has it.
+    pub(crate) fn close(&self) -> Vec<Result<(), String>> {
+        contract(self.oracle.spec.budget, |budget| budget.close(self))
+    }
+}
+
+impl Buffers<'_> {
+    /// Asserts that the buffers of the budget, if it has any, are near the reference's and lead to its counts.
+    pub fn budget(&self, oracle: &Oracle) {
+        contract(self.grid.spec.budget, |budget| budget.near(self, oracle));
+        self.counted();
+    }
+
+    /// Asserts that the budget's counts are exactly those of what the kernels before have left.
+    pub fn counted(&self) {
+        contract(self.grid.spec.budget, |budget| budget.exact(self));
     }
 }

@@ -23,7 +23,12 @@ impl Ties {
         Self { nats: LN_2 / 64.0 + nats.abs() * 2f64.powi(-20), depth: 980.0 * LN_2, ..Self::EXACT }
     }
 
-    pub(super) fn excuse(&self, a: f64, b: f64, best: f64) -> bool {
+    /// By how many nats a log-score may be another one.
+    pub(crate) fn nats(&self) -> f64 {
+        self.nats
+    }
+
+    pub(crate) fn excuse(&self, a: f64, b: f64, best: f64) -> bool {
         relative_gap(a, b) <= self.relative || (a - b).abs() <= self.nats || best - a.max(b) > self.depth
     }
 }

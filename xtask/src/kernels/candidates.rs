@@ -1,6 +1,6 @@
 //! The tiles that a tuner may choose between, compiled.
 
-use super::{CONFIGURATIONS, compile, complaints, program};
+use super::{compile, complaints, configurations, program};
 use crate::run::{Outcome, side_by_side};
 use proxyattn_codegen::{Arch, cuda};
 use proxyattn_runtime::jit::{Jit, Target};
@@ -12,7 +12,7 @@ pub(super) fn run(nvrtc: &Jit, faults: &mut Vec<String>) -> Outcome {
         "\n{:<17}{:<9}{:<9}{:>10}{:>8}  constants",
         "configuration", "target", "kernel", "registers", "spills"
     );
-    for (name, spec) in CONFIGURATIONS {
+    for (name, spec) in &configurations() {
         for (arch, target) in [(Arch::Sm80, Target::SM_80), (Arch::Sm90a, Target::SM_90A)] {
             let module = cuda::emit(spec, arch);
             for unit in module.units.iter() {

@@ -1,15 +1,29 @@
 //! The configurations whose kernels are looked at: together they hold every value of every key.
 
+use proxyattn_codegen::syntax::Choice;
 use proxyattn_codegen::{
-    Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Spec, Split, Stride, Weigh,
+    Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stride, Weigh,
 };
 
 const fn dynamic(gamma: f64, min_tokens: u32, rows: Rows) -> Budget {
     Budget::Dynamic(Dynamic { gamma, min_tokens, rows, ..Dynamic::DEFAULT })
 }
 
-/// A name for each, as files are called.
-pub(crate) const CONFIGURATIONS: &[(&str, Spec)] = &[
+/// A name for each, as files are called: those below, and the defaults with each kind of a choice that they lack.
+pub(super) fn configurations() -> Vec<(&'static str, Spec)> {
+    let scorers = Scorer::KINDS.iter().filter(|kind| lacks(**kind, |spec| spec.scorer));
+    let scorers = scorers.map(|&scorer| (scorer.syntax().name, Spec { scorer, ..Spec::DEFAULT }));
+    let budgets = Budget::KINDS.iter().filter(|kind| lacks(**kind, |spec| spec.budget));
+    let budgets = budgets.map(|&budget| (budget.syntax().name, Spec { budget, ..Spec::DEFAULT }));
+    CONFIGURATIONS.iter().copied().chain(scorers).chain(budgets).collect()
+}
+
+/// Whether no configuration below has a choice of this kind.
+fn lacks<C: Choice>(kind: C, of: impl Fn(&Spec) -> C) -> bool {
+    CONFIGURATIONS.iter().all(|(_, spec)| of(spec).syntax() != kind.syntax())
+}
+
+const CONFIGURATIONS: &[(&str, Spec)] = &[
     ("default", Spec::DEFAULT),
     ("paper", Spec { groups: Some(1), ..Spec::PAPER }),
     ("dense", Spec { budget: Budget::All, ..Spec::DEFAULT }),

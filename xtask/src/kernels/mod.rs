@@ -6,7 +6,7 @@ mod sass;
 mod wheels;
 
 use crate::run::{Outcome, side_by_side, target};
-use configurations::CONFIGURATIONS;
+use configurations::configurations;
 use proxyattn_codegen::Arch;
 use proxyattn_codegen::cuda::{self, Module, Unit};
 use proxyattn_runtime::jit::{Cubin, Env, Jit, JitOptions, Nvrtc, Program, Target};
@@ -43,10 +43,10 @@ pub(crate) fn run(options: &[String]) -> Outcome {
     let nvdisasm = wheels::nvdisasm()?;
     println!("{} ({})\n", nvrtc.library().display(), wheels::NVRTC);
     let nvrtc = cached(nvrtc)?;
-    let built: Vec<_> = CONFIGURATIONS
-        .iter()
-        .flat_map(|&(name, ref spec)| {
-            TARGETS.iter().map(move |&(arch, target)| Built { name, target, module: cuda::emit(spec, arch) })
+    let built: Vec<_> = configurations()
+        .into_iter()
+        .flat_map(|(name, spec)| {
+            TARGETS.iter().map(move |&(arch, target)| Built { name, target, module: cuda::emit(&spec, arch) })
         })
         .collect();
     let units: Vec<_> =
@@ -138,10 +138,10 @@ fn newest(faults: &mut Vec<String>) -> Outcome {
     let nvrtc = open(&wheels::nvrtc(true)?)?;
     let (major, minor) = nvrtc.version();
     let nvrtc = cached(nvrtc)?;
-    let units: Vec<_> = CONFIGURATIONS
-        .iter()
+    let units: Vec<_> = configurations()
+        .into_iter()
         .flat_map(|(name, spec)| {
-            cuda::emit(spec, Arch::Sm90a).units.into_iter().map(move |unit| (name, unit))
+            cuda::emit(&spec, Arch::Sm90a).units.into_iter().map(move |unit| (name, unit))
         })
         .collect();
     let taken = side_by_side(&units, |(name, unit)| compile(&nvrtc, &program(name, unit), Target::SM_90A));

@@ -3,9 +3,9 @@
 mod syntax;
 
 use super::mass::{self, Order, Rows, Weigh, order, rows};
-use super::{Contract, RowView};
+use super::{Contract, Measured, RowView};
 use crate::abi::build::write;
-use crate::abi::{Buffer, KernelId, Scalar, Scratch, Size};
+use crate::abi::{KernelId, Scratch};
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
 use crate::{Block, Share, Spec};
@@ -14,15 +14,15 @@ const COUNTS: &str = "budget/dynamic/counts.cuh";
 
 /// What a dynamic budget is taken to keep, since that is known only when it has run. Of real contexts of 16384 tokens, γ = 0.6
 /// in the order of the list keeps a tenth of the blocks, γ = 0.9 in the head's own a fifth (`docs/accuracy.md`).
-pub(super) const fn expected_share(order: Order) -> f64 {
+const fn expected_share(order: Order) -> f64 {
     match order {
         Order::List => 0.1,
         Order::Own => 0.2,
     }
 }
 
-/// The fewest blocks that hold `gamma` of the softmax mass of the head's own last queries, and at least `min_tokens` worth of
-/// blocks (ProxyAttn, Algorithm 1).
+/// `dynamic(gamma = 0.6, min_tokens = 512, rows = ratio, order = list, weigh = values)`: the fewest blocks that hold `gamma` of
+/// the softmax mass of the head's own last queries, and at least `min_tokens` worth of blocks (ProxyAttn, Algorithm 1).
 ///
 /// With probabilities p of the last `min(block.q, q_len)` queries t of head h over its keys s, block j has the mass
 /// `e(j) = Σ_t Σ_{s ∈ j} p(t, s) · w(s)`, as a share of the sum over all blocks; `w` is 1, or ‖v(s)‖₂ by [`Weigh`]. The
@@ -61,8 +61,8 @@ impl Contract for Dynamic {
         self.rows.wanted(row, measured, self.min_tokens)
     }
 
-    fn is_measured(&self) -> bool {
-        true
+    fn measures(&self) -> Option<Measured> {
+        Some(Measured::Heads)
     }
 
     fn differs_within_group(&self) -> bool {
@@ -77,8 +77,8 @@ impl Contract for Dynamic {
         floor.max(expected_share(self.order))
     }
 
-    fn measured_share(&self, share: f64, causal: bool) -> Option<f64> {
-        Some(self.rows.measured_share(share, causal))
+    fn measured_share(&self, share: f64, causal: bool) -> f64 {
+        self.rows.measured_share(share, causal)
     }
 
     fn meaning(&self) -> String {
@@ -107,13 +107,8 @@ impl Contract for Dynamic {
     }
 
     fn part(&self, cx: &Cx<'_>) -> Part {
-        let measured = Buffer {
-            scratch: Scratch::Measured,
-            dims: [Scalar::Batch, Scalar::Heads].map(Size::Scalar).into(),
-            holds: "blocks that hold gamma of the mass",
-        };
         let own = Part {
-            buffers: vec![measured],
+            buffers: vec![Measured::Heads.buffer("blocks that hold gamma of the mass")],
             defines: vec![("GAMMA_MILLIONTHS", Share::of(self.gamma).millionths().to_string())],
             ..Part::default()
         };

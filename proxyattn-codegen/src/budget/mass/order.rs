@@ -72,10 +72,7 @@ fn kernel(cx: &Cx<'_>, id: KernelId, order: Order, writes: Field, file: &'static
         Order::List => {
             fields.extend(select::ranked_by().map(read));
             fields.push(writes);
-            fields.extend(numbers(select::RANKED_OVER));
-            if cx.segments() {
-                fields.extend(numbers(select::RANKED_IN_SEGMENTS));
-            }
+            fields.extend(select::ranked_over(cx));
             let files = [select::RANKS, &[SORT, LIST, file]].concat();
             let grid = [Scalar::HeadsPerGroup.into(), Scalar::Groups.into(), Scalar::Batch.into()];
             (UnitId::Scoring, files, grid, 6)

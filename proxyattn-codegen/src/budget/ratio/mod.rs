@@ -3,7 +3,7 @@
 mod syntax;
 
 use super::mass::{self, Order, Rows, Weigh, order, rows};
-use super::{Contract, RowView};
+use super::{Contract, Measured, RowView};
 use crate::abi::build::{lay_out, number, numbers, read, write};
 use crate::abi::{Buffer, Kernel, KernelId, Scalar, Scratch, Size, UnitId};
 use crate::arch::HopperTiles;
@@ -20,7 +20,12 @@ named! {
     }
 }
 
-/// A share of the blocks that the row can see, rounded up.
+/// `ratio(0.1)`: a share of the blocks that the row can see, rounded up. `ratio(0.1, split = heads, min_tokens = 512)`: on
+/// average this share.
+///
+/// `split = heads` gives the heads of a layer `heads · ⌈share · visible⌉` blocks of the last row together. Each has as many as
+/// hold a share γ of its mass, which is that of [`Dynamic`](crate::Dynamic), weighed by values and in the order of the list,
+/// with the largest γ at which the counts do not exceed the total. Other rows have the same share of their visible blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ratio {
     /// [Share], in (0, 1], to the nearest millionth.
@@ -51,8 +56,8 @@ impl Contract for Ratio {
         }
     }
 
-    fn is_measured(&self) -> bool {
-        self.is_split()
+    fn measures(&self) -> Option<Measured> {
+        self.is_split().then_some(Measured::Heads)
     }
 
     fn differs_within_group(&self) -> bool {
@@ -74,8 +79,8 @@ impl Contract for Ratio {
         }
     }
 
-    fn measured_share(&self, share: f64, causal: bool) -> Option<f64> {
-        self.is_split().then(|| Rows::Ratio.measured_share(share, causal))
+    fn measured_share(&self, share: f64, causal: bool) -> f64 {
+        Rows::Ratio.measured_share(share, causal)
     }
 
     fn meaning(&self) -> String {
@@ -124,16 +129,12 @@ impl Ratio {
 
 /// From shares to each head's part of the total.
 fn divide() -> Part {
-    use Scalar::{Batch, Blocks, Heads};
-    let buffer = |scratch, dims: &[Scalar], holds| {
-        let dims = dims.iter().copied().map(Size::Scalar).collect();
-        Buffer { scratch, dims, holds }
-    };
+    let dims = [Scalar::Batch, Scalar::Heads, Scalar::Blocks].map(Size::Scalar).into();
     Part {
         kernels: vec![counts()],
         buffers: vec![
-            buffer(Scratch::Shares, &[Batch, Heads, Blocks], "mass of a list's first blocks, in 2^-32"),
-            buffer(Scratch::Measured, &[Batch, Heads], "a head's part of the blocks of the last row"),
+            Buffer { scratch: Scratch::Shares, dims, holds: "mass of a list's first blocks, in 2^-32" },
+            Measured::Heads.buffer("a head's part of the blocks of the last row"),
         ],
         memory: vec![(UnitId::Scoring, "counts:    a word for each round and lane".into())],
         shared: vec![
@@ -177,7 +178,7 @@ mod tests {
     fn a_divided_share_is_measured_and_has_a_floor() {
         let spec = divided(512);
         let budget = spec.budget;
-        assert!(budget.is_measured() && budget.differs_within_group());
+        assert!(budget.measures() == Some(Measured::Heads) && budget.differs_within_group());
         assert_eq!(budget.floor_tokens(spec.block), 512);
         assert_eq!(spec.expected_share(1 << 20), 0.07);
         assert_eq!(spec.expected_share(2048), 0.5, "512 of the 1024 that a row sees on average");
@@ -191,7 +192,7 @@ mod tests {
     fn an_undivided_share_looks_at_nothing() {
         let spec = Spec { budget: Budget::ratio(0.07), ..Spec::DEFAULT };
         let budget = spec.budget;
-        assert!(!budget.is_measured() && !budget.differs_within_group());
+        assert!(budget.measures().is_none() && !budget.differs_within_group());
         assert_eq!((budget.floor_tokens(spec.block), spec.measured_share(0.2)), (0, None));
         assert_eq!((spec.expected_share(1), spec.expected_share(1 << 20)), (0.07, 0.07));
         assert_eq!(budget.wanted(RowView { visible: 50, last_visible: 100, block_kv: 64 }, 33), 4);

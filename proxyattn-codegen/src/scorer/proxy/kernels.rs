@@ -11,14 +11,14 @@ use crate::pipeline::Cx;
 const SCORE: [&[&str]; 3] = [
     &["arch/portable/tile.cuh", "geometry/sequence.cuh", "geometry/samples.cuh", "arch/portable/scoring.cuh"],
     &["arch/portable/running.cuh"],
-    &["scorer/proxy/maxima.cuh", "scorer/proxy/score.cuh"],
+    &["scorer/maxima.cuh", "scorer/proxy/score.cuh"],
 ];
 const SCORE_HOPPER: [&[&str]; 5] = [
     &["arch/hopper/cta.cuh", "geometry/sequence.cuh", "geometry/samples.cuh"],
     &["arch/hopper/operands.cuh"],
     &["arch/hopper/scoring.cuh"],
     &["arch/hopper/headroom.cuh", "arch/hopper/sums.cuh"],
-    &["scorer/proxy/maxima.cuh", "scorer/proxy/score.hopper.cuh"],
+    &["scorer/maxima.cuh", "scorer/proxy/score.hopper.cuh"],
 ];
 /// In place of the second.
 const OPERANDS_E4M3: &[&str] = &["arch/hopper/operands.e4m3.cuh"];

@@ -4,6 +4,7 @@ use super::{Precision, Proxy};
 use crate::Arch;
 use crate::abi::build::{clear, lay_out, number, numbers, read, strides, write};
 use crate::abi::{Expr, Field, Kernel, KernelId, Keys, Macro, Scalar, Scratch, Tensor, UnitId};
+use crate::arch::portable::POOL_THREADS;
 use crate::pipeline::{Cx, Define};
 
 const POOL: &[&str] = &["arch/portable/tile.cuh", "scorer/proxy/mean.cuh", "scorer/proxy/pool.cuh"];
@@ -14,9 +15,7 @@ const POOL_E4M3: &[&str] = &[
     "scorer/proxy/pool.e4m3.cuh",
 ];
 
-/// Threads of a CTA that computes means.
-pub(crate) const POOL_THREADS: u32 = 128;
-/// Of one that computes all mean keys of a block, at most.
+/// Threads of a CTA that computes all mean keys of a block, at most.
 const KEY_POOL_THREADS: u32 = 256;
 
 /// Lanes that share a sample, as `ROW_LANES` has it: each has eight elements.

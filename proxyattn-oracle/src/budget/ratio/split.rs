@@ -2,13 +2,13 @@
 
 /// What the heads of a sequence divide in the last row.
 #[derive(Clone, Copy, Debug)]
-pub struct Total {
+pub(super) struct Total {
     /// Blocks of all heads together.
-    pub blocks: usize,
+    pub(super) blocks: usize,
     /// Blocks below which no head falls.
-    pub floor: usize,
+    pub(super) floor: usize,
     /// Blocks of the row.
-    pub visible: usize,
+    pub(super) visible: usize,
 }
 
 /// Steps of γ from 0 to 1.
@@ -16,13 +16,13 @@ const STEPS: u64 = 1 << 32;
 
 impl Total {
     /// Blocks of a head at a share `gamma` of its mass, of the shares that its first 1, 2, … blocks hold.
-    pub fn count(&self, held: &[f64], gamma: f64) -> usize {
+    pub(super) fn count(&self, held: &[f64], gamma: f64) -> usize {
         let lacking = held.iter().filter(|&&share| share < gamma).count();
         (1 + lacking).max(self.floor).min(self.visible)
     }
 
     /// The largest share of their mass at which the counts of all heads stay within the total; 0 if none does.
-    pub fn gamma<'a>(&self, heads: impl Iterator<Item = &'a [f64]> + Clone) -> f64 {
+    pub(super) fn gamma<'a>(&self, heads: impl Iterator<Item = &'a [f64]> + Clone) -> f64 {
         let share = |step: u64| step as f64 / STEPS as f64;
         let fits =
             |step: u64| heads.clone().map(|held| self.count(held, share(step))).sum::<usize>() <= self.blocks;

@@ -3,14 +3,14 @@
 //! Rounding turns the last bit of a mean into a step of 1/16, so what comes before it is defined to the bit, in f32: a
 //! mean is the sum over the heads in their order, each divided by 2^8, times the f32 nearest to 2^8 over their number.
 
-use super::format::{Format, block_exponent};
 use super::{Proxies, Samples};
+use crate::format::{Format, block_exponent};
 use crate::{Heads, Oracle};
 use core::ops::Range;
 
 impl Oracle {
     /// The proxies in e4m3, with a `centre` `[batch · groups, 1, dim]` that is given or, as a rule, found.
-    pub fn rounded_proxies(&self, centre: Option<Heads>) -> Proxies {
+    pub(super) fn rounded_proxies(&self, centre: Option<Heads>) -> Proxies {
         let stride = self.spec.stride;
         let q = means(&self.q, self.runs(self.heads), stride.q as usize);
         let mut k = means(&self.k, self.runs(self.kv_heads), stride.kv as usize);

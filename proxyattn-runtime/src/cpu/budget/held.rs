@@ -69,7 +69,7 @@ pub(super) fn in_list_order<T: Element>(seen: &Seen<'_, T>, masses: &Masses) -> 
 }
 
 /// What is made of each index below `len`.
-fn par_made<R: Clone + Default + Send>(
+pub(super) fn par_made<R: Clone + Default + Send>(
     len: usize,
     make: impl Fn(usize) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {

@@ -1,10 +1,9 @@
-//! Budgets: how many blocks each head visits of each row.
+//! Budgets: how many blocks each head visits of each row. A budget is a line of `budgets!` and a file or folder, which
+//! implements the contract.
 
-mod dynamic;
 mod held;
 mod mass;
 mod norms;
-mod ratio;
 
 use super::inputs::Scale;
 use super::pack::Keys;
@@ -12,7 +11,7 @@ use super::scorer::Scores;
 use crate::inputs::Inputs;
 use crate::memory::{product, room};
 use crate::{Element, Observer, Plan, Result};
-use proxyattn_codegen::{Budget, Ratio, Split};
+use proxyattn_codegen::Budget;
 
 /// What a budget may look at.
 pub(super) struct Seen<'a, T> {
@@ -24,31 +23,36 @@ pub(super) struct Seen<'a, T> {
     pub(super) scores: &'a Scores,
 }
 
-/// The count of each head and row, `[batch · head][row]`, within bounds: the one place that tells budgets apart.
-pub(super) fn counts<T: Element>(seen: &Seen<'_, T>, observer: &dyn Observer) -> Result<Vec<u32>> {
-    match seen.plan.spec().budget {
-        Budget::Dynamic(dynamic) => {
-            let measured = dynamic::measure(seen, &dynamic, observer)?;
-            of_rows(seen.plan, |head| measured[head])
-        }
-        Budget::Ratio(ratio @ Ratio { split: Split::Heads, .. }) => {
-            let measured = ratio::divide(seen, &ratio, observer)?;
-            of_rows(seen.plan, |head| measured[head])
-        }
-        Budget::Ratio(Ratio { split: Split::None, .. }) | Budget::TopK(_) | Budget::All => {
-            of_rows(seen.plan, |_| 0)
-        }
+/// A budget on the CPU.
+trait Contract {
+    /// The count of each head and row, `[batch · head][row]`, within bounds. As a rule that follows from the row's place.
+    fn counts<T: Element>(&self, seen: &Seen<'_, T>, _: &dyn Observer) -> Result<Vec<u32>> {
+        bounded(seen.plan, |_, _| 0)
     }
 }
 
-/// The counts that follow from a row's place and from what was measured for a head, `batch · heads + head`.
-fn of_rows(plan: &Plan, measured: impl Fn(usize) -> usize) -> Result<Vec<u32>> {
+macro_rules! make {
+    ($($(#[$doc:meta])+ $name:ident: $Kind:ident$(($held:ident))? => $value:expr;)+) => {
+        $(mod $name;)+
+
+        /// The count of each head and row, `[batch · head][row]`, within bounds.
+        pub(super) fn counts<T: Element>(seen: &Seen<'_, T>, observer: &dyn Observer) -> Result<Vec<u32>> {
+            match seen.plan.spec().budget {
+                $(Budget::$Kind$(($held))? => $value.counts(seen, observer),)+
+            }
+        }
+    };
+}
+proxyattn_codegen::budgets!(make);
+
+/// The counts that follow from a row's place and from what was measured for a head, `batch · heads + head`, and the row.
+fn bounded(plan: &Plan, measured: impl Fn(usize, usize) -> usize) -> Result<Vec<u32>> {
     let (geometry, problem, budget) = (plan.geometry(), plan.problem(), plan.spec().budget);
     let heads = problem.batch * problem.heads;
     let mut counts = room("counts", product(&[heads, geometry.rows()]))?;
     for head in 0..heads {
-        let measured = measured(head);
-        counts.extend((0..geometry.rows()).map(|row| geometry.count(&budget, measured, row) as u32));
+        counts
+            .extend((0..geometry.rows()).map(|row| geometry.count(&budget, measured(head, row), row) as u32));
     }
     Ok(counts)
 }

@@ -1,21 +1,29 @@
-//! A share of the blocks that heads divide: each holds the same share of its mass, the largest that they can afford together.
+//! A share of the blocks, the same for every head, or divided: then each head holds the same share of its mass, the largest that they can afford together.
 
-use super::Seen;
 use super::held::{Held, in_list_order};
 use super::mass::Masses;
+use super::{Contract, Seen, bounded};
 use crate::memory::room;
 use crate::{Element, Observer, Result};
-use proxyattn_codegen::{Ratio, Share, Weigh};
+use proxyattn_codegen::{Ratio, Share, Split, Weigh};
 
 /// Steps of the share of the mass, from 0 to 1.
 const STEPS: u64 = 1 << 32;
 
+impl Contract for Ratio {
+    fn counts<T: Element>(&self, seen: &Seen<'_, T>, observer: &dyn Observer) -> Result<Vec<u32>> {
+        match self.split {
+            Split::Heads => {
+                let measured = divide(seen, self, observer)?;
+                bounded(seen.plan, |head, _| measured[head])
+            }
+            Split::None => bounded(seen.plan, |_, _| 0),
+        }
+    }
+}
+
 /// The count of each head on the last row of blocks: `[batch · head]`.
-pub(super) fn divide<T: Element>(
-    seen: &Seen<'_, T>,
-    ratio: &Ratio,
-    observer: &dyn Observer,
-) -> Result<Vec<usize>> {
+fn divide<T: Element>(seen: &Seen<'_, T>, ratio: &Ratio, observer: &dyn Observer) -> Result<Vec<usize>> {
     let masses = Masses::measure(seen, Weigh::Values, observer)?;
     let held = in_list_order(seen, &masses)?;
     let (heads, geometry) = (seen.plan.problem().heads, seen.plan.geometry());

@@ -1,6 +1,5 @@
-//! Scorers: from inputs to a score for each block of each row.
-
-mod proxy;
+//! Scorers: from inputs to a score for each block of each row. A scorer is a line of `scorers!` and a file or folder, which
+//! implements the contract.
 
 use super::inputs::Scale;
 use super::pack::Keys;
@@ -14,19 +13,38 @@ pub(super) trait Prepared {
     fn score(&self, plan: &Plan, observer: &dyn Observer) -> Result<Scores>;
 }
 
-/// Lays out what the plan's scorer looks at: the one place that tells scorers apart.
-pub(super) fn prepare<'a, T: Element>(
-    plan: &Plan,
-    inputs: &Inputs<'_, T>,
-    keys: &'a Keys,
-    scale: Scale,
-) -> Result<Box<dyn Prepared + 'a>> {
-    Ok(match plan.spec().scorer {
-        Scorer::Proxy(proxy) => Box::new(proxy::Proxies::pool(plan, &proxy, inputs, keys, scale)?),
-    })
+/// A scorer on the CPU.
+trait Contract {
+    /// Lays out what the scorer looks at.
+    fn prepare<'a, T: Element>(
+        &self,
+        plan: &Plan,
+        inputs: &Inputs<'_, T>,
+        keys: &'a Keys,
+        scale: Scale,
+    ) -> Result<Box<dyn Prepared + 'a>>;
 }
 
-/// The score, as a base-2 logarithm, of each block of each row: `[batch · group][row][block]`.
+macro_rules! make {
+    ($($(#[$doc:meta])+ $name:ident: $Kind:ident$(($held:ident))? => $value:expr;)+) => {
+        $(mod $name;)+
+
+        /// Lays out what the plan's scorer looks at.
+        pub(super) fn prepare<'a, T: Element>(
+            plan: &Plan,
+            inputs: &Inputs<'_, T>,
+            keys: &'a Keys,
+            scale: Scale,
+        ) -> Result<Box<dyn Prepared + 'a>> {
+            match plan.spec().scorer {
+                $(Scorer::$Kind$(($held))? => $value.prepare(plan, inputs, keys, scale),)+
+            }
+        }
+    };
+}
+proxyattn_codegen::scorers!(make);
+
+/// The score of each block of each row, the base-2 logarithm of a weight: `[batch · group][row][block]`.
 pub(super) struct Scores {
     data: Vec<f32>,
     rows: usize,

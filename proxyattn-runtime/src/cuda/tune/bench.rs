@@ -7,8 +7,8 @@ use crate::tune::Bucket;
 use crate::{Plan, Result, Stage};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, result, sys::CUevent_flags};
 use half::{bf16, f16};
-use proxyattn_codegen::Dtype;
 use proxyattn_codegen::cuda::Scratch;
+use proxyattn_codegen::{Dtype, Place};
 use std::sync::Arc;
 
 /// Random elements that every input is filled from, piece by piece: 32 MiB, longer than a head of 64K tokens.
@@ -171,18 +171,22 @@ impl<'a> Bench<'a> {
         self.launch(&self.sets[set], kernels, &[Stage::Select, Stage::Attend])
     }
 
-    /// Blocks of each head, where the budget is measured: those of the bucket, more for some heads than for others.
+    /// Blocks of each head or group of them, where the budget is measured: those of the bucket, more for some heads than for
+    /// others.
     fn counts(&self) -> Option<Vec<u8>> {
-        let share = self.loader.spec.measured_share(Bucket::of(self.launch.plan).share())?;
-        if self.launch.plan.is_dense() {
+        let (plan, spec) = (self.launch.plan, &self.loader.spec);
+        let layout = spec.budget.measures()?;
+        let share = spec.measured_share(Bucket::of(plan).share())?;
+        if plan.is_dense() {
             return None;
         }
-        let (blocks, problem) = (self.launch.plan.geometry().blocks(), self.launch.plan.problem());
-        let count = |head: usize| {
-            let spread = [0.7, 0.9, 1.1, 1.3][head % 4];
-            ((blocks as f64 * share * spread).ceil() as u32).clamp(1, blocks as u32)
+        let count = |place: Place| {
+            let visible = plan.geometry().visible(place.row as usize) as f64;
+            let spread = [0.7, 0.9, 1.1, 1.3][place.head as usize % 4];
+            (visible * share * spread).ceil().clamp(1.0, visible) as u32
         };
-        Some((0..problem.batch * problem.heads).flat_map(|head| count(head).to_ne_bytes()).collect())
+        let places = layout.places(spec, &plan.problem().into()).into_iter();
+        Some(places.flat_map(|place| count(place).to_ne_bytes()).collect())
     }
 
     fn launch(&self, set: &Set, kernels: &[Arc<LoadedKernel>], stages: &[Stage]) -> Result<()> {

@@ -12,7 +12,7 @@ use proxyattn_codegen::{Precision, Proxy, Sums};
 /// The proxy heads of a prefill.
 ///
 /// Sample `s` of the queries is token `s · stride.q`; sample `s` of the keys is token `s · stride.kv`.
-pub(in crate::cpu::scorer) struct Proxies<'a> {
+pub(super) struct Proxies<'a> {
     /// `[batch · group][query sample / 32][dim][32]`, times `scale · log₂e`.
     queries: Vec<Row>,
     keys: KeySamples<'a>,
@@ -28,7 +28,7 @@ enum KeySamples<'a> {
 }
 
 impl<'a> Proxies<'a> {
-    pub(in crate::cpu::scorer) fn pool<T: Element>(
+    pub(super) fn pool<T: Element>(
         plan: &Plan,
         proxy: &Proxy,
         inputs: &Inputs<'_, T>,

@@ -32,6 +32,18 @@ impl Format {
         let step = 2f64.powi(exponent - self.mantissa);
         (x / step).round_ties_even() * step
     }
+
+    /// The number that 16 bits of the format are: sign, exponent, mantissa.
+    pub(crate) fn number(self, bits: u16) -> f64 {
+        let (steps, field) = (1 << self.mantissa, i32::from(bits & 0x7fff) >> self.mantissa);
+        let mantissa = f64::from(i32::from(bits) & (steps - 1)) / f64::from(steps);
+        let magnitude = match field {
+            0 => mantissa * 2f64.powi(self.least),
+            _ if field == 0x7fff >> self.mantissa => f64::NAN, // no buffer holds an infinity
+            _ => (1.0 + mantissa) * 2f64.powi(field - 1 + self.least),
+        };
+        if bits >> 15 == 1 { -magnitude } else { magnitude }
+    }
 }
 
 /// The integer e with 2^e ≤ |x| < 2^(e + 1), of a normal f64.
@@ -40,7 +52,7 @@ fn exponent(x: f64) -> i32 {
 }
 
 /// The number that eight bits of e4m3 are: sign, four bits of exponent, three of mantissa.
-pub fn e4m3(bits: u8) -> f64 {
+pub(crate) fn e4m3(bits: u8) -> f64 {
     let (sign, exponent, mantissa) = (bits >> 7, i32::from(bits >> 3 & 15), f64::from(bits & 7));
     let magnitude = match exponent {
         0 => mantissa / 8.0 * 2f64.powi(-6),
@@ -85,6 +97,22 @@ mod tests {
             assert_eq!(Format::of(Dtype::Bf16).round(given), half::bf16::from_f32(x as f32).to_f64(), "{x}");
             assert_eq!(Format::of(Dtype::F16).round(given), half::f16::from_f32(x as f32).to_f64(), "{x}");
             x *= 1.000_37;
+        }
+    }
+
+    #[test]
+    fn bits_are_numbers() {
+        for bits in 0..=u16::MAX {
+            for (dtype, want) in [
+                (Dtype::Bf16, half::bf16::from_bits(bits).to_f64()),
+                (Dtype::F16, half::f16::from_bits(bits).to_f64()),
+            ] {
+                let got = Format::of(dtype).number(bits);
+                assert!(
+                    got == want || !want.is_finite() && got.is_nan(),
+                    "{dtype:?} {bits:x}: {got}, not {want}"
+                );
+            }
         }
     }
 

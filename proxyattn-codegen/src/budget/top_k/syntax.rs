@@ -1,6 +1,6 @@
-//! How the budgets that look at nothing but the row are spelled, and what their parts may be.
+//! How `top_k` is spelled, and what its part may be.
 
-use super::{All, TopK};
+use super::TopK;
 use crate::spec::MAX_COUNT;
 use crate::syntax::{Part, Wrong};
 use crate::{Key, Spec};
@@ -26,10 +26,4 @@ fn no_room(blocks: u32, spec: &Spec) -> Wrong {
         keep.sink, keep.local
     );
     Wrong::beside(message, Some(format!("use at least {pinned} blocks, or keep fewer")))
-}
-
-kind! {
-    Key::Budget, All, "all", like "all";
-    parts {}
-    rules |all, spec| {}
 }

@@ -1,4 +1,4 @@
-//! Budgets that look at nothing but the row: `top_k` and `all`.
+//! The budget `top_k`: the same count everywhere.
 
 mod syntax;
 
@@ -6,7 +6,7 @@ use super::{Contract, RowView};
 use crate::Block;
 use crate::pipeline::{Cx, Part};
 
-/// The same count everywhere.
+/// `top_k(blocks = 64)`: the same count everywhere, at least that of the blocks that are always kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TopK {
     /// Blocks for each row.
@@ -36,35 +36,10 @@ impl Contract for TopK {
     }
 
     fn wanted_text(&self) -> &'static [&'static str] {
-        &["budget/flat/top_k.cuh"]
+        &["budget/top_k/wanted.cuh"]
     }
 
     fn part(&self, _: &Cx<'_>) -> Part {
         Part { defines: vec![("TOP_K", self.blocks.to_string())], ..Part::default() }
-    }
-}
-
-/// Every block.
-pub(super) struct All;
-
-impl Contract for All {
-    fn wanted(&self, row: RowView, _: u64) -> u64 {
-        row.visible
-    }
-
-    fn expected_share(&self, _: f64) -> f64 {
-        1.0
-    }
-
-    fn meaning(&self) -> String {
-        "every block".into()
-    }
-
-    fn wanted_text(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn part(&self, _: &Cx<'_>) -> Part {
-        Part::default()
     }
 }

@@ -1,0 +1,49 @@
+//! What `select` leaves, for any scorer and budget.
+
+use super::Buffers;
+use crate::in_order_of_cuts;
+use proxyattn_codegen::Place;
+use proxyattn_codegen::cuda::Scratch;
+
+impl Buffers<'_> {
+    /// The count that was measured for a head and row; 0 where nothing is measured.
+    pub(crate) fn measured(&self) -> impl Fn(usize, usize, usize) -> usize {
+        let found = self.spec().budget.measures().map(|layout| (layout, self.words(Scratch::Measured)));
+        let (spec, shape) = (*self.spec(), self.shape);
+        move |batch, head, row| {
+            let place = Place { batch: batch as u64, head: head as u64, row: row as u64 };
+            found
+                .as_ref()
+                .map_or(0, |(layout, words)| words[layout.at(&spec, &shape, place) as usize] as usize)
+        }
+    }
+
+    /// Lists and counts, exactly: the ranking is by f32 scores, and its arithmetic is two operations.
+    pub fn select(&self) {
+        let grid = self.grid;
+        let (rows, blocks, groups) = (grid.rows(), grid.blocks(), grid.groups);
+        let heads = grid.heads / groups;
+        let (lists, counts) = (self.words(Scratch::Lists), self.words(Scratch::Counts));
+        let (samples, measured) = (self.samples(), self.measured());
+        for sequence in 0..grid.batch * groups {
+            for row in 0..rows {
+                let at = sequence * rows + row;
+                let ranking = grid.ranking(row, &self.scores(&samples, sequence, row));
+                let mut wanted = Vec::new();
+                for head in sequence * heads..(sequence + 1) * heads {
+                    let want = grid.count(measured(head / grid.heads, head % grid.heads, row), row);
+                    assert_eq!(counts[head * rows + row] as usize, want, "count of head {head}, row {row}");
+                    wanted.push(want);
+                }
+                let want = in_order_of_cuts(&ranking, &wanted);
+                let got = &lists[at * blocks..][..want.len()];
+                assert_eq!(got, want, "list {sequence}, row {row}, counts {wanted:?}");
+                assert_eq!(self.has(Scratch::Runs), self.spec().budget.differs_within_group());
+                if self.has(Scratch::Runs) {
+                    let fewest = wanted.iter().min().copied();
+                    assert_eq!(Some(self.words(Scratch::Runs)[at] as usize), fewest, "run of {at}");
+                }
+            }
+        }
+    }
+}
