@@ -142,7 +142,7 @@ def medians(calls, before=lambda: None, seconds=None):
     while len(times[0]) < 5 or (len(times[0]) < 30 and sum(map(sum, times)) < seconds * 1e3):
         for call, mine in zip(calls, times):
             before()
-            torch.cuda._sleep(200_000)  # the GPU is busy until the host has queued everything
+            torch.cuda._sleep(1_000_000)  # the GPU is busy until the host has queued everything
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
             call()

@@ -4,13 +4,13 @@ use super::{
     args::{Args, BUNDLED},
     measure::measure,
     picture, report,
-    synthetic::{self, Needle, Synthetic},
 };
 use kit::{
-    canvas,
-    input::{self, Input},
+    chart::{self, LIGHT},
+    input::{self, Input, Qkv},
 };
 use proxyattn::Device;
+use proxyattn::synthetic::{Inputs, Needle, Synthetic};
 use std::{error::Error, path::Path};
 
 /// A failure ends the program with its message, on one line.
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> Result<String> {
     };
     let picture = (!args.no_picture).then_some(args.picture.as_path());
     if let Some(path) = picture {
-        canvas::save(&picture::draw(&outcome, &name), path)
+        chart::save(&picture::Tiles::new(&outcome).picture(&name), &LIGHT, path)
             .map_err(|error| format!("--picture {}: {error}", path.display()))?;
     }
     Ok(match (args.json, picture) {
@@ -46,31 +46,26 @@ struct Source {
 }
 
 fn load(args: &Args) -> Result<Source> {
-    if let Some(tokens) = args.synthetic {
-        return generate(args, tokens as usize);
-    }
-    let (path, name) = match &args.input {
-        Some(path) => (path.as_path(), path.file_name().unwrap_or_default().display().to_string()),
-        None => (Path::new(BUNDLED), "SmolLM2-135M, layer 13, a retrieval context".into()),
+    let (flag, path, name) = match &args.input {
+        Some(path) => ("--input", path.as_path(), path.file_name().unwrap_or_default().display().to_string()),
+        None if args.bundled => {
+            ("--bundled", Path::new(BUNDLED), "SmolLM2-135M, layer 13, a retrieval context".into())
+        }
+        None => return generate(args),
     };
-    let input = input::read(path).map_err(|error| format!("--input {}: {error}", path.display()))?;
+    let input = input::read(path).map_err(|error| format!("{flag} {}: {error}", path.display()))?;
     Ok(Source { input, needles: Vec::new(), name })
 }
 
-fn generate(args: &Args, tokens: usize) -> Result<Source> {
+fn generate(args: &Args) -> Result<Source> {
     let (heads, kv_heads) = (args.heads as usize, args.kv_heads as usize);
     if !heads.is_multiple_of(kv_heads) {
         return Err(format!("--kv-heads: expected a divisor of --heads {heads}, got {kv_heads}").into());
     }
-    let config = Synthetic {
-        tokens,
-        heads,
-        kv_heads,
-        head_dim: args.head_dim,
-        similarity: args.similarity,
-        seed: args.seed,
-    };
-    let (input, needles) = synthetic::generate(config)?;
-    let name = format!("synthetic, seed {}, head similarity {}", args.seed, args.similarity);
-    Ok(Source { input: Input::Bf16(input), needles, name })
+    let Args { head_dim, similarity, seed, .. } = *args;
+    let tokens = args.synthetic as usize;
+    let inputs = Synthetic { tokens, heads, kv_heads, head_dim, similarity, seed };
+    let Inputs { q, k, v, needles } = inputs.generate()?;
+    let name = format!("generated, seed {seed}, head similarity {similarity}");
+    Ok(Source { input: Input::Bf16(Qkv { q, k, v }), needles, name })
 }

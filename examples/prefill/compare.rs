@@ -1,7 +1,7 @@
 //! What the selection is worth: attention mass against the best possible blocks, output against dense.
 
-use super::synthetic::Needle;
 use kit::{input::Qkv, mass::BlockMass};
+use proxyattn::synthetic::Needle;
 use proxyattn::{AsView, Element, Selection, Tensor};
 
 /// One head of one sequence.
@@ -53,7 +53,9 @@ pub(super) fn needle_recall(selection: &Selection, needles: &[Needle]) -> Option
     let geometry = selection.geometry();
     let (query_block, key_block) = (geometry.tokens(0).len(), geometry.keys(0).len());
     let found = |head: usize, needle: &Needle| {
-        let [question, key] = needle.middle();
+        // The middle: what lies astride two blocks counts for the one that holds more of it.
+        let question = needle.queries.start + needle.queries.len() / 2;
+        let key = needle.keys.start + needle.keys.len() / 2;
         selection.blocks(0, head, question / query_block).contains(&((key / key_block) as u32))
     };
     let hits = (0..selection.heads()).map(|head| needles.iter().filter(|needle| found(head, needle)).count());

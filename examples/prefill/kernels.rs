@@ -8,7 +8,7 @@ use proxyattn::{Attention, Device, Element, Result, proxy_attention};
 /// The budgets that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Budget {
-    /// Per head, as many blocks as hold 90% of the attention of its last queries, and at least 512 tokens
+    /// Per head, as many blocks as hold 60% of the attention of its last queries, weighed by the values, and at least 512 tokens
     Default,
     /// The ProxyAttn paper's: 95%, at least 2048 tokens, the same count for every row, strided keys
     Paper,
@@ -82,7 +82,7 @@ pub(super) trait Kernels: Choose<64> + Choose<96> + Choose<128> + Choose<256> {
             128 => <Self as Choose<128>>::choose(budget, device),
             _ => <Self as Choose<256>>::choose(budget, device),
         }?;
-        // Short contexts too are there to show what is selected.
+        // Short contexts too are there to show what is selected; the report says that a program would run them dense.
         Ok(attention.with_dense_below(0))
     }
 }

@@ -1,7 +1,8 @@
 //! Sparse prefill attention on a real or generated input: the selected blocks, their quality, and the time.
 //!
 //! ```text
-//! cargo run --release --example prefill
+//! cargo run --release --example prefill                      # a generated input of 8192 tokens
+//! cargo run --release --example prefill -- --bundled         # a layer of a real model
 //! cargo run --release --example prefill -- --synthetic 16384 --similarity 0.3
 //! cargo run --release --example prefill -- --input layer.safetensors --budget paper --json
 //! ```
@@ -13,7 +14,6 @@ mod kernels;
 mod measure;
 mod picture;
 mod report;
-mod synthetic;
 
 use args::Args;
 use clap::Parser;

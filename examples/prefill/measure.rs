@@ -3,7 +3,6 @@
 use super::{
     compare::{self, HeadReport},
     kernels::{Budget, Kernels},
-    synthetic::Needle,
 };
 use kit::{
     input::Qkv,
@@ -11,13 +10,15 @@ use kit::{
     progress::Progress,
 };
 use proxyattn::codegen::Spec;
+use proxyattn::synthetic::Needle;
 use proxyattn::{
-    AsView, Attention, Device, Element, Observer, Problem, Result, Selection, StageTimes, Trace,
+    AsView, Attention, Device, Element, Observer, Problem, Result, Selection, StageTimes, Trace, WhyDense,
+    dense_below,
 };
 use std::time::Duration;
 
 /// Repetitions go on for about this long, and up to [`MAX_RUNS`] times.
-const TIMING: Duration = Duration::from_secs(3);
+const TIMING: Duration = Duration::from_secs(1);
 const MAX_RUNS: usize = 9;
 /// A warm-up as long as this is measurement enough.
 const LONG: Duration = Duration::from_secs(20);
@@ -35,6 +36,10 @@ pub(super) struct Outcome {
     pub(super) spec: Spec,
     pub(super) problem: Problem,
     pub(super) groups: usize,
+    /// Why nothing was selected, if nothing was.
+    pub(super) why_dense: Option<WhyDense>,
+    /// Why an ordinary call, which this program's is not, would run the input dense.
+    pub(super) why_usually_dense: Option<WhyDense>,
     pub(super) selection: Selection,
     pub(super) mass: BlockMass,
     pub(super) heads: Vec<HeadReport>,
@@ -102,6 +107,8 @@ pub(super) fn measure<T: Kernels + Into<f32>>(
         spec: *sparse.spec(),
         problem,
         groups: plan.groups(),
+        why_dense: ours.plan.why_dense(),
+        why_usually_dense: plan.dense_below(dense_below::tokens(sparse.spec(), sparse.arch())).why_dense(),
         density: ours.selection.density(),
         recall: mean(|head| head.recall),
         recall_oracle: mean(|head| head.recall_oracle),

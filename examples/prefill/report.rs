@@ -2,7 +2,7 @@
 
 use super::measure::{Outcome, Timing};
 use proxyattn::codegen::Spec;
-use proxyattn::{Device, Stage};
+use proxyattn::{Device, Error, Stage};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) fn configuration(spec: &Spec, groups: usize, kv_heads: usize) -> Stri
 
 /// The report for people.
 pub(super) fn text(outcome: &Outcome, source: &str) -> String {
-    let mut out = String::new();
+    let mut out = verdict(outcome);
     let p = &outcome.problem;
     let mut line = |name: &str, text: String| {
         writeln!(out, "  {name:<10}{text}").expect("a String takes any text");
@@ -53,7 +53,7 @@ pub(super) fn text(outcome: &Outcome, source: &str) -> String {
     line("kernel", configuration(spec, outcome.groups, p.kv_heads));
     line("device", outcome.device.to_string());
     if let (Device::Cpu, Some(reason)) = (&outcome.device, Device::why_not_cuda()) {
-        line("", reason.to_string());
+        line("", in_short(&reason));
     }
     out.push('\n');
     heads(&mut out, outcome);
@@ -64,13 +64,42 @@ pub(super) fn text(outcome: &Outcome, source: &str) -> String {
     out
 }
 
+/// What the figures below come to.
+fn verdict(outcome: &Outcome) -> String {
+    let [sparse, dense] = [&outcome.sparse, &outcome.dense].map(|timing| ms(timing.total()));
+    if let Some(why) = outcome.why_dense {
+        return format!("  Ran dense, {sparse:.0} ms: {why}.\n\n");
+    }
+    let mut text = format!(
+        "  {:.0}% of the blocks hold {:.0}% of the attention: {:.1}× as fast as dense attention, {sparse:.0} ms for \
+         {dense:.0} ms.\n  The output differs from dense attention's by {:.1}% (relative L2).\n",
+        100.0 * outcome.density,
+        100.0 * outcome.recall,
+        outcome.speedup(),
+        100.0 * outcome.rel_l2,
+    );
+    if let Some(why) = outcome.why_usually_dense {
+        writeln!(text, "  A program would run this input dense: {why}.").expect("a String takes any text");
+    }
+    text + "\n"
+}
+
+/// The first clause of why a GPU is not used; `proxyattn doctor` has the rest.
+fn in_short(reason: &Error) -> String {
+    let text = match reason {
+        Error::Unavailable { what, why, .. } => format!("{what} is not available: {why}"),
+        other => other.to_string(),
+    };
+    text.split(": ").take(2).collect::<Vec<_>>().join(": ")
+}
+
 fn heads(out: &mut String, outcome: &Outcome) {
     let mut push = |text: String| {
         out.push_str(text.trim_end());
         out.push('\n');
     };
-    let budget = "budget: blocks of the last row";
-    push(format!("  {:<10}{budget:<36}{:>9}{:>10}{:>10}", "head", "density", "recall", "oracle"));
+    let blocks = "blocks visited by the last row";
+    push(format!("  {:<10}{blocks:<36}{:>9}{:>10}{:>10}", "head", "density", "recall", "best"));
     for (index, head) in outcome.heads.iter().enumerate() {
         let bar = bar(head.budget as f64 / head.visible as f64);
         let count = format!("{}/{}", head.budget, head.visible);
@@ -99,22 +128,31 @@ fn quality(out: &mut String, outcome: &Outcome) {
         writeln!(out, "  {name:<10}{value:>7.4}   {text}").expect("a String takes any text");
     };
     let geometry = outcome.selection.geometry();
-    let tiles = geometry.visible_tiles();
-    line(
-        "density",
-        outcome.density,
-        format!("of the {tiles} causal tiles (query block × key block) of a head"),
-    );
+    line("density", outcome.density, "of the blocks are visited, over all rows of query blocks".into());
     let rows = match outcome.mass.rows().len() {
         computed if computed == geometry.rows() => String::new(),
         computed => format!(" (on {computed} of {} rows of blocks)", geometry.rows()),
     };
-    line("recall", outcome.recall, format!("of the true attention mass lies in the selected blocks{rows}"));
-    line("oracle", outcome.recall_oracle, "is the most that as many blocks can hold".into());
+    line("recall", outcome.recall, format!("of the true attention lies in the visited blocks{rows}"));
+    line("best", outcome.recall_oracle, "is the most that as many blocks can hold".into());
     if let Some(needles) = outcome.needle_recall {
-        line("needles", needles, "of the planted pairs are selected".into());
+        line(
+            "needles",
+            needles,
+            "of the planted tokens are visited by the queries that look for them".into(),
+        );
     }
-    line("rel. L2", outcome.rel_l2, "between the sparse and the dense output".into());
+    line(
+        "rel. L2",
+        outcome.rel_l2,
+        "is ‖sparse − dense‖ / ‖dense‖ of the output: 0 if they are equal".into(),
+    );
+    let floor = outcome.spec.budget.floor_tokens(outcome.spec.block);
+    if outcome.why_dense.is_none() && floor > 0 {
+        let text = "The last row alone has a lower density: every row visits at least";
+        writeln!(out, "  {text} {floor} tokens,\n  which is more of a short row.")
+            .expect("a String takes any text");
+    }
 }
 
 fn times(out: &mut String, outcome: &Outcome) {
@@ -176,6 +214,7 @@ pub(super) fn json(outcome: &Outcome, source: &str) -> Value {
         "kv_heads": p.kv_heads,
         "q_tokens": p.q_len,
         "tokens": p.kv_len,
+        "why_dense": outcome.why_dense.map(|why| why.to_string()),
         "density": outcome.density,
         "recall": outcome.recall,
         "recall_oracle": outcome.recall_oracle,

@@ -43,9 +43,7 @@ fn parse_entry(mut tokens: Vec<TokenTree>, errors: &mut Errors) -> Vec<Arg> {
     let mut args = Vec::new();
     while !tokens.is_empty() {
         let next = missing_comma(&tokens).map(|at| tokens.split_off(at)).unwrap_or_default();
-        if let Some(found) = next.first() {
-            errors.push(found, format_args!("a comma is missing before `{found}`"));
-        }
+        report_missing_comma(&tokens, &next, errors);
         args.extend(parse_one(tokens, errors));
         tokens = next;
     }
@@ -65,6 +63,14 @@ pub(crate) fn missing_comma(tokens: &[TokenTree]) -> Option<usize> {
     (1..tokens.len()).find(|&at| starts_entry(at))
 }
 
+/// Reports that an entry begins in the middle of another, if it does.
+pub(crate) fn report_missing_comma(before: &[TokenTree], next: &[TokenTree], errors: &mut Errors) {
+    if let Some(found) = next.first().filter(|token| !is_comma(token)) {
+        let message = format!("a comma is missing before `{found}`");
+        errors.push_with_help(found, message, format_args!("write `{}, {}`", shown(before), shown(next)));
+    }
+}
+
 fn parse_one(tokens: Vec<TokenTree>, errors: &mut Errors) -> Option<Arg> {
     let mut rest = tokens.into_iter();
     let name = match rest.next()? {
@@ -80,11 +86,17 @@ fn parse_one(tokens: Vec<TokenTree>, errors: &mut Errors) -> Option<Arg> {
         Some(TokenTree::Punct(punct)) if punct.as_char() == '=' => Form::Value(rest.by_ref().collect()),
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => Form::List(group),
         Some(other) => {
-            let message = format!(
-                "expected `=` or `(…)` after `{name}`, found `{}`",
-                shown(core::slice::from_ref(&other))
-            );
-            errors.push(other, message);
+            let found = shown(core::slice::from_ref(&other));
+            let message = format!("expected `=` or `(…)` after `{name}`, found `{found}`");
+            // `block: 64` or `block 64`
+            let colon = matches!(&other, TokenTree::Punct(punct) if punct.as_char() == ':');
+            let value: Vec<_> = (!colon).then(|| other.clone()).into_iter().chain(rest).collect();
+            match &value[..] {
+                [] => errors.push_with_help(other, message, format_args!("write `{name} = …`")),
+                value => {
+                    errors.push_with_help(other, message, format_args!("write `{name} = {}`", shown(value)))
+                }
+            }
             return None;
         }
     };
@@ -125,12 +137,13 @@ pub(crate) fn stream(tokens: &[TokenTree]) -> TokenStream {
 /// `tokens` as text for a message, truncated if long.
 pub(crate) fn shown(tokens: &[TokenTree]) -> String {
     const LONGEST: usize = 48;
-    // A negative number is two tokens, but reads as one.
     let text = match tokens {
+        // A negative number is two tokens, but reads as one.
         [TokenTree::Punct(minus), TokenTree::Literal(number)] if minus.as_char() == '-' => {
             format!("-{number}")
         }
-        _ => stream(tokens).to_string(),
+        // Compilers differ in the spaces that they put between tokens.
+        _ => stream(tokens).to_string().replace(" ,", ",").replace(" (", "("),
     };
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,6 +1,6 @@
 //! The value of a choice, such as `budget = dynamic(gamma = 0.9)`, read by the table that each of its kinds states.
 
-use crate::args::{Arg, Form, flatten, is_comma, missing_comma, shown, stream};
+use crate::args::{Arg, Form, flatten, is_comma, missing_comma, report_missing_comma, shown, stream};
 use crate::errors::Errors;
 use crate::parse::{Places, entries};
 use crate::{suggest, value};
@@ -115,9 +115,7 @@ impl Reader<'_> {
             _ => end,
         };
         let rest = tokens.split_off(end);
-        if let Some(found) = rest.first().filter(|token| !is_comma(token)) {
-            self.errors.push(found, format_args!("a comma is missing before `{found}`"));
-        }
+        report_missing_comma(&tokens, &rest, self.errors);
         let mut written = Vec::new();
         match &tokens[..] {
             [] => {}

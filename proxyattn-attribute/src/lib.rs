@@ -14,12 +14,14 @@ mod choice;
 mod errors;
 mod model;
 mod parse;
+mod pasted;
 mod suggest;
 mod value;
 
 pub use args::flatten;
 pub use errors::Errors;
 pub use model::Model;
+pub use pasted::arguments;
 
 use proc_macro2::TokenStream;
 

@@ -4,15 +4,14 @@ use crate::errors::Errors;
 use crate::parse::{Places, Preset, Raw};
 use proc_macro2::TokenStream;
 use proxyattn_codegen::{Block, Keep, Key, Spec, Stride, Violation};
-use quote::quote;
 
 /// The resolved attribute.
 #[derive(Debug)]
 pub struct Model {
     /// The resolved configuration; it is valid if no error was reported.
     pub spec: Spec,
-    /// The path of the facade crate.
-    pub facade: TokenStream,
+    /// The path of the facade crate, if it is written.
+    pub facade: Option<TokenStream>,
 }
 
 /// Fills what is absent from the preset or the defaults, and reports the rules that the result breaks.
@@ -37,7 +36,7 @@ pub(crate) fn resolve(raw: Raw, errors: &mut Errors) -> Model {
         arch: raw.arch.unwrap_or(base.arch),
     };
     check(&spec, &raw.places, errors);
-    Model { spec, facade: raw.facade.unwrap_or_else(|| quote!(::proxyattn)) }
+    Model { spec, facade: raw.facade }
 }
 
 /// Reports each broken rule at the value that the user wrote.

@@ -210,6 +210,12 @@ fn arch(arg: &Arg, errors: &mut Errors) -> Option<ArchSet> {
     let mut set = ArchSet::NONE;
     let mut complete = true;
     for entry in split_commas(flatten(group.stream())) {
+        if let Some(help) = family(&entry) {
+            let message = format!("`arch` has no value `{}`", args::shown(&entry));
+            errors.push_with_help(stream(&entry), message, help);
+            complete = false;
+            continue;
+        }
         match value::word_in(Key::Arch, &entry, Arch::ALL, errors) {
             Some(arch) if set.contains(arch) => {
                 let message = format!("`arch` names `{arch}` twice");
@@ -220,6 +226,25 @@ fn arch(arg: &Arg, errors: &mut Errors) -> Option<ArchSet> {
         }
     }
     complete.then_some(set)
+}
+
+/// What to write for the name of a GPU that runs the code of a family: `sm_89`.
+fn family(entry: &[TokenTree]) -> Option<String> {
+    let [TokenTree::Ident(given)] = entry else { return None };
+    let given = given.to_string();
+    if Arch::ALL.iter().any(|arch| arch.as_str() == given) {
+        return None;
+    }
+    let number: u8 = given.strip_prefix("sm_")?.trim_end_matches(['a', 'f']).parse().ok()?;
+    let capability @ (major, minor) = (number / 10, number % 10);
+    let of_its_own = Arch::ALL.iter().copied().find(|arch| arch.facts().capability == capability);
+    let oldest = Arch::Sm80.facts().capability;
+    Some(match of_its_own.unwrap_or(Arch::Sm80) {
+        _ if capability < oldest => {
+            format!("kernels need compute capability {}.{} or later", oldest.0, oldest.1)
+        }
+        arch => format!("{major}.{minor} runs the code of `{arch}`: write `{arch}`"),
+    })
 }
 
 /// `crate = some::path`: the path of the facade.

@@ -15,7 +15,8 @@ pub(crate) fn integer(key: Key, arg: &Arg, errors: &mut Errors) -> Option<u32> {
     let found = shown(tokens);
     let (problem, help) = match literal {
         Some(Lit::Int(int)) if negative => {
-            (format!("must not be negative, found `{found}`"), int.base10_digits().to_owned())
+            let digits = int.base10_digits().trim_start_matches('-');
+            (format!("must not be negative, found `{found}`"), instead_of_negative(key, digits))
         }
         Some(Lit::Int(int)) if int.suffix().is_empty() => match int.base10_parse() {
             Ok(value) => return Some(value),
@@ -27,19 +28,29 @@ pub(crate) fn integer(key: Key, arg: &Arg, errors: &mut Errors) -> Option<u32> {
                 return None;
             }
         },
-        Some(Lit::Int(int)) => {
-            (format!("expects an integer without a suffix, found `{found}`"), int.base10_digits().to_owned())
-        }
+        Some(Lit::Int(int)) => (
+            format!("expects an integer without a suffix, found `{found}`"),
+            format!("write {}", int.base10_digits()),
+        ),
         Some(Lit::Float(float)) => match float.base10_parse::<f64>() {
             Ok(value) if value.fract() == 0.0 && value <= f64::from(u32::MAX) && !negative => {
-                (format!("expects an integer, found `{found}`"), value.to_string())
+                (format!("expects an integer, found `{found}`"), format!("write {value}"))
             }
             _ => return mismatch(key, "an integer", tokens, errors),
         },
         _ => return mismatch(key, "an integer", tokens, errors),
     };
-    errors.push_with_help(stream(tokens), format_args!("`{key}` {problem}"), format_args!("write {help}"));
+    errors.push_with_help(stream(tokens), format_args!("`{key}` {problem}"), help);
     None
+}
+
+/// What to write instead of a negative number. Other libraries write -1 for none, or for any.
+fn instead_of_negative(key: Key, digits: &str) -> String {
+    match key {
+        Key::KeepSink | Key::KeepLocal => "write 0 to keep none".to_owned(),
+        Key::Heads | Key::KvHeads if digits == "1" => format!("leave `{key}` out for any number"),
+        _ => format!("write {digits}"),
+    }
 }
 
 /// A number with or without a fraction. A rule checks its range, so a sign is accepted here.
@@ -64,8 +75,14 @@ pub(crate) fn flag(key: Key, arg: &Arg, errors: &mut Errors) -> Option<bool> {
         return Some(true);
     }
     let tokens = single(key, arg, errors)?;
-    match literal(tokens) {
-        (false, Some(Lit::Bool(flag))) => Some(flag.value),
+    match (literal(tokens), tokens) {
+        ((false, Some(Lit::Bool(flag))), _) => Some(flag.value),
+        // `yes`; a constant is not spelled like this.
+        (_, [TokenTree::Ident(word)]) if word.to_string().contains(char::is_lowercase) => {
+            let message = format!("`{key}` expects `true` or `false`, found `{word}`");
+            errors.push_with_help(word, message, format_args!("write {}", usage(key)));
+            None
+        }
         _ => mismatch(key, "`true` or `false`", tokens, errors),
     }
 }

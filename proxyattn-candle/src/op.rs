@@ -11,6 +11,20 @@ const NAME: &str = "proxyattn";
 ///
 /// [`attention`](crate::attention) creates one per call. Programs that tune or warm up a kernel have its [`Attention`] from
 /// [`load`](crate::load), and can create the op once.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use proxyattn::prelude::proxy_attention;
+/// use proxyattn_candle::{Options, ProxyAttention, load};
+///
+/// #[proxy_attention(head_dim = 64)]
+/// struct Layer;
+///
+/// let op = ProxyAttention::new(load::<Layer>(&Device::Cpu)?, Options::default());
+/// let qkv = Tensor::ones((1, 100, 4, 64), DType::BF16, &Device::Cpu)?; // (batch, seq, heads, dim)
+/// assert_eq!(op.forward(&qkv, &qkv, &qkv)?.dims(), qkv.dims());
+/// # Ok::<(), candle_core::Error>(())
+/// ```
 pub struct ProxyAttention<T> {
     attention: Attention<T>,
     options: Options,

@@ -7,6 +7,15 @@ use std::sync::Arc;
 type Listener = dyn Fn(&Selection, &StageTimes) + Send + Sync;
 
 /// Options that are neither in the kernel's configuration nor in the tensors. Cheap to clone.
+///
+/// ```
+/// use proxyattn_candle::Options;
+///
+/// let options = Options::default().on_trace(|selection, times| {
+///     println!("{:.0}% of the blocks, {times}", 100.0 * selection.density());
+/// });
+/// # drop(options);
+/// ```
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Options {

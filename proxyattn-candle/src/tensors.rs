@@ -3,6 +3,7 @@
 use crate::into_candle;
 use candle_core::{DType, DeviceLocation, Layout, Shape, Tensor};
 use proxyattn::codegen::{Dtype, Spec};
+use proxyattn::shapes::Shapes;
 use proxyattn::{Attention, Element, Error, Problem, Result};
 use std::any::Any;
 
@@ -53,7 +54,7 @@ impl Axes {
     }
 }
 
-/// The layouts of q, k and v, checked against each other and the kernel's `head_dim`.
+/// The layouts of q, k and v, checked against each other and the kernel's configuration.
 pub(crate) struct Inputs {
     pub(crate) axes: [Axes; 3],
     pub(crate) problem: Problem,
@@ -64,26 +65,13 @@ impl Inputs {
         let axes = [0, 1, 2].map(|i| Axes::new(NAMES[i], layouts[i]));
         let [q, k, v] = axes;
         let axes = [q?, k?, v?];
-        let shape_error = |arg, expected, axes: &Axes| {
-            let got = format!("shape {:?}", axes.dims());
-            Err(Error::Shape { arg, expected, got })
+        let shapes = Shapes {
+            shapes: axes.map(|axes| axes.shape),
+            written: |[batch, heads, seq, dim]| [batch, seq, heads, dim],
+            swap: "; if it is (batch, heads, seq, dim), call transpose(1, 2) on it",
         };
-        let head_dim = spec.head_dim as usize;
-        for (arg, axes) in NAMES.into_iter().zip(&axes) {
-            if axes.shape[3] != head_dim {
-                return shape_error(arg, format!("head_dim {head_dim} as the kernel declares"), axes);
-            }
-        }
-        let [q, k, v] = &axes;
-        let [batch, heads, q_len, _] = q.shape;
-        let [_, kv_heads, kv_len, _] = k.shape;
-        if k.shape[0] != batch {
-            return shape_error("k", format!("the batch of q, {batch}"), k);
-        }
-        if v.shape != k.shape {
-            return shape_error("v", format!("the shape of k, {:?}", k.dims()), v);
-        }
-        Ok(Self { axes, problem: Problem { batch, heads, kv_heads, q_len, kv_len } })
+        let problem = shapes.problem(spec)?;
+        Ok(Self { axes, problem })
     }
 
     /// The shape of the output, in candle's order.

@@ -3,21 +3,18 @@
 #![allow(clippy::doc_markdown)] // doc comments are the text of --help
 
 use crate::failure::EXIT_CODES;
+use crate::values::{age, count, seconds, size, threshold};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as Group, Parser, Subcommand};
-use proxyattn_codegen::Arch;
-use proxyattn_runtime::DeviceName;
+use proxyattn_codegen::cuda::UnitId;
 use proxyattn_runtime::jit::Target;
-use std::num::NonZeroUsize;
+use proxyattn_runtime::{DeviceName, TokenCount};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The help text of the configuration argument.
-const ATTRIBUTE: &str =
-    "The arguments of #[proxy_attention(…)], for example 'block = 64, groups = 4'; empty for the defaults";
-
 /// Block-sparse prefill attention: check this machine, inspect kernels, measure them
 #[derive(Debug, Parser)]
-#[command(name = "proxyattn", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "proxyattn", version, after_help = EXIT_CODES, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -25,19 +22,19 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check this machine: driver, GPUs, NVRTC and cache; if CUDA is not used, say why and how to fix it
-    Doctor,
+    /// Check this machine
+    Doctor(DoctorArgs),
     /// Print the CUDA source of a configuration
     Expand(ExpandArgs),
-    /// Show how a configuration runs on a given shape: kernels, grids, buffers, shared memory, registers
+    /// Show the kernels and buffers of a configuration on a given shape
     Inspect(InspectArgs),
-    /// Compile the kernels of a configuration ahead of time, for machines without NVRTC
+    /// Compile kernels ahead of time, for machines without NVRTC
     Compile(CompileArgs),
-    /// Measure the fastest tiles for a configuration on this GPU, and store them for all programs
+    /// Measure the fastest tiles on this GPU and store them
     Tune(TuneArgs),
-    /// Time each stage of a configuration and compare with dense attention
+    /// Time each stage, and compare with dense attention
     Bench(BenchArgs),
-    /// Manage cached cubins and tuning records
+    /// Manage compiled kernels and tuning records
     Cache(CacheArgs),
     /// Print a completion script for a shell
     Completions {
@@ -47,33 +44,48 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct DoctorArgs {
+    /// Also list where the driver and NVRTC were searched, the GPUs that NVRTC supports, and the environment
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+}
+
+/// The configuration of a kernel.
+#[derive(Debug, Group)]
+pub(crate) struct ConfigurationArgs {
+    /// The arguments of #[proxy_attention(…)], quoted: 'block = 64, groups = 4' [default: every key has its default]
+    #[arg(value_name = "CONFIGURATION", default_value = "", hide_default_value = true)]
+    pub(crate) configuration: String,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct ExpandArgs {
-    #[arg(help = ATTRIBUTE, default_value = "", hide_default_value = true)]
-    pub(crate) attribute: String,
-    /// GPU family, sm_80 or sm_90a [default: the newest one in the configuration's `arch`]
-    #[arg(long, value_parser = arch)]
-    pub(crate) arch: Option<Arch>,
-    /// Translation unit: scoring, score, budget, attend or dense [default: all]
+    #[command(flatten)]
+    pub(crate) spec: ConfigurationArgs,
+    /// GPU: sm_90a (Hopper), sm_80, or another compute capability such as sm_120 [default: the newest family in `arch`]
     #[arg(long)]
-    pub(crate) unit: Option<String>,
+    pub(crate) arch: Option<Target>,
+    /// Translation unit [default: all]
+    #[arg(long, value_parser = unit())]
+    pub(crate) unit: Option<UnitId>,
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct InspectArgs {
-    #[arg(help = ATTRIBUTE, default_value = "", hide_default_value = true)]
-    pub(crate) attribute: String,
+    #[command(flatten)]
+    pub(crate) spec: ConfigurationArgs,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
-    /// GPU family, sm_80 or sm_90a [default: the newest one in the configuration's `arch`]
-    #[arg(long, value_parser = arch)]
-    pub(crate) arch: Option<Arch>,
-    /// Multiprocessors (SMs) of the GPU; some grids depend on it [default: 132 (H100) for sm_90a, 108 (A100) for sm_80]
+    /// GPU: sm_90a (Hopper), sm_80, or another compute capability such as sm_120 [default: the newest family in `arch`]
     #[arg(long)]
-    pub(crate) multiprocessors: Option<NonZeroUsize>,
-    /// Context length in tokens below which the plan is dense, because selection does not pay off; 0 disables [default: depends on GPU family and budget]
-    #[arg(long)]
+    pub(crate) arch: Option<Target>,
+    /// Multiprocessors (SMs) of the GPU; some grids depend on them [default: 132 (H100) for sm_90a, else 108 (A100)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) multiprocessors: Option<usize>,
+    /// Run dense below so many tokens of context; 0 never does [default: depends on GPU and budget]
+    #[arg(long, value_name = "N", value_parser = threshold, allow_negative_numbers = true)]
     pub(crate) dense_below: Option<usize>,
-    /// Skip registers and spills, which require compiling the kernels with NVRTC
+    /// Skip registers and spills (they need NVRTC)
     #[arg(long)]
     pub(crate) no_compile: bool,
 }
@@ -81,12 +93,12 @@ pub(crate) struct InspectArgs {
 /// The shape of a problem.
 #[derive(Debug, Group)]
 pub(crate) struct ShapeArgs {
-    /// Context length in tokens
-    #[arg(long, default_value = "8192")]
-    pub(crate) tokens: usize,
-    /// Number of query tokens, which are the last of the context; with `causal = false` any number [default: all]
-    #[arg(long)]
-    pub(crate) q_tokens: Option<usize>,
+    /// Context length in tokens, such as 131072 or 128K
+    #[arg(long, value_name = "N", default_value = "8192", allow_negative_numbers = true)]
+    pub(crate) tokens: TokenCount,
+    /// Query tokens: the last of the context; any number with `causal = false` [default: all]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) q_tokens: Option<TokenCount>,
     #[command(flatten)]
     pub(crate) heads: HeadsArgs,
 }
@@ -94,68 +106,70 @@ pub(crate) struct ShapeArgs {
 /// The dimensions of a problem other than its tokens.
 #[derive(Debug, Group)]
 pub(crate) struct HeadsArgs {
-    /// Query heads [default: as fixed by the configuration, or 32]
-    #[arg(long)]
+    /// Query heads [default: as the configuration fixes, or 32]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) heads: Option<usize>,
-    /// Key/value heads [default: as fixed by the configuration, or a quarter of the query heads]
-    #[arg(long)]
+    /// Key/value heads [default: as the configuration fixes, or a quarter of the query heads]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) kv_heads: Option<usize>,
-    /// Batch size: number of sequences
-    #[arg(long, default_value = "1")]
+    /// Sequences in the batch
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count, allow_negative_numbers = true)]
     pub(crate) batch: usize,
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct CompileArgs {
-    #[arg(help = ATTRIBUTE, default_value = "", hide_default_value = true)]
-    pub(crate) attribute: String,
-    /// Target GPUs, comma-separated: sm_90a (Hopper), sm_80 (compute capability 8.0 to 8.9), or another capability such as sm_120
+    #[command(flatten)]
+    pub(crate) spec: ConfigurationArgs,
+    /// GPUs, comma-separated: sm_90a (Hopper), sm_80 (capability 8.0 to 8.9), or others such as sm_120
     #[arg(long, required = true, value_delimiter = ',')]
     pub(crate) arch: Vec<Target>,
-    /// Output directory for the cubins; existing files are kept
-    #[arg(long)]
+    /// Output directory; existing files are kept
+    #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct TuneArgs {
-    #[arg(help = ATTRIBUTE, default_value = "", hide_default_value = true)]
-    pub(crate) attribute: String,
-    /// Context lengths to measure, in tokens, comma-separated; other lengths use the tiles of the nearest one
-    #[arg(long, value_delimiter = ',', default_value = "8192,32768,65536,131072")]
-    pub(crate) tokens: Vec<usize>,
+    #[command(flatten)]
+    pub(crate) spec: ConfigurationArgs,
+    /// Context lengths in tokens, comma-separated; others use the tiles of the nearest one
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "8K,32K,64K,128K")]
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) tokens: Vec<TokenCount>,
     #[command(flatten)]
     pub(crate) heads: HeadsArgs,
-    /// Context length in tokens below which dense attention is tuned, because selection does not pay off; 0 disables [default: depends on GPU and budget]
-    #[arg(long)]
+    /// Tune dense attention below so many tokens of context; 0 never does [default: depends on GPU and budget]
+    #[arg(long, value_name = "N", value_parser = threshold, allow_negative_numbers = true)]
     pub(crate) dense_below: Option<usize>,
-    /// Time limit in seconds; no new measurement starts after it
-    #[arg(long, default_value = "120", conflicts_with = "check")]
-    pub(crate) limit: u64,
-    /// Do not tune; interleave launches of recorded and default tiles, and fail if a recorded one is more than 2% slower
+    /// Start no measurement after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "120", conflicts_with = "check", value_parser = seconds)]
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) limit: Duration,
+    /// Compare recorded tiles with the default ones instead; fail if one is more than 2% slower
     #[arg(long)]
     pub(crate) check: bool,
-    /// Write this machine's records for the configuration to a file, one JSON object per line, in the format shipped with the crate
+    /// Write this machine's records of the configuration to a file, as the crate ships them: one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) export: Option<PathBuf>,
-    /// Print the result as one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct BenchArgs {
-    #[arg(help = ATTRIBUTE, default_value = "", hide_default_value = true)]
-    pub(crate) attribute: String,
+    #[command(flatten)]
+    pub(crate) spec: ConfigurationArgs,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
-    /// Device: cpu, cuda, cuda:1 for the second GPU, or auto (the device in PROXYATTN_DEVICE, else the first GPU if it is usable, else the CPU)
+    /// cpu, cuda, cuda:1 for the second GPU, or auto: PROXYATTN_DEVICE, else the first usable GPU, else the CPU
     #[arg(long, default_value_t)]
     pub(crate) device: DeviceName,
-    /// Number of timed runs; the median is reported
-    #[arg(long, default_value = "5")]
-    pub(crate) runs: NonZeroUsize,
-    /// Print the result as one JSON object
+    /// Timed runs; the median is reported
+    #[arg(long, value_name = "N", default_value = "5", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) runs: usize,
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -164,7 +178,7 @@ pub(crate) struct BenchArgs {
 pub(crate) struct CacheArgs {
     #[command(subcommand)]
     pub(crate) command: CacheCommand,
-    /// Cache directory, or the output directory of `compile` [default: PROXYATTN_CACHE_DIR, or the user's cache directory]
+    /// Cache directory, or the output of `compile` [default: PROXYATTN_CACHE_DIR, or the user's cache]
     #[arg(long, global = true)]
     pub(crate) dir: Option<PathBuf>,
 }
@@ -175,20 +189,20 @@ pub(crate) enum CacheCommand {
     Ls,
     /// Verify the checksum of every cubin and tuning record
     Verify {
-        /// Delete damaged entries; cubins are recompiled when needed, and `tune` makes new records
+        /// Delete damaged entries; cubins are compiled again when needed, and `tune` makes new records
         #[arg(long)]
         remove: bool,
     },
-    /// Delete cubins that exceed an age or a total size, and tuning records that newer ones have replaced
+    /// Delete cubins by age or total size, and tuning records that newer ones have replaced
     Gc {
         /// Maximum total size to keep, for example 256MiB [default: PROXYATTN_CACHE_MIB, or 512MiB]
-        #[arg(long, value_parser = size)]
+        #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
         max_size: Option<u64>,
-        /// Delete files not used for this long, for example 30d, 12h or 45min [default: no age limit]
-        #[arg(long, value_parser = age)]
+        /// Delete files not used for this long, for example 30d, 12h or 45min [default: no limit]
+        #[arg(long, value_name = "AGE", value_parser = age, allow_negative_numbers = true)]
         max_age: Option<Duration>,
     },
-    /// Delete everything in the cache, including tuning records
+    /// Delete everything in the cache, tuning records included
     Clear {
         /// Do not ask for confirmation
         #[arg(long)]
@@ -196,29 +210,10 @@ pub(crate) enum CacheCommand {
     },
 }
 
-fn arch(text: &str) -> Result<Arch, String> {
-    let known = Arch::ALL.iter().copied().find(|arch| arch.as_str() == text);
-    known.ok_or_else(|| "expected sm_80 (Ampere and later) or sm_90a (Hopper)".into())
-}
-
-/// A number with one of `units`.
-fn with_unit(text: &str, units: &[(&str, u64)], expected: &str) -> Result<u64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let factor = units.iter().find(|(name, _)| *name == unit.trim()).map(|(_, factor)| *factor);
-    let product =
-        number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    product.ok_or_else(|| format!("expected {expected}"))
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-    with_unit(text, &units, "a number with B, KiB, MiB or GiB, for example 256MiB")
-}
-
-fn age(text: &str) -> Result<Duration, String> {
-    let units = [("s", 1), ("min", 60), ("h", 3_600), ("d", 86_400)];
-    with_unit(text, &units, "a number with s, min, h or d, for example 30d").map(Duration::from_secs)
+/// The name of a translation unit; [`named`](UnitId::named) knows the possible values.
+fn unit() -> impl TypedValueParser<Value = UnitId> {
+    let names = UnitId::ALL.iter().map(|unit| unit.name());
+    PossibleValuesParser::new(names).try_map(|name| UnitId::named(&name).ok_or("not a unit"))
 }
 
 #[cfg(test)]
@@ -229,18 +224,5 @@ mod tests {
     #[test]
     fn the_flags_are_consistent() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn sizes_and_ages_have_a_unit() {
-        assert_eq!((size("256MiB"), size("0B"), size("1 GiB")), (Ok(256 << 20), Ok(0), Ok(1 << 30)));
-        assert_eq!(
-            (age("30d"), age("45min")),
-            (Ok(Duration::from_secs(2_592_000)), Ok(Duration::from_secs(2_700)))
-        );
-        for wrong in ["", "MiB", "5", "5MB", "-1MiB", "99999999999GiB"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-        assert!(age("1w").is_err());
     }
 }

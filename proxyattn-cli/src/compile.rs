@@ -1,12 +1,14 @@
 //! `proxyattn compile`: compiles cubins ahead of time, for machines without NVRTC.
 
 use crate::args::CompileArgs;
-use crate::attribute;
-use crate::expand::family;
+use crate::configuration;
+use crate::expand;
 use crate::failure::Outcome;
 use crate::progress::Progress;
 use crate::style::{GOOD, painted};
-use crate::text::{Table, bytes, count};
+use crate::table::Table;
+use crate::text::{bytes, count};
+use crate::width::Width;
 use proxyattn_codegen::Spec;
 use proxyattn_codegen::cuda::{Module, Unit, emit};
 use proxyattn_runtime::Result;
@@ -16,36 +18,35 @@ use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 
 pub(crate) fn run(args: &CompileArgs) -> Outcome {
-    let spec = attribute::parse(&args.attribute)?;
+    let spec = configuration::parse(&args.spec.configuration)?;
     for &target in &args.arch {
-        family(&spec, Some(target.arch()))?;
+        expand::target(&spec, Some(target))?;
     }
     let modules: Vec<_> = args.arch.iter().map(|&target| (target, emit(&spec, target.arch()))).collect();
     let compiled: Vec<_> =
         modules.iter().map(|(target, module)| cubins(&spec, module, *target)).collect::<Result<_>>()?;
     let aot = Aot::create(&args.out)?; // after compiling, so that a failure leaves no empty directory
-    let mut table = Table::new(&["target", "unit", "kernels", "size", "file"], &[1, 2, 4]);
+    let mut table = Table::new(&["key", "target", "unit", "kernels", "size"], &[1, 2, 3]);
     for ((target, module), cubins) in modules.iter().zip(&compiled) {
         for (unit, cubin) in module.units.iter().zip(cubins) {
             let file = aot.store(&program(&spec, unit), *target, cubin)?;
-            let file = file.strip_prefix(aot.dir()).unwrap_or(&file);
+            let key = file.file_stem().unwrap_or_default().to_string_lossy().chars().take(12).collect();
             let kernels = module.kernels.iter().filter(|kernel| kernel.unit == unit.id);
             let kernels: Vec<_> = kernels.map(|kernel| kernel.id.name()).collect();
             let size = bytes(cubin.bytes().len() as u64);
-            let file = file.display().to_string();
-            table.row([target.to_string(), unit.id.to_string(), kernels.join(", "), size, file]);
+            table.row([key, target.to_string(), unit.id.to_string(), kernels.join(", "), size]);
         }
     }
     let stored = compiled.iter().map(Vec::len).sum();
     let dir = aot.dir().display();
-    Ok(format!(
-        "{}\n{} {} in {dir}\n\nTo use them, set on the target machine, which needs neither NVRTC nor a CUDA toolkit:\n  \
+    let width = Width::stdout();
+    let told = format!(
+        "{} {} in {dir}\n\nTo use them, set on the target machine, which needs neither NVRTC nor a CUDA toolkit:\n  \
          PROXYATTN_AOT_DIR={dir} PROXYATTN_JIT=deny\n",
-        table.print(),
         painted(GOOD, "stored"),
         count(stored, "cubin"),
-    )
-    .into())
+    );
+    Ok(format!("{}\n{}", table.print(width.columns()), width.fit(&told, 0)).into())
 }
 
 /// The cubins of a module's units, from the cache or compiled in parallel.

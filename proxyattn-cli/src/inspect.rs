@@ -1,101 +1,128 @@
 //! `proxyattn inspect`: how a configuration runs on a given shape.
 
 use crate::args::{HeadsArgs, InspectArgs, ShapeArgs};
-use crate::attribute;
 use crate::compile::cubins;
-use crate::expand::family;
+use crate::configuration;
+use crate::expand;
 use crate::failure::{Failure, MISSING, Outcome};
 use crate::style::{FAINT, WARN, painted};
-use crate::text::{Table, bytes, fitted, heading, tokens};
+use crate::table::Table;
+use crate::text::{bytes, count, heading, tokens};
 use crate::tune::DEFAULT;
+use crate::width::Width;
 use proxyattn_codegen::cuda::{self, Buffer, Kernel, Module, Shape, emit, retiled, tunable};
 use proxyattn_codegen::{Arch, Spec};
-use proxyattn_runtime::jit::{Cubin, Target};
+use proxyattn_runtime::jit::Cubin;
 use proxyattn_runtime::{Plan, Problem, WhyDense, dense_below};
 use std::sync::Arc;
 
 impl ShapeArgs {
     /// The problem for a configuration.
-    pub(crate) fn problem(&self, spec: &Spec) -> Problem {
-        self.heads.problem(spec, self.q_tokens.unwrap_or(self.tokens), self.tokens)
+    pub(crate) fn problem(&self, spec: &Spec) -> Outcome<Problem> {
+        self.heads.problem(spec, self.q_tokens.unwrap_or(self.tokens).get(), self.tokens.get())
     }
 }
 
 impl HeadsArgs {
     /// The problem with `q_len` and `kv_len` tokens; the configuration may fix the head counts.
-    pub(crate) fn problem(&self, spec: &Spec, q_len: usize, kv_len: usize) -> Problem {
+    pub(crate) fn problem(&self, spec: &Spec, q_len: usize, kv_len: usize) -> Outcome<Problem> {
         let pinned = |count: Option<u32>| count.map(|count| count as usize);
         let heads = self.heads.or(pinned(spec.heads)).unwrap_or(32);
-        let kv_heads = self.kv_heads.or(pinned(spec.kv_heads)).unwrap_or_else(|| (heads / 4).max(1));
-        Problem { batch: self.batch, heads, kv_heads, q_len, kv_len }
+        let quarter = heads.is_multiple_of(4).then_some(heads / 4);
+        let kv_heads = self.kv_heads.or(pinned(spec.kv_heads)).or(quarter).ok_or_else(|| {
+            Failure::usage(format!(
+                "--kv-heads: give the number of key/value heads; the default is a quarter of the query heads, and {heads} \
+                 is not a multiple of 4"
+            ))
+        })?;
+        Ok(Problem { batch: self.batch, heads, kv_heads, q_len, kv_len })
     }
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Outcome {
-    let spec = attribute::parse(&args.attribute)?;
-    let arch = family(&spec, args.arch)?;
-    let problem = args.shape.problem(&spec);
+    let spec = configuration::parse(&args.spec.configuration)?;
+    let target = expand::target(&spec, args.arch)?;
+    let arch = target.arch();
+    let problem = args.shape.problem(&spec)?;
     let below = args.dense_below.unwrap_or(dense_below::tokens(&spec, Some(arch)));
     let plan = Plan::new(&spec, &problem)?.dense_below(below);
     let module = emit(&spec, arch);
     let typical = arch.facts().multiprocessors;
-    let multiprocessors = args.multiprocessors.map_or(typical, |given| given.get() as u64);
+    let multiprocessors = args.multiprocessors.map_or(typical, |given| given as u64);
 
     let compiled = match args.no_compile {
         true => Err("skipped (--no-compile)".into()),
-        false => match cubins(&spec, &module, Target::from(arch)).map_err(Failure::from) {
+        false => match cubins(&spec, &module, target).map_err(Failure::from) {
             Ok(cubins) => Ok(cubins),
             Err(failure) if failure.code == MISSING => Err(failure.message),
             Err(failure) => return Err(failure),
         },
     };
-    let mut out = configuration(&spec, &plan);
-    out += &heading(&format!("kernels for {arch}, on {multiprocessors} multiprocessors"));
-    out += &kernels(&module, &plan, multiprocessors, compiled.as_deref().ok());
+    let width = Width::stdout();
+    let mut out = summary(&spec, &plan, width);
+    let code = if target == arch.into() { String::new() } else { format!(" (the code of {arch})") };
+    out += &heading(&format!("kernels for {target}{code}, on {multiprocessors} multiprocessors"));
+    out += &kernels(&module, &plan, multiprocessors, compiled.as_deref().ok()).print(width.columns());
     if let Err(why) = &compiled {
-        out += &format!("  {} {}\n", painted(WARN, "registers and spills:"), fitted(why, 4));
+        out += &width.fit(&format!("  {} {why}\n", painted(WARN, "registers and spills:")), 2);
     }
     out += &heading("workspace");
-    out += &buffers(&module, &plan);
+    out += &buffers(&module, &plan, width);
     out += &heading("shared memory per CTA");
     for unit in &module.units {
         let run = running(&module, &plan).any(|kernel| kernel.unit == unit.id);
         for (index, line) in unit.shared_memory.iter().enumerate().filter(|_| run) {
-            out += &format!("  {:<9}{line}\n", if index == 0 { unit.id.name() } else { "" });
+            let name = if index == 0 { unit.id.name() } else { "" };
+            out += &hanging(&format!("  {name:<9}"), line.trim_end(), width);
         }
     }
     out += &heading("candidate tiles for `tune`");
-    out += &candidates(&module, &plan, arch);
+    out += &candidates(&module, &plan, arch).print(width.columns());
     Ok(out.into())
 }
 
-fn configuration(spec: &Spec, plan: &Plan) -> String {
+/// A line that begins with a column of its own, which what is broken off does not enter.
+fn hanging(name: &str, text: &str, width: Width) -> String {
+    let column = name.chars().count();
+    let indent = name.len() - name.trim_start().len();
+    width.fit(&format!("{name}{text}\n"), column - indent)
+}
+
+/// What is run, on what.
+fn summary(spec: &Spec, plan: &Plan, width: Width) -> String {
     let (problem, geometry) = (plan.problem(), plan.geometry());
     let mut out = String::new();
-    let mut line = |name: &str, text: String| out += &format!("{:<15}{text}\n", name);
+    let mut line = |name: &str, text: String| out += &hanging(&format!("{name:<15}"), &text, width);
     let keys = spec.attribute();
     line("configuration", if keys.is_empty() { "the default".into() } else { keys });
     let tokens = tokens(problem);
     line(
         "problem",
         format!(
-            "{} × {tokens}, {} heads on {} KV heads, {} dims of {}",
-            problem.batch, problem.heads, problem.kv_heads, spec.head_dim, spec.dtype
+            "{} × {tokens}, {} on {}, {} dims of {}",
+            problem.batch,
+            count(problem.heads, "head"),
+            count(problem.kv_heads, "KV head"),
+            spec.head_dim,
+            spec.dtype
         ),
     );
     let stages = match plan.why_dense() {
-        Some(why @ WhyDense::Short { .. }) => format!("attend only: {why} (--dense-below)"),
-        Some(why) => format!("attend only: {why}"),
-        None => format!("{} proxies; one block list per proxy and block row", plan.groups()),
+        Some(why @ WhyDense::Short { .. }) => format!("dense attention alone: {why} (--dense-below)"),
+        Some(why) => format!("dense attention alone: {why}"),
+        None => {
+            format!("{} of heads; one list of blocks for each group and row", count(plan.groups(), "group"))
+        }
     };
     line("stages", stages);
     line(
         "blocks",
         format!(
-            "{} rows × {} blocks, {} visible tiles per head",
-            geometry.rows(),
-            geometry.blocks(),
-            geometry.visible_tiles()
+            "{} of queries × {} of keys; {} of the {} are visible to a head",
+            count(geometry.rows(), "row"),
+            count(geometry.blocks(), "block"),
+            geometry.visible_tiles(),
+            geometry.rows() * geometry.blocks()
         ),
     );
     if !plan.is_dense() {
@@ -116,16 +143,16 @@ fn running<'a>(module: &'a Module, plan: &Plan) -> impl Iterator<Item = &'a Kern
     module.kernels.iter().filter(move |kernel| kernel.id.runs(dense))
 }
 
-fn kernels(module: &Module, plan: &Plan, multiprocessors: u64, cubins: Option<&[Arc<Cubin>]>) -> String {
+fn kernels(module: &Module, plan: &Plan, multiprocessors: u64, cubins: Option<&[Arc<Cubin>]>) -> Table {
     let (spec, shape) = (plan.spec(), Shape::from(plan.problem()));
-    let mut head = vec!["stage", "kernel", "unit", "grid", "threads", "shared"];
+    let mut head = vec!["kernel", "stage", "unit", "grid", "threads", "shared"];
     head.extend(cubins.map(|_| ["registers", "spills"]).into_iter().flatten());
     let mut table = Table::new(&head, &[1, 2, 3]);
     for kernel in running(module, plan) {
         let [x, y, z] = kernel.ctas(spec, &shape, multiprocessors);
         let mut row = vec![
-            kernel.id.stage().to_string(),
             kernel.id.to_string(),
+            kernel.id.stage().to_string(),
             kernel.unit.to_string(),
             format!("{x} × {y} × {z}"),
             kernel.threads.to_string(),
@@ -140,11 +167,11 @@ fn kernels(module: &Module, plan: &Plan, multiprocessors: u64, cubins: Option<&[
         }
         table.row(row);
     }
-    table.print()
+    table
 }
 
 /// The default tiles and the candidates of each unit that runs.
-fn candidates(module: &Module, plan: &Plan, arch: Arch) -> String {
+fn candidates(module: &Module, plan: &Plan, arch: Arch) -> Table {
     let (spec, shape) = (plan.spec(), Shape::from(plan.problem()));
     let mut table = Table::new(&["unit", "threads", "shared", "constants"], &[3]);
     for unit in tunable(spec, arch) {
@@ -165,24 +192,24 @@ fn candidates(module: &Module, plan: &Plan, arch: Arch) -> String {
             ]);
         }
     }
-    table.print()
+    table
 }
 
-fn buffers(module: &Module, plan: &Plan) -> String {
+fn buffers(module: &Module, plan: &Plan, width: Width) -> String {
     let (spec, shape) = (plan.spec(), Shape::from(plan.problem()));
     let taken = |buffer: &&Buffer| {
         running(module, plan).any(|kernel| kernel.scratch().any(|scratch| scratch == buffer.scratch))
     };
-    let mut table = Table::new(&["buffer", "elements", "shape", "size", "holds"], &[1, 2, 4]);
+    let mut table = Table::new(&["buffer", "size", "elements", "shape", "holds"], &[2, 3, 4]);
     let mut total = 0u64;
     for buffer in module.buffers.iter().filter(taken) {
         let size = buffer.bytes(spec, &shape);
         total += size.next_multiple_of(Buffer::ALIGNMENT);
         let (name, elem) = (buffer.scratch.name(), buffer.scratch.elem().name(spec.dtype));
-        table.row([name.into(), elem.into(), buffer.extents(), bytes(size), buffer.holds.into()]);
+        table.row([name.into(), bytes(size), elem.into(), buffer.extents(), buffer.holds.into()]);
     }
     match total {
         0 => format!("  {}\n", painted(FAINT, "none")),
-        _ => format!("{}  {} in total\n", table.print(), bytes(total)),
+        _ => format!("{}  {} in total\n", table.print(width.columns()), bytes(total)),
     }
 }

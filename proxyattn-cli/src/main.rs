@@ -1,22 +1,22 @@
 //! The `proxyattn` command line.
 //!
 //! ```text
-//! args.rs ─▶ doctor                   what this machine can do
-//!            attribute.rs ─▶ expand   the CUDA text of a configuration
-//!                            inspect  its plan, kernels and buffers for a shape
-//!                            compile  its cubins, ahead of time
-//!                            tune     its fastest tiles on this GPU
-//!                            bench    its stages, compared with dense attention
-//!            cache                    the cached cubins and tuning records
+//! args.rs ─▶ doctor                       what this machine can do
+//!            configuration.rs ─▶ expand   the CUDA text of a configuration
+//!                                inspect  its plan, kernels and buffers for a shape
+//!                                compile  its cubins, ahead of time
+//!                                tune     its fastest tiles on this GPU
+//!                                bench    its stages, compared with dense attention
+//!            cache                        the cached cubins and tuning records
 //! ```
 //!
 //! A command returns the text to print, or a [`Failure`](failure::Failure) with its exit code.
 
 mod args;
-mod attribute;
 mod bench;
 mod cache;
 mod compile;
+mod configuration;
 mod doctor;
 mod expand;
 mod failure;
@@ -24,21 +24,31 @@ mod highlight;
 mod inspect;
 mod progress;
 mod style;
+mod table;
 mod text;
 mod tune;
+mod usage;
+mod values;
 mod warnings;
+mod width;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
-use failure::{Outcome, Report};
+use failure::{DONE, Outcome, Report};
 use proxyattn_runtime::jit::Env;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use usage::Said;
+use width::Width;
 
 fn main() -> ExitCode {
-    let (printed, code) = match run(Args::parse().command) {
-        Ok(Report { text, code }) => (write(&mut anstream::stdout(), &text), code),
-        Err(failure) => (write(&mut anstream::stderr(), &failure.to_string()), failure.code),
+    let (printed, code) = match Args::try_parse().map_err(usage::refused).map(|args| run(args.command)) {
+        Ok(Ok(Report { text, code })) => (write(&mut anstream::stdout(), &text), code),
+        Ok(Err(failure)) => (fail(&failure.to_string()), failure.code),
+        Err(Said { text, code: DONE }) => {
+            (write(&mut anstream::stdout(), &Width::stdout().fit(&text, 2)), DONE)
+        }
+        Err(Said { text, code }) => (fail(&text), code),
     };
     match printed {
         // The reader closed the pipe, as `head` does.
@@ -50,14 +60,14 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Outcome {
     match command {
         // `doctor` reports every problem itself; the other two need neither environment nor device.
-        Command::Doctor | Command::Expand(_) | Command::Completions { .. } => {}
+        Command::Doctor(_) | Command::Expand(_) | Command::Completions { .. } => {}
         _ => {
             Env::process().check()?;
             warnings::print();
         }
     }
     match command {
-        Command::Doctor => doctor::run(),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Expand(args) => expand::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Compile(args) => compile::run(&args),
@@ -70,6 +80,11 @@ fn run(command: Command) -> Outcome {
             Ok(String::from_utf8_lossy(&script).into_owned().into())
         }
     }
+}
+
+/// Says on stderr why there is no result.
+fn fail(text: &str) -> std::io::Result<()> {
+    write(&mut anstream::stderr(), &Width::stderr().fit(text, 2))
 }
 
 fn write(stream: &mut impl Write, text: &str) -> std::io::Result<()> {

@@ -1,9 +1,8 @@
-//! Tables, wrapped text and human-readable numbers.
+//! Headings and human-readable numbers.
 
 use crate::style::{TITLE, painted};
 use core::cmp::Ordering;
 use proxyattn_runtime::Problem;
-use std::io::IsTerminal;
 use std::time::Duration;
 
 /// The query and context lengths of a problem, in words.
@@ -16,77 +15,9 @@ pub(crate) fn tokens(problem: &Problem) -> String {
     }
 }
 
-/// A table whose columns are as wide as their widest cell. The first column and those in `left` are left-aligned, the
-/// others right-aligned.
-pub(crate) struct Table {
-    left: &'static [usize],
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// `left` lists the left-aligned columns other than the first.
-    pub(crate) fn new(head: &[&str], left: &'static [usize]) -> Self {
-        Self { left, rows: vec![head.iter().map(ToString::to_string).collect()] }
-    }
-
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
-    }
-
-    /// The lines, each indented by two spaces.
-    pub(crate) fn print(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let cell = |row: &[String], column: usize| row.get(column).map_or(0, |cell| cell.chars().count());
-        let widths: Vec<usize> = (0..columns)
-            .map(|column| self.rows.iter().map(|row| cell(row, column)).max().unwrap_or(0))
-            .collect();
-        let mut out = String::new();
-        for (index, row) in self.rows.iter().enumerate() {
-            let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
-                if column == 0 || self.left.contains(&column) {
-                    format!("{cell:<width$}")
-                } else {
-                    format!("{cell:>width$}")
-                }
-            });
-            let line = cells.collect::<Vec<_>>().join("  ");
-            let line = line.trim_end();
-            let line = if index == 0 { painted(TITLE, line) } else { line.to_owned() };
-            out.push_str(&format!("  {line}\n"));
-        }
-        out
-    }
-}
-
 /// A heading.
 pub(crate) fn heading(text: &str) -> String {
     format!("\n{}\n", painted(TITLE, text))
-}
-
-/// `text`, wrapped if stdout is a terminal.
-pub(crate) fn fitted(text: &str, indent: usize) -> String {
-    if std::io::stdout().is_terminal() { wrapped(text, indent) } else { text.to_owned() }
-}
-
-/// `text` wrapped at about 100 characters, with all lines but the first indented.
-fn wrapped(text: &str, indent: usize) -> String {
-    const WIDTH: usize = 100;
-    let mut out = String::new();
-    let mut length = 0;
-    for word in text.split_whitespace() {
-        let word_length = word.chars().count();
-        if length > 0 && length + 1 + word_length > WIDTH {
-            out.push('\n');
-            out.push_str(&" ".repeat(indent));
-            length = 0;
-        } else if length > 0 {
-            out.push(' ');
-            length += 1;
-        }
-        out.push_str(word);
-        length += word_length;
-    }
-    out
 }
 
 /// `3.1 MiB`.
@@ -134,16 +65,5 @@ mod tests {
         let ages = [0, 59, 60, 7_199, 86_400 * 3].map(|seconds| age(Duration::from_secs(seconds)));
         assert_eq!(ages, ["0 s", "59 s", "1 min", "1 h", "3 d"]);
         assert_eq!((count(1, "cubin"), count(0, "cubin")), ("1 cubin".into(), "0 cubins".into()));
-    }
-
-    #[test]
-    fn long_text_is_broken_between_words() {
-        let text = ["word"; 41].join(" ");
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 1);
-        let broken = wrapped(&text, 3);
-        let lines: Vec<_> = broken.lines().collect();
-        assert_eq!(lines.iter().map(|line| line.len()).collect::<Vec<_>>(), [99, 102, 7]);
-        assert_eq!(lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "), text);
     }
 }

@@ -2,6 +2,7 @@
 //! fastest ones.
 
 use crate::style::{WARN, painted};
+use crate::width::Width;
 use core::fmt::{self, Debug, Write};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -23,7 +24,8 @@ impl Subscriber for Printer {
     fn event(&self, event: &Event<'_>) {
         let mut message = Message(String::new());
         event.record(&mut message);
-        anstream::eprintln!("{} {}", painted(WARN, "warning:"), message.0);
+        let text = format!("{} {}", painted(WARN, "warning:"), message.0);
+        anstream::eprintln!("{}", Width::stderr().fit(&text, 2));
     }
 
     // The library has no spans.

@@ -14,8 +14,7 @@ use proc_macro::TokenStream;
 /// The struct names one configuration of block-sparse prefill attention. The attribute checks the configuration while your
 /// crate compiles, and errors point at the value that is wrong.
 ///
-/// ```ignore
-/// // Ignored: this crate cannot depend on `proxyattn`, whose documentation runs the same lines.
+/// ```
 /// use proxyattn::prelude::*;
 ///
 /// /// 128K prefill for a Llama-3.1-8B shape.
@@ -23,6 +22,8 @@ use proc_macro::TokenStream;
 /// pub struct LlamaPrefill;
 ///
 /// let attention = LlamaPrefill::load(&Device::auto())?;
+/// # assert_eq!(attention.spec().groups, Some(4));
+/// # Ok::<(), proxyattn::Error>(())
 /// ```
 ///
 /// # Keys
@@ -45,7 +46,7 @@ use proc_macro::TokenStream;
 /// | `keep` | `keep(sink = 1, local = 0)` | the same | blocks kept regardless of score: the first `sink`, and the `local` before the diagonal; the diagonal is always kept |
 /// | `arch` | any of `sm_80`, `sm_90a`, at least one | `arch(sm_80, sm_90a)` | GPU families that the kernel is generated for; the CPU needs none |
 /// | `preset` | `paper` | none | starts from a named setting; other keys override it |
-/// | `crate` | a path | `::proxyattn` | the path of `proxyattn`, if you re-export it |
+/// | `crate` | a path | `::proxyattn` | the path of `proxyattn`, if you re-export it or the dependency has another name: `crate = pa` |
 ///
 /// In a key with parts, a part that you leave out keeps its default, or the preset's value.
 ///

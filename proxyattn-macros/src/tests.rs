@@ -114,7 +114,17 @@ fn unknown_names_get_a_suggestion_and_the_choices() {
     assert_error("dtype = float32", &["the values are `bf16` and `f16`"]);
     assert_error("budget = topk(blocks = 4)", &["`budget` has no kind `topk`", "did you mean `top_k`?"]);
     assert_error("budget = top_k(count = 4)", &["its only part is `blocks`"]);
-    assert_error("arch(sm_90)", &["`arch` has no value `sm_90`", "did you mean `sm_90a`?"]);
+    assert_error(
+        "arch(sm_90)",
+        &["`arch` has no value `sm_90`", "9.0 runs the code of `sm_90a`: write `sm_90a`"],
+    );
+    assert_error(
+        "arch(sm_89)",
+        &["`arch` has no value `sm_89`", "8.9 runs the code of `sm_80`: write `sm_80`"],
+    );
+    assert_error("arch(sm_120a)", &["12.0 runs the code of `sm_80`"]);
+    assert_error("arch(sm_75)", &["kernels need compute capability 8.0 or later"]);
+    assert_error("arch(sm_9Oa)", &["did you mean `sm_90a`?"]);
     assert_error("scorer = unheard_of", &["`scorer` has no kind `unheard_of`"]);
     let kinds = Budget::KINDS.iter().map(|kind| format!("`{}`", kind.syntax().name)).collect::<Vec<_>>();
     for kind in &kinds {
@@ -134,6 +144,10 @@ fn values_of_the_wrong_type_say_what_to_write() {
     assert_error("block = 64.0", &["found `64.0`\nhelp: write 64"]);
     assert_error("block = 64.5", &["expects an integer, found `64.5`"]);
     assert_error("block = -64", &["must not be negative", "help: write 64"]);
+    assert_error("keep(local = -1)", &["must not be negative", "help: write 0 to keep none"]);
+    assert_error("heads = -1", &["must not be negative", "help: leave `heads` out for any number"]);
+    assert_error("causal = yes", &["found `yes`", "help: write `causal` or `causal = false`"]);
+    assert_error("causal = CAUSAL", &["found `CAUSAL`", "before constants and expressions are evaluated"]);
     assert_error("block = 64usize", &["without a suffix", "help: write 64"]);
     assert_error("groups = 99999999999", &["`groups` must be at most 4294967295"]);
     assert_error("block = BLOCK", &["found `BLOCK`", "before constants and expressions"]);
@@ -163,7 +177,10 @@ fn forms_of_the_wrong_shape_say_what_to_write() {
     assert_error("budget = ratio(share = 0.1)", &["write `ratio(0.1)`"]);
     assert_error("budget = ratio(split = heads)", &["`ratio` needs the share of blocks"]);
     assert_error("budget = ratio(split = heads, 0.1)", &["expected a key, found `0.1`"]);
-    assert_error("budget = ratio(0.1 split = heads)", &["a comma is missing before `split`"]);
+    assert_error(
+        "budget = ratio(0.1 split = heads)",
+        &["a comma is missing before `split`", "help: write `0.1, split = heads`"],
+    );
     assert_error("budget = ratio(0.1, min_tokens = 512)", &["has no effect without `split = heads`"]);
     assert_error("budget = dynamic(0.9)", &["`dynamic` takes its parts by name", "`dynamic(gamma = 0.9)`"]);
     assert_error("budget = all(1)", &["`all` takes no parts"]);
@@ -174,7 +191,14 @@ fn forms_of_the_wrong_shape_say_what_to_write() {
     assert_error("64", &["expected a key, found `64`"]);
     assert_error("block = 64, block(q = 128)", &["`block` is given twice"]);
     assert_error("arch(sm_80, sm_80)", &["`arch` names `sm_80` twice"]);
-    assert_error("block = 64 groups = 4", &["a comma is missing before `groups`"]);
+    assert_error(
+        "block = 64 groups = 4",
+        &["a comma is missing before `groups`", "help: write `block = 64, groups = 4`"],
+    );
+    assert_error("block: 64", &["after `block`, found `:`", "help: write `block = 64`"]);
+    assert_error("budget = dynamic(gamma: 0.9)", &["after `gamma`, found `:`", "help: write `gamma = 0.9`"]);
+    assert_error("block 64", &["after `block`, found `64`", "help: write `block = 64`"]);
+    assert_error("block:", &["found `:`", "help: write `block = …`"]);
     assert_error("causal keep(sink = 2)", &["a comma is missing before `keep`"]);
     assert_error("stride(q = 4 kv = 1)", &["a comma is missing before `kv`"]);
 }

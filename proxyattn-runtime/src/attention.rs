@@ -24,6 +24,20 @@ const UNNAMED: &str = "proxyattn";
 /// [`AttentionKernel::load`](crate::AttentionKernel::load) makes one of an annotated struct, and [`Attention::load`] of a
 /// [`Spec`] that is known only when the program runs. A program that knows its configuration is better served by the
 /// attribute, which checks it at compile time.
+///
+/// ```
+/// use proxyattn::prelude::*;
+/// use proxyattn::synthetic::Synthetic;
+///
+/// #[proxy_attention(head_dim = 64, heads = 8, kv_heads = 2)]
+/// struct Layer;
+///
+/// let attention: Attention<bf16> = Layer::load(&Device::auto())?;
+/// let inputs = Synthetic { tokens: 2048, head_dim: 64, ..Synthetic::DEFAULT }.generate()?;
+/// let output = attention.prefill(&inputs.q, &inputs.k, &inputs.v)?;
+/// assert_eq!(output.shape(), [1, 8, 2048, 64]);
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 pub struct Attention<T> {
     name: &'static str,
     spec: Spec,
@@ -37,6 +51,17 @@ pub struct Attention<T> {
 impl<T: Element> Attention<T> {
     /// Makes the kernel ready on `device`. On a GPU its cubins come from the cache, or are compiled now. Its tiles are
     /// those that were measured ([`Tune::Cached`]), unless `PROXYATTN_TUNE` is `off`.
+    ///
+    /// ```
+    /// use proxyattn::codegen::{Budget, Spec};
+    /// use proxyattn::prelude::*;
+    ///
+    /// // What a command line says, for example.
+    /// let spec = Spec { head_dim: 64, budget: Budget::ratio(0.1), ..Spec::DEFAULT };
+    /// let attention = Attention::<bf16>::load(&spec, &Device::auto())?;
+    /// # assert_eq!(attention.spec().head_dim, 64);
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`load_tuned`](Self::load_tuned), and [`Error::Environment`] for any other value of that variable.
@@ -210,6 +235,21 @@ impl<T: Element> Attention<T> {
     /// `causal = false` (cross-attention): then queries have no positions among the keys, and no block is kept as the
     /// diagonal. On a GPU the call returns when the work has been enqueued in the device's stream.
     ///
+    /// ```
+    /// use proxyattn::prelude::*;
+    ///
+    /// #[proxy_attention(head_dim = 64)]
+    /// struct Layer;
+    ///
+    /// // Memory of one's own, [batch, tokens, heads, head_dim]: 32 new tokens at the end of a context of 100.
+    /// let (q, kv) = (vec![bf16::ONE; 32 * 8 * 64], vec![bf16::ONE; 100 * 2 * 64]);
+    /// let q = View::bshd(&q, [1, 32, 8, 64])?;
+    /// let (k, v) = (View::bshd(&kv, [1, 100, 2, 64])?, View::bshd(&kv, [1, 100, 2, 64])?);
+    /// let output = Layer::load(&Device::cpu())?.prefill(&q, &k, &v)?;
+    /// assert_eq!(output.shape(), [1, 8, 32, 64]);
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
+    ///
     /// # What a GPU does not check
     /// On a GPU the values of the inputs are not checked. NaN or infinity in a row's query, keys or values comes out in that
     /// row, and may change which blocks other rows of its block visit. The same holds, without an error, for magnitudes that
@@ -233,6 +273,23 @@ impl<T: Element> Attention<T> {
 
     /// [`prefill`](Self::prefill) into a buffer of the caller's, of any strides.
     ///
+    /// ```
+    /// use proxyattn::prelude::*;
+    /// # use proxyattn::synthetic::Synthetic;
+    ///
+    /// #[proxy_attention(head_dim = 64)]
+    /// struct Layer;
+    ///
+    /// # let inputs = Synthetic { tokens: 100, head_dim: 64, ..Synthetic::DEFAULT }.generate::<bf16>()?;
+    /// # let (q, k, v) = (inputs.q, inputs.k, inputs.v);
+    /// // q is [1, 8, 100, 64]; its output is wanted with the heads of a token side by side.
+    /// let mut output = vec![bf16::ZERO; 100 * 8 * 64];
+    /// let attention = Layer::load(&Device::cpu())?;
+    /// attention.prefill_into(&q, &k, &v, ViewMut::bshd(&mut output, [1, 100, 8, 64])?)?;
+    /// assert!(output.iter().all(|element| element.is_finite()));
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
+    ///
     /// A GPU checks no values; see [`prefill`](Self::prefill).
     ///
     /// # Errors
@@ -252,6 +309,22 @@ impl<T: Element> Attention<T> {
 
     /// [`prefill`](Self::prefill), with the block lists and the time of each stage. `observer` is called as the work
     /// proceeds; `&()` ignores that. A GPU checks no values; see [`prefill`](Self::prefill).
+    ///
+    /// ```
+    /// use proxyattn::prelude::*;
+    /// use proxyattn::synthetic::Synthetic;
+    ///
+    /// #[proxy_attention(head_dim = 64)]
+    /// struct Layer;
+    ///
+    /// let inputs = Synthetic { tokens: 2048, head_dim: 64, ..Synthetic::DEFAULT }.generate()?;
+    /// let trace = Layer::load(&Device::cpu())?.prefill_traced(&inputs.q, &inputs.k, &inputs.v, &())?;
+    /// let (density, ms) = (trace.selection.density(), 1e3 * trace.times.total().as_secs_f64());
+    /// println!("{:.0}% of the blocks, {ms:.0} ms", 100.0 * density);
+    /// println!("{}", trace.selection.map(0, 5)); // the blocks of head 5
+    /// assert!(density < 0.6);
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`prefill`](Self::prefill).
@@ -289,7 +362,7 @@ impl<T: Element> Attention<T> {
     }
 
     fn plan_for(&self, inputs: &Inputs<'_, T>) -> Result<Plan> {
-        self.plan(&inputs.problem(self.spec.head_dim as usize)?)
+        self.plan(&inputs.problem(&self.spec)?)
     }
 
     /// Refuses what the backend cannot run, before memory is allocated.

@@ -38,6 +38,19 @@ pub fn tokens(spec: &Spec, arch: Option<Arch>) -> usize {
 }
 
 /// Why a plan visits every block.
+///
+/// ```
+/// use proxyattn::prelude::*;
+///
+/// #[proxy_attention(budget = ratio(0.1))]
+/// struct Tenth;
+///
+/// let attention = Tenth::load(&Device::cpu())?;
+/// let problem = Problem { batch: 1, heads: 8, kv_heads: 8, q_len: 200, kv_len: 200 };
+/// let why = attention.plan(&problem)?.why_dense().expect("it is short");
+/// assert_eq!(why.to_string(), "the context is shorter than 256 tokens, below which dense is faster");
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WhyDense {
@@ -55,7 +68,7 @@ pub enum WhyDense {
 impl fmt::Display for WhyDense {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Declared => f.write_str("every block is visited"),
+            Self::Declared => f.write_str("`budget = all` visits every block"),
             Self::Kept => f.write_str("the context is so short that the budget keeps every block"),
             Self::Short { below } => {
                 write!(f, "the context is shorter than {below} tokens, below which dense is faster")

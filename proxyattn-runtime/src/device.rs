@@ -7,6 +7,17 @@ use cudarc::driver::CudaStream;
 use std::sync::Arc;
 
 /// A device to run kernels on.
+///
+/// ```
+/// use proxyattn::Device;
+///
+/// let device = Device::auto();
+/// println!("{device}"); // cpu (AVX-512, 8 threads)
+/// if let Some(why) = Device::why_not_cuda() {
+///     println!("{why}");
+/// }
+/// # assert_eq!(Device::cpu(), Device::Cpu);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Device {
@@ -60,8 +71,8 @@ impl Device {
     /// The CUDA device with this ordinal, with a new stream.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if there is no usable driver or the GPU has a compute capability below 8.0, [`Error::Cuda`] if
-    /// the driver rejects the device.
+    /// [`Error::DriverNotFound`] without a driver, [`Error::Unavailable`] if it cannot be used or the GPU has a compute
+    /// capability below 8.0, [`Error::Cuda`] if the driver rejects the device.
     pub fn cuda(ordinal: usize) -> Result<Self> {
         CudaDevice::new(ordinal).map(Self::Cuda)
     }

@@ -3,6 +3,16 @@
 use core::str::FromStr;
 
 /// The name of a device, in `PROXYATTN_DEVICE` and on command lines.
+///
+/// ```
+/// use proxyattn::{Device, DeviceName};
+///
+/// let name: DeviceName = "cuda:1".parse().expect("the name of a device");
+/// assert_eq!(name, DeviceName::Cuda(1));
+/// assert_eq!(Device::named(DeviceName::Cpu)?, Device::Cpu);
+/// assert_eq!("gpu".parse::<DeviceName>().unwrap_err().to_string(), format!("expected {}", DeviceName::EXPECTED));
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceName {
@@ -40,6 +50,12 @@ impl FromStr for DeviceName {
 }
 
 /// A text that is not the name of a device.
+///
+/// ```
+/// use proxyattn::{DeviceName, UnknownDevice};
+///
+/// assert_eq!("tpu".parse::<DeviceName>(), Err(UnknownDevice));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {}", DeviceName::EXPECTED)]
 pub struct UnknownDevice;

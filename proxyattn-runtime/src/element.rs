@@ -44,6 +44,22 @@ mod sealed {
 }
 
 /// A 16-bit element type: [`bf16`](half::bf16) or [`f16`](half::f16). Arithmetic is in f32 on every backend.
+///
+/// ```
+/// use proxyattn::{Element, prelude::*};
+///
+/// fn largest<T: Element>(elements: &[T]) -> f32 {
+///     elements.iter().map(|element| element.to_f32().abs()).fold(0.0, f32::max)
+/// }
+///
+/// assert_eq!(largest(&[bf16::ONE, bf16::from_f32(-3.0)]), 3.0);
+/// assert_eq!(largest(&[f16::ONE]), 1.0);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an element type of attention tensors",
+    label = "expected `bf16` or `f16`",
+    note = "f32 numbers have to be rounded: `Tensor::<bf16>::from_f32(&numbers, [batch, heads, tokens, head_dim])`"
+)]
 pub trait Element:
     sealed::Sealed + DeviceRepr + Copy + Default + PartialEq + core::fmt::Debug + Send + Sync + 'static
 {

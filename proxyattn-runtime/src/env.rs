@@ -17,6 +17,17 @@
 //! Empty values count as unset, and values are case-insensitive. With an invalid value every
 //! [`load`](crate::Attention::load) returns an [`Error::Environment`] that lists the valid ones: no setting is silently
 //! ignored. Fields of [`JitOptions`](crate::jit::JitOptions) override the variables.
+//!
+//! ```
+//! use proxyattn::env::Env;
+//!
+//! Env::process().check()?; // at the start of a program: a value that means nothing is an error
+//! assert_eq!(
+//!     Env::of([("PROXYATTN_DEVICE", "gpu")]).check().unwrap_err().to_string(),
+//!     "`PROXYATTN_DEVICE`: expected `auto`, `cpu`, `cuda` or `cuda:N` (GPU number N, counted from 0), got `gpu`"
+//! );
+//! # Ok::<(), proxyattn::Error>(())
+//! ```
 
 use crate::{DeviceName, Error, Result, Tune};
 use std::ffi::OsString;

@@ -1,16 +1,36 @@
 //! The error type: each message says what was expected, what was given and what to do.
 
+use core::fmt;
 use proxyattn_codegen::Violation;
 use std::path::{Path, PathBuf};
 
 /// A `Result` whose error is [`Error`].
+///
+/// ```
+/// fn tokens(tensor: &proxyattn::Tensor<proxyattn::prelude::bf16>) -> proxyattn::Result<usize> {
+///     Ok(tensor.to_f32()?.len())
+/// }
+/// # assert_eq!(tokens(&proxyattn::Tensor::zeros([1, 2, 3, 4])?)?, 24);
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// Why a kernel was not loaded, planned or run.
 ///
 /// Messages name the argument, what was expected and what was given. When a call returns one of these, it has not written to
-/// its output.
-#[derive(Clone, Debug, thiserror::Error)]
+/// its output. `Debug` writes the message too, so that it is what a program prints whose `main` returns a
+/// [`Result`](crate::Result).
+///
+/// ```
+/// use proxyattn::{Error, View, prelude::bf16};
+///
+/// let error = View::bhsd(&[bf16::ONE; 5], [1, 1, 2, 3]).unwrap_err();
+/// assert!(matches!(error, Error::Shape { arg: "data", .. }));
+/// let message = "`data`: expected at least 6 elements for shape [1, 1, 2, 3] with strides [6, 6, 3, 1], got 5";
+/// assert_eq!(error.to_string(), message);
+/// assert_eq!(format!("{error:?}"), message);
+/// ```
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A shape does not fit the kernel, or the other arguments.
@@ -111,6 +131,15 @@ pub enum Error {
         why: String,
         /// What to do about it.
         help: String,
+    },
+    /// No CUDA driver was found.
+    #[error(
+        "CUDA is not available: no driver library can be opened: tried {}; {}, or use Device::cpu()",
+        searched.join(", "), Self::INSTALL_DRIVER
+    )]
+    DriverNotFound {
+        /// Every name that was tried in order, with the dynamic linker's reason.
+        searched: Vec<String>,
     },
     /// A failed call of the CUDA driver.
     #[error("{call} failed: {why} ({code})")]
@@ -286,6 +315,18 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl Error {
+    /// What to do about [`Error::DriverNotFound`].
+    pub const INSTALL_DRIVER: &str =
+        "install the NVIDIA driver (a container has to be started with it, `docker run --gpus all`)";
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 fn introduced(since: Option<(u32, u32)>) -> String {

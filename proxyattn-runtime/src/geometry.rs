@@ -12,6 +12,18 @@ use proxyattn_codegen::{Budget, RowView, Spec, Stride};
 /// Without a causal mask there may be more queries than keys. Queries and keys are then two sequences, as in
 /// cross-attention, and queries have no key position. So rows have neither a diagonal nor local blocks, and only the sinks
 /// are pinned. A count is at least 1 even if no block is pinned, because every budget asks for a block.
+///
+/// ```
+/// use proxyattn::codegen::Spec;
+/// use proxyattn::{Plan, Problem};
+///
+/// // 200 tokens in blocks of 64: four rows, the last of 8 tokens.
+/// let problem = Problem { batch: 1, heads: 1, kv_heads: 1, q_len: 200, kv_len: 200 };
+/// let geometry = Plan::new(&Spec::DEFAULT, &problem)?.geometry();
+/// assert_eq!((geometry.rows(), geometry.blocks(), geometry.tokens(3)), (4, 4, 192..200));
+/// assert_eq!((geometry.visible(1), geometry.visible_tiles()), (2, 1 + 2 + 3 + 4));
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     q_len: usize,

@@ -1,6 +1,15 @@
 //! The tensors of a call: do their shapes describe a problem?
 
+use crate::shapes::Shapes;
 use crate::{AsView, Error, Problem, Result, View, ViewMut};
+use proxyattn_codegen::Spec;
+
+/// What to do where heads and tokens look swapped, of tensors whose memory order is `[batch, heads, tokens, dim]`.
+const HEADS_FIRST: &str = "; if heads and tokens are swapped, because the memory order is [batch, tokens, heads, head_dim], read \
+                           it with `View::bshd`, or make it a `Tensor::from_bshd`";
+/// The same of tensors in that other order.
+const TOKENS_FIRST: &str = "; if heads and tokens are swapped, because the memory order is [batch, heads, tokens, head_dim], \
+                            read it with `View::bhsd`, or make it a `Tensor::from_bhsd`";
 
 /// The three inputs of a prefill.
 pub struct Inputs<'a, T> {
@@ -26,24 +35,51 @@ impl<'a, T> Inputs<'a, T> {
         })
     }
 
-    /// The problem that the shapes describe, if they describe one.
-    pub(crate) fn problem(&self, head_dim: usize) -> Result<Problem> {
-        let [batch, heads, q_len, _] = self.q.shape();
-        let [_, kv_heads, kv_len, _] = self.k.shape();
-        for (arg, view) in [("q", &self.q), ("k", &self.k), ("v", &self.v)] {
-            if view.shape()[3] != head_dim {
-                let expected = format!("head_dim {head_dim} as the kernel declares");
-                return Err(Error::Shape { arg, expected, got: format!("shape {:?}", view.shape()) });
-            }
+    /// The problem that the shapes describe, if they describe one that `spec` runs.
+    pub(crate) fn problem(&self, spec: &Spec) -> Result<Problem> {
+        let tensors = [&self.q, &self.k, &self.v];
+        let tokens_first = tensors.iter().any(|view| view.strides()[1] < view.strides()[2]);
+        Shapes {
+            shapes: tensors.map(View::shape),
+            written: |shape| shape,
+            swap: if tokens_first { TOKENS_FIRST } else { HEADS_FIRST },
         }
-        if self.k.shape()[0] != batch {
-            let expected = format!("the batch of q, {batch}");
-            return Err(Error::Shape { arg: "k", expected, got: format!("shape {:?}", self.k.shape()) });
-        }
-        if self.v.shape() != self.k.shape() {
-            let expected = format!("the shape of k, {:?}", self.k.shape());
-            return Err(Error::Shape { arg: "v", expected, got: format!("shape {:?}", self.v.shape()) });
-        }
-        Ok(Problem { batch, heads, kv_heads, q_len, kv_len })
+        .problem(spec)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tensor;
+    use half::bf16;
+
+    type View4<'a> = fn(&'a [bf16], [usize; 4]) -> Result<View<'a, bf16>>;
+
+    /// What is said of q and k of these shapes, in the order of `view`.
+    fn told<'a>(data: &'a [bf16], view: View4<'a>, shapes: [[usize; 4]; 2]) -> String {
+        let [q, kv] = shapes.map(|shape| view(data, shape).unwrap());
+        let spec = Spec { head_dim: 64, ..Spec::DEFAULT };
+        Inputs::new(&q, &kv, &kv).problem(&spec).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_swap_says_what_to_call() {
+        // 64 tokens of 8 heads on 4, and what each order of memory makes of the other's shape.
+        let data = vec![bf16::ONE; 8 * 64 * 64];
+        let bhsd = told(&data, View::bhsd, [[1, 64, 8, 64], [1, 64, 4, 64]]);
+        assert!(bhsd.starts_with("`k`: expected its tokens, kv_len, to be at least q_len = 8"), "{bhsd}");
+        assert!(bhsd.contains("got shape [1, 64, 4, 64], 64 heads of 4 tokens"), "{bhsd}");
+        assert!(bhsd.ends_with("read it with `View::bshd`, or make it a `Tensor::from_bshd`"), "{bhsd}");
+        let bshd = told(&data, View::bshd, [[1, 8, 64, 64], [1, 4, 64, 64]]);
+        assert!(bshd.ends_with("read it with `View::bhsd`, or make it a `Tensor::from_bhsd`"), "{bshd}");
+    }
+
+    #[test]
+    fn an_output_of_another_shape_is_refused() {
+        let q = Tensor::<bf16>::zeros([1, 2, 8, 64]).unwrap();
+        let mut out = Tensor::zeros([1, 2, 9, 64]).unwrap();
+        let error = Inputs::new(&q, &q, &q).check_output(&out.view_mut()).unwrap_err();
+        assert_eq!(error.to_string(), "`out`: expected the shape of q, [1, 2, 8, 64], got [1, 2, 9, 64]");
     }
 }

@@ -5,6 +5,24 @@ use proxyattn_codegen::cuda::emit;
 use proxyattn_codegen::{Arch, Spec};
 
 /// A type that stands for one attention configuration. `#[proxy_attention]` implements it.
+///
+/// ```
+/// use proxyattn::codegen::Spec;
+/// use proxyattn::prelude::*;
+///
+/// #[proxy_attention(head_dim = 64)]
+/// struct Layer;
+///
+/// /// A layer of any kernel.
+/// fn attend<K: AttentionKernel>(qkv: &Tensor<K::Elem>) -> proxyattn::Result<Tensor<K::Elem>> {
+///     K::load(&Device::cpu())?.prefill(qkv, qkv, qkv)
+/// }
+///
+/// assert_eq!((Layer::NAME, Layer::SPEC), ("Layer", Spec { head_dim: 64, ..Spec::DEFAULT }));
+/// assert_eq!(attend::<Layer>(&Tensor::zeros([1, 2, 10, 64])?)?.shape(), [1, 2, 10, 64]);
+/// assert!(Layer::cuda_source(Arch::Sm90a).contains("wgmma"));
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 pub trait AttentionKernel: 'static {
     /// The type's name, for messages.
     const NAME: &'static str;

@@ -34,7 +34,11 @@ mod once;
 mod plan;
 mod problem;
 mod selection;
+#[doc(hidden)]
+pub mod shapes;
+pub mod synthetic;
 mod tensor;
+mod token_count;
 pub mod tune;
 
 pub use attention::Attention;
@@ -53,6 +57,7 @@ pub use observe::{Observer, Stage, StageTimes, Trace};
 pub use plan::Plan;
 pub use problem::Problem;
 pub use proxyattn_codegen::cuda::Scratch;
-pub use selection::Selection;
+pub use selection::{BlockMap, Selection};
 pub use tensor::{AsView, Tensor, View, ViewMut};
+pub use token_count::{NoTokenCount, TokenCount};
 pub use tune::Tune;

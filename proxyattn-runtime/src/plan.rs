@@ -5,6 +5,17 @@ use crate::{Error, Geometry, Problem, Result};
 use proxyattn_codegen::Spec;
 
 /// How a kernel runs one [`Problem`].
+///
+/// ```
+/// use proxyattn::codegen::Spec;
+/// use proxyattn::{Plan, Problem, WhyDense};
+///
+/// let problem = Problem { batch: 1, heads: 32, kv_heads: 8, q_len: 900, kv_len: 900 };
+/// let plan = Plan::new(&Spec::DEFAULT, &problem)?;
+/// assert_eq!((plan.groups(), plan.heads_per_group(), plan.is_dense()), (8, 4, false));
+/// assert_eq!(plan.dense_below(1024).why_dense(), Some(WhyDense::Short { below: 1024 }));
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
     spec: Spec,

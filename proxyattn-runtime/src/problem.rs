@@ -5,6 +5,21 @@ use proxyattn_codegen::{Spec, cuda::Shape};
 use serde::{Deserialize, Serialize};
 
 /// The shape of one prefill: `q [batch, heads, q_len, D]`, `k` and `v` `[batch, kv_heads, kv_len, D]`.
+///
+/// ```
+/// use proxyattn::prelude::*;
+///
+/// #[proxy_attention(heads = 32, kv_heads = 8)]
+/// struct Layer;
+///
+/// // 1024 new tokens after 31 Ki cached ones.
+/// let problem = Problem { batch: 1, heads: 32, kv_heads: 8, q_len: 1024, kv_len: 32 << 10 };
+/// let attention = Layer::load(&Device::cpu())?;
+/// assert!(!attention.plan(&problem)?.is_dense());
+/// attention.warmup(&[problem])?;
+/// assert_eq!(problem, Problem::of::<Layer, 32, 8>(1, 1024, 32 << 10));
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {

@@ -1,5 +1,9 @@
 //! The key blocks that each head visits in each block row.
 
+mod map;
+
+pub use map::BlockMap;
+
 use crate::memory::{product, room};
 use crate::{Geometry, Plan, Result};
 
@@ -8,6 +12,25 @@ use crate::{Geometry, Plan, Result};
 /// A group of heads has **one** list per row, and each head visits a prefix of it, so the heads of a group visit nested sets.
 /// A list is divided into segments at the heads' counts: first the blocks that every head visits, then those that the head
 /// with the second smallest count adds, and so on. Blocks are in ascending order within each segment.
+///
+/// Printed, it is a picture of the blocks that all heads visit; [`map`](Self::map) is that of one head.
+///
+/// ```
+/// use proxyattn::prelude::*;
+/// use proxyattn::synthetic::Synthetic;
+///
+/// #[proxy_attention(budget = ratio(0.25))]
+/// struct Quarter;
+///
+/// let inputs = Synthetic { tokens: 512, ..Synthetic::DEFAULT }.generate()?;
+/// let attention = Quarter::load(&Device::cpu())?;
+/// let selection = attention.prefill_traced(&inputs.q, &inputs.k, &inputs.v, &())?.selection;
+/// println!("{selection}");
+/// assert_eq!(selection.blocks(0, 3, 7), [0, 7], "of the last row: the first block, and that of its own tokens");
+/// assert_eq!(selection.count(0, 3, 7), 2);
+/// assert!((selection.density() - 15.0 / 36.0).abs() < 1e-9);
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     pub(crate) geometry: Geometry,

@@ -11,6 +11,21 @@ use cudarc::driver::CudaSlice;
 pub(crate) type Shape = [usize; 4];
 
 /// A borrowed tensor `[batch, heads, tokens, dim]` with any strides, the last being 1.
+///
+/// What heads and what tokens are cannot be told from numbers: memory that is read in the wrong order is an error only where
+/// the shapes do not fit. A kernel that declares `heads` and `kv_heads` refuses every such mix-up.
+///
+/// ```
+/// use proxyattn::{View, prelude::bf16};
+///
+/// // One sequence of 100 tokens, 8 heads of 64 dims, a token's heads side by side.
+/// let memory = vec![bf16::ONE; 100 * 8 * 64];
+/// let view = View::bshd(&memory, [1, 100, 8, 64])?;
+/// assert_eq!(view.shape(), [1, 8, 100, 64]);
+/// assert_eq!(view.strides(), [51_200, 64, 512, 1]);
+/// assert_eq!(view.row(0, 7, 99).len(), 64);
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct View<'a, T> {
     data: Data<'a, T>,
@@ -51,6 +66,15 @@ impl<T> Clone for Data<'_, T> {
 impl<T> Copy for Data<'_, T> {}
 
 /// A mutably borrowed tensor; its elements must not overlap.
+///
+/// ```
+/// use proxyattn::{ViewMut, prelude::bf16};
+///
+/// let mut memory = vec![bf16::ZERO; 100 * 8 * 64];
+/// let output = ViewMut::bshd(&mut memory, [1, 100, 8, 64])?; // for `Attention::prefill_into`
+/// assert_eq!(output.shape(), [1, 8, 100, 64]);
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ViewMut<'a, T> {
     data: DataMut<'a, T>,
@@ -59,6 +83,28 @@ pub struct ViewMut<'a, T> {
 }
 
 /// A type that can be borrowed as a [`View`], for the arguments of [`prefill`](crate::Attention::prefill).
+///
+/// ```
+/// use proxyattn::{AsView, Tensor};
+/// use proxyattn::prelude::bf16;
+///
+/// fn tokens(tensor: &impl AsView<bf16>) -> usize {
+///     tensor.as_view().shape()[2]
+/// }
+///
+/// let tensor = Tensor::zeros([1, 8, 300, 128])?;
+/// assert_eq!((tokens(&tensor), tokens(&tensor.as_view())), (300, 300));
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tensor of `{T}`, the element type that the kernel is declared with",
+    label = "expected a `Tensor<{T}>` or a `View<{T}>`",
+    note = "the kernel's `dtype` is the element type of q, k, v and the output: bf16, unless it is declared with \
+            `#[proxy_attention(dtype = f16)]`",
+    note = "elements in memory become a tensor with their shape: `View::bhsd(&elements, [batch, heads, tokens, head_dim])`, or \
+            `View::bshd` for memory order [batch, tokens, heads, head_dim]",
+    note = "f32 numbers have to be rounded: `Tensor::from_f32(&numbers, [batch, heads, tokens, head_dim])`"
+)]
 pub trait AsView<T> {
     /// The view.
     fn as_view(&self) -> View<'_, T>;
@@ -67,6 +113,12 @@ pub trait AsView<T> {
 impl<T> AsView<T> for View<'_, T> {
     fn as_view(&self) -> View<'_, T> {
         *self
+    }
+}
+
+impl<T, A: AsView<T> + ?Sized> AsView<T> for &A {
+    fn as_view(&self) -> View<'_, T> {
+        (**self).as_view()
     }
 }
 
@@ -151,6 +203,20 @@ impl<'a, T> View<'a, T> {
     /// A tensor `shape = [batch, heads, tokens, dim]` that starts at `data[0]` and steps by `strides` elements,
     /// in the same order of axes.
     ///
+    /// ```
+    /// use proxyattn::{View, prelude::bf16};
+    ///
+    /// // The keys of a fused projection: 32 query heads, 8 KV heads for k and 8 for v in each of 100 tokens.
+    /// let (heads, kv_heads, dim, tokens) = (32, 8, 128, 100);
+    /// let token = (heads + 2 * kv_heads) * dim;
+    /// let qkv = vec![bf16::ONE; tokens * token];
+    /// let strides = [tokens * token, dim, token, 1];
+    /// let q = View::strided(&qkv, [1, heads, tokens, dim], strides)?;
+    /// let k = View::strided(&qkv[heads * dim..], [1, kv_heads, tokens, dim], strides)?;
+    /// # assert_eq!((q.shape()[1], k.shape()[1]), (32, 8));
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Layout`] if the last stride is not 1, [`Error::Shape`] if `data` is too short,
     /// [`Error::Overflow`] if the extent is not addressable.
@@ -160,6 +226,15 @@ impl<'a, T> View<'a, T> {
     }
 
     /// A tensor in device memory that starts at element `offset` of `data`; otherwise like [`View::strided`].
+    ///
+    /// ```no_run
+    /// use proxyattn::{Device, View, prelude::bf16};
+    ///
+    /// let Device::Cuda(device) = Device::cuda(0)? else { unreachable!("it is a GPU") };
+    /// let memory = device.stream().clone_htod(&vec![bf16::ONE; 8 * 100 * 64]).expect("memory");
+    /// let view = View::cuda(&memory, 0, [1, 8, 100, 64], [51_200, 6400, 64, 1])?;
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`View::strided`].
@@ -175,6 +250,16 @@ impl<'a, T> View<'a, T> {
 
     /// A contiguous tensor in memory order `[batch, heads, tokens, dim]`, as in PyTorch's SDPA and in burn.
     ///
+    /// ```
+    /// use proxyattn::{View, prelude::bf16};
+    ///
+    /// let memory = vec![bf16::ONE; 8 * 100 * 64];
+    /// let view = View::bhsd(&memory, [1, 8, 100, 64])?;
+    /// assert_eq!(view.strides(), [51_200, 6400, 64, 1]);
+    /// assert!(View::bhsd(&memory, [1, 8, 101, 64]).is_err(), "too few elements");
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`View::strided`].
     pub fn bhsd(data: &'a [T], shape: [usize; 4]) -> Result<Self> {
@@ -183,6 +268,15 @@ impl<'a, T> View<'a, T> {
 
     /// A contiguous tensor in memory order `[batch, tokens, heads, dim]`, as in FlashAttention and candle. `shape` is in memory
     /// order; [`View::shape`] of the result is `[batch, heads, tokens, dim]` as always.
+    ///
+    /// ```
+    /// use proxyattn::{View, prelude::bf16};
+    ///
+    /// let memory = vec![bf16::ONE; 100 * 8 * 64];
+    /// let view = View::bshd(&memory, [1, 100, 8, 64])?;
+    /// assert_eq!(view.shape(), [1, 8, 100, 64]);
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`View::strided`].

@@ -151,13 +151,13 @@ pub(crate) fn shapes_that_do_not_fit(device: &Device) {
     assert_eq!(small(q, kv, [2, 2, 100, 64], q), "v");
     assert_eq!(small(q, kv, [1, 2, 99, 64], q), "v");
     assert_eq!(small(q, kv, [1, 1, 100, 64], q), "v");
-    assert_eq!(small([1, 4, 101, 64], kv, kv, [1, 4, 101, 64]), "kv_len");
+    assert_eq!(small([1, 4, 101, 64], kv, kv, [1, 4, 101, 64]), "k");
 
-    assert_eq!(small(q, [1, 2, 0, 64], [1, 2, 0, 64], q), "kv_len");
+    assert_eq!(small(q, [1, 2, 0, 64], [1, 2, 0, 64], q), "k");
 
-    assert_eq!(small(q, [1, 0, 100, 64], [1, 0, 100, 64], q), "kv_heads");
-    assert_eq!(small([1, 5, 70, 64], kv, kv, [1, 5, 70, 64]), "kv_heads");
-    assert_eq!(small([1, 1, 70, 64], kv, kv, [1, 1, 70, 64]), "kv_heads");
+    assert_eq!(small(q, [1, 0, 100, 64], [1, 0, 100, 64], q), "k");
+    assert_eq!(small([1, 5, 70, 64], kv, kv, [1, 5, 70, 64]), "k");
+    assert_eq!(small([1, 1, 70, 64], kv, kv, [1, 1, 70, 64]), "k");
     empty_queries(device, q, kv);
     for out in [[1, 4, 71, 64], [1, 3, 70, 64], [2, 4, 70, 64], [1, 4, 70, 32]] {
         assert_eq!(small(q, kv, kv, out), "out");
@@ -167,11 +167,15 @@ pub(crate) fn shapes_that_do_not_fit(device: &Device) {
         let (q, kv) = ([1, heads, 70, 64], [1, kv_heads, 100, 64]);
         shape_error::<Pinned>(device, [q, kv, kv, q])
     };
-    assert_eq!(pinned(4, 2).0, "heads");
-    assert_eq!(pinned(6, 3).0, "kv_heads");
+    for (heads, kv_heads, named, declared) in
+        [(4, 2, "q", "its heads to be 6 as the"), (6, 3, "k", "its heads, kv_heads, to be 2 as the")]
+    {
+        let (arg, message) = pinned(heads, kv_heads);
+        assert!(arg == named && message.contains(declared), "{message}");
+    }
     let odd = [1, 3, 100, 64];
     let (arg, message) = shape_error::<TwoGroups>(device, [[1, 6, 70, 64], odd, odd, [1, 6, 70, 64]]);
-    assert!(arg == "kv_heads" && message.contains("groups = 2"), "{message}");
+    assert!(arg == "k" && message.contains("groups = 2"), "{message}");
 }
 
 /// Queries without an element, which leave no output to write to.
@@ -181,10 +185,10 @@ fn empty_queries(device: &Device, q: [usize; 4], kv: [usize; 4]) {
         shape
     };
     for (q, kv, named) in [
-        (without(q, 2), kv, "q_len"),
-        (without(q, 2), without(kv, 2), "q_len"),
-        (without(q, 0), without(kv, 0), "batch"),
-        (without(q, 1), kv, "heads"),
+        (without(q, 2), kv, "q"),
+        (without(q, 2), without(kv, 2), "q"),
+        (without(q, 0), without(kv, 0), "q"),
+        (without(q, 1), kv, "q"),
     ] {
         let ((q, q_shape), (kv, kv_shape)) = (ones(q), ones(kv));
         let (q, kv) = (View::bhsd(&q, q_shape).expect("empty"), View::bhsd(&kv, kv_shape).expect("fits"));

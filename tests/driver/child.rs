@@ -144,7 +144,7 @@ pub(crate) fn tune() {
 
 fn report(error: &Error) {
     let variant = match error {
-        Error::Unavailable { .. } => "unavailable",
+        Error::Unavailable { .. } | Error::DriverNotFound { .. } => "unavailable",
         Error::Cuda { code: 999, .. } => "cuda",
         _ => "other",
     };

@@ -18,7 +18,14 @@ pub(crate) fn run() {
     let heads = |heads| View::cuda(&one, 0, [1, heads, 704, DIM], [0, 0, DIM, 1]).expect("within the head");
     let context = View::cuda(&one, 0, [1, 2, 1 << 20, DIM], [0, 0, 0, 1]).expect("within the head");
     let queries = View::cuda(&one, 0, [1, 4, 64, DIM], [0, 0, DIM, 1]).expect("within the head");
-    let told = |step: &str, error: Error| println!("step {step}\ntold {error:?}");
+    let told = |step: &str, error: Error| {
+        let kind = match &error {
+            Error::Memory { .. } => "memory",
+            Error::Layout { .. } => "layout",
+            _ => "other",
+        };
+        println!("step {step}\ntold {kind} {error}");
+    };
 
     let large = Tensor::<bf16>::zeros([1, 64, 704, DIM]).expect("5.5 MiB");
     told("copy", large.to(&device).expect_err("more than there is"));
@@ -53,14 +60,19 @@ fn memory_that_a_gpu_lacks_is_an_error_of_its_own() {
             [("copy", "tensor"), ("output", "output"), ("traced", "output"), ("workspace", "workspace")]
         {
             let told = lines(&text, step, "told ");
-            let expected = format!("Memory {{ what: \"{what}\", of: \"device\", bytes: ");
+            let expected = format!("memory `{what}`: cannot allocate ");
             assert!(told.len() == 1 && told[0].starts_with(&expected), "{gpu} {step}: {told:?}");
-            let bytes = told[0].trim_start_matches(&expected).trim_end_matches(" }").parse::<u64>();
-            assert!(bytes.is_ok_and(|bytes| bytes > BYTES), "{gpu} {step}: {told:?}");
+            let bytes = told[0][expected.len()..]
+                .split_once(" bytes of device memory")
+                .map(|(bytes, _)| bytes.parse::<u64>());
+            assert!(
+                bytes.is_some_and(|bytes| bytes.is_ok_and(|bytes| bytes > BYTES)),
+                "{gpu} {step}: {told:?}"
+            );
         }
         for (step, arg) in [("elsewhere", "v"), ("crooked", "k"), ("first", "v")] {
             let told = lines(&text, step, "told ");
-            assert!(told[0].starts_with(&format!("Layout {{ arg: \"{arg}\"")), "{gpu} {step}: {told:?}");
+            assert!(told[0].starts_with(&format!("layout `{arg}`: ")), "{gpu} {step}: {told:?}");
         }
         let live = text.lines().rfind(|line| line.starts_with("live "));
         assert_eq!(live, Some("live 0"), "{gpu}: {text}");

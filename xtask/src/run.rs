@@ -114,6 +114,15 @@ pub(crate) fn side_by_side<T: Sync, R: Send + Sync>(things: &[T], work: impl Fn(
     results.into_iter().filter_map(OnceLock::into_inner).collect()
 }
 
+/// Makes a symbolic link to a directory.
+pub(crate) fn link(to: &Path, at: &Path) -> Outcome {
+    #[cfg(unix)]
+    let made = std::os::unix::fs::symlink(to, at);
+    #[cfg(not(unix))]
+    let made = Err(std::io::Error::from(std::io::ErrorKind::Unsupported));
+    made.map_err(|error| format!("{}: {error}", at.display()))
+}
+
 /// Makes a file executable.
 #[cfg(unix)]
 pub(crate) fn make_executable(program: &Path) -> Outcome {

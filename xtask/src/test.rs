@@ -3,10 +3,6 @@
 use crate::run::{Background, Outcome, cargo, command, exists, root, step};
 use std::path::{Path, PathBuf};
 
-/// Members with `publish = false`: their dependencies are paths without versions, which cargo does not package.
-const UNPUBLISHED: [&str; 6] =
-    ["heads", "proxyattn-kit", "proxyattn-oracle", "proxyattn-peers", "smollm2", "xtask"];
-
 /// Formatting, lints, tests, kernels and documentation. A minimal toolchain lacks rustfmt and clippy: their steps are then
 /// skipped, and the last line says so.
 pub(crate) fn all() -> Outcome {
@@ -59,13 +55,4 @@ fn kinds() -> Outcome<Vec<PathBuf>> {
         }
     }
     Ok(files)
-}
-
-/// Packages every publishable member, and builds each from its package.
-pub(crate) fn package() -> Outcome {
-    let mut package = cargo(&["package", "--workspace", "--allow-dirty"]);
-    for member in UNPUBLISHED {
-        package.args(["--exclude", member]);
-    }
-    step(&mut package)
 }

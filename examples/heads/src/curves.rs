@@ -17,7 +17,7 @@ const SHARES: [u32; 20] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 20, 25, 30, 35, 
 ///
 /// Every order begins with the blocks that a kernel keeps anyway (sink and diagonal). A row of `n` visible blocks keeps
 /// `⌈share · n⌉` of them.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Curves {
     /// The kept shares.
     pub shares: Vec<f64>,
@@ -33,7 +33,7 @@ pub struct Curves {
 
 /// What sharing lists loses at a flat share of the blocks: mass in the order of the head's own scores, less mass in the order of its proxy, at
 /// [`keep`](crate::Options::keep). Negative where the proxy does better.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Regret {
     /// Proxies: a divisor of the KV heads.
     pub groups: usize,

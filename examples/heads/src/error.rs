@@ -34,6 +34,9 @@ pub enum Error {
         /// What the runtime says.
         error: Box<proxyattn::Error>,
     },
+    /// A text that is no report.
+    #[error("expected the JSON of a report: {0}")]
+    Stored(String),
     /// A report without layers.
     #[error("expected at least one layer, got none: add one before asking what to choose")]
     Empty,

@@ -10,7 +10,7 @@ use proxyattn::View;
 use rayon::prelude::*;
 
 /// The measurements of one layer.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Layer {
     /// As it was given.
     pub name: String,
@@ -42,7 +42,7 @@ pub struct Layer {
 }
 
 /// A head that looks elsewhere than those that it shares a list with.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Specialist {
     /// The query head.
     pub head: usize,

@@ -53,5 +53,6 @@ pub use flags::Flags;
 pub use layer::{Layer, Specialist};
 pub use options::Options;
 pub use overlap::{Agreement, Overlap};
+pub use picture::Drawing;
 pub use report::{Recommendation, Report, SCHEMA};
 pub use visited::Visited;

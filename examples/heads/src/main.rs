@@ -1,7 +1,7 @@
 //! The program `heads`: layers from files, a report on stdout, optionally JSON and a picture.
 //!
 //! ```text
-//! cargo run --release -p heads -- --input layer04.safetensors layer13.safetensors --picture heads.png
+//! cargo run --release -p heads -- --input layer04.safetensors layer13.safetensors --picture heads.svg
 //! ```
 
 use clap::Parser;
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 
 /// Runs the program and returns the text for stdout.
 fn run(args: &Args) -> Result<String> {
-    let mut report = Report::new(args.flags.options())?.watched(Progress::visible());
+    let mut report = args.flags.report()?.watched(Progress::visible());
     for path in &args.input {
         add(&mut report, path).map_err(|error| format!("--input {}: {error}", path.display()))?;
     }

@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 
 /// The parameters of the report; [`Options::default`] has the documented ones.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
     /// Share of the blocks that a head visits when regret is measured, in (0, 1].
     pub keep: f64,

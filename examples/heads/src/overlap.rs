@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// Overlap of heads, averaged over pairs.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Agreement {
     /// Pairs of heads that share a KV head; `None` where there are none.
     pub same_group: Option<f64>,
@@ -18,7 +18,7 @@ pub struct Agreement {
 
 /// What the heads of a layer agree on. An overlap of two heads is `|A ∩ B| / k` for the sets `A` and `B` of their
 /// `k` largest, averaged over queries: the last one of each row that is looked at.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Overlap {
     /// Of the [`top`](crate::Options::top) tokens of largest attention, among those that are far: neither in the first
     /// block, nor one of the query's last [`window`](crate::Options::window).

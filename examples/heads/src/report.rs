@@ -131,6 +131,19 @@ impl Report {
         }
     }
 
+    /// A report from its [JSON](Self::json), for another picture of it.
+    ///
+    /// # Errors
+    /// [`Error::Stored`] for a text that is no report of this [`SCHEMA`], [`Error::Option`] for options out of their range.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let Stored { schema, options, layers } =
+            serde_json::from_str(text).map_err(|error| Error::Stored(error.to_string()))?;
+        if schema != SCHEMA {
+            return Err(Error::Stored(format!("expected schema {SCHEMA}, got {schema}")));
+        }
+        Ok(Self { layers, ..Self::new(options)? })
+    }
+
     /// Everything as JSON: `schema`, `options`, `kernel` (the configuration that was measured; `visited` is the budget of
     /// what is visited, `budget` that of the rest), `recommendation`, and `layers`, whose keys are the fields of [`Layer`].
     /// Figures are rounded to four decimals.
@@ -158,6 +171,14 @@ impl Report {
         round(&mut value["layers"]);
         Ok(value)
     }
+}
+
+/// What is read back of a report's JSON.
+#[derive(serde::Deserialize)]
+struct Stored {
+    schema: u32,
+    options: Options,
+    layers: Vec<Layer>,
 }
 
 /// Rounds every figure to four decimals: the rest is noise, and differs from machine to machine.

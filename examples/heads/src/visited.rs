@@ -18,7 +18,7 @@ pub(crate) const BUDGET: Dynamic = match Spec::DEFAULT.budget {
 ///
 /// Every row is counted by its own mass; kernels count the last one and carry its share over to the others. Keys are not
 /// weighed by the norms of their values, which are not among the report's inputs.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Visited {
     /// Proxies: a divisor of the KV heads.
     pub groups: usize,

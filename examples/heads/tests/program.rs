@@ -2,6 +2,7 @@
 
 use half::bf16;
 use heads::Report;
+use kit::chart::{LIGHT, Picture};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -114,9 +115,26 @@ fn layers_become_a_report_json_and_a_picture() {
     insta::assert_snapshot!("json", of_first);
 
     let picture = image::open(picture).unwrap();
-    assert_eq!([picture.width(), picture.height()], Report::picture_size(2));
-    let brightest = picture.to_rgb8().pixels().filter(|pixel| pixel.0 == [253, 246, 190]).count();
-    assert!(brightest > 2 * 8 * 60 * 60, "the pairs that agree, eight of each layer: {brightest} pixels");
+    let again = Report::from_json(&value.to_string()).unwrap();
+    let [width, height] = again.picture().unwrap().size();
+    assert_eq!([picture.width(), picture.height()], [2 * width, 2 * height]);
+    let most = LIGHT.heat(1.0);
+    let most = picture.to_rgb8().pixels().filter(|pixel| pixel.0 == [most.0, most.1, most.2]).count();
+    // Squares of a side of 95 pixels, less the lines between KV heads, and figures outside the diagonal.
+    assert!(most > 2 * 8 * 80 * 80, "the pairs that agree, eight of each layer: {most} pixels");
+}
+
+#[test]
+fn a_report_is_read_back_from_its_json_and_no_other() {
+    let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/accuracy/heads-multikey-8192.json");
+    let text = std::fs::read_to_string(stored).unwrap();
+    let report = Report::from_json(&text).unwrap();
+    assert_eq!(report.json().unwrap()["layers"], serde_json::from_str::<Value>(&text).unwrap()["layers"]);
+    let refused = |text: &str| Report::from_json(text).unwrap_err().to_string();
+    assert!(refused("{}").starts_with("expected the JSON of a report: missing field"));
+    let older = text.replacen("\"schema\":2", "\"schema\":1", 1);
+    assert_ne!(older, text);
+    assert_eq!(refused(&older), "expected the JSON of a report: expected schema 2, got 1");
 }
 
 #[test]
@@ -150,11 +168,11 @@ fn failures_are_one_line_that_names_the_argument() {
     );
     assert_eq!(
         error(&["--input", path, "--keep", "1.5"]),
-        "error: `keep`: expected a share above 0 and up to 1, got 1.5\n"
+        "error: --keep: expected a share above 0 and up to 1, got 1.5\n"
     );
     assert_eq!(
         error(&["--input", path, "--growth=-1"]),
-        "error: `growth`: expected a number from 0 on, got -1\n"
+        "error: --growth: expected a number from 0 on, got -1\n"
     );
     let whole = write("whole.safetensors", &[("q", SHAPES[0], &q), ("k", SHAPES[1], &k)]);
     let (whole, folder) = (whole.to_str().unwrap(), env!("CARGO_TARGET_TMPDIR"));

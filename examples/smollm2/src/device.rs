@@ -17,7 +17,7 @@ pub fn default_model() -> PathBuf {
 ///
 /// # Errors
 /// [`Error::File`] for a file that is not there (for the default one, with the command that fetches it) or damaged, and
-/// [`Error::Model`].
+/// [`Error::Model`]; each after the flag that names the file.
 pub fn load(
     model: Option<&Path>,
     adapters: Option<&Path>,
@@ -30,11 +30,11 @@ pub fn load(
             "is not there; `cargo xtask model` fetches it, `--model FILE` names another",
         ));
     }
-    let mut gguf = Gguf::open(&path)?;
+    let mut gguf = Gguf::open(&path).map_err(|error| error.of("--model"))?;
     let (tokenizer, tensors) = (gguf.tokenizer()?, gguf.tensors());
     let mut weights = gguf.weights(|| done(tensors))?;
     if let Some(directory) = adapters {
-        merge(&mut weights, directory)?;
+        merge(&mut weights, directory).map_err(|error| error.of("--adapters"))?;
     }
     Ok((weights, tokenizer))
 }
@@ -44,7 +44,7 @@ pub fn load(
 /// # Errors
 /// [`Error::Argument`] for another device, and what the runner refuses.
 pub fn runner(device: &str, weights: Arc<Weights>, capacity: usize) -> Result<Box<dyn Runner>> {
-    let refused = || Error::argument("device", "cpu, cuda or cuda:N", device);
+    let refused = || Error::argument("--device", "cpu, cuda or cuda:N", device);
     match device {
         "cpu" => Ok(Box::new(Cpu::new(weights, capacity)?)),
         "cuda" => Ok(Box::new(Gpu::new(&weights, capacity, 0)?)),

@@ -34,6 +34,14 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// An error of what a flag names: a file, a directory.
+    #[error("{flag} {error}")]
+    Flag {
+        /// The flag: `--model`.
+        flag: &'static str,
+        /// What is wrong.
+        error: Box<Error>,
+    },
     /// An attribute's text with mistakes; one message for each.
     #[error("the configuration `{text}`: {}", .messages.join("; "))]
     Configuration {
@@ -62,6 +70,12 @@ impl Error {
     /// An [`Error::Argument`].
     pub fn argument(arg: impl Into<String>, expected: impl Into<String>, got: impl Into<String>) -> Self {
         Self::Argument { arg: arg.into(), expected: expected.into(), got: got.into() }
+    }
+
+    /// The same of what a flag names.
+    #[must_use]
+    pub fn of(self, flag: &'static str) -> Self {
+        Self::Flag { flag, error: Box::new(self) }
     }
 
     /// An [`Error::File`].

@@ -4,7 +4,7 @@ use crate::{Config, Error, Result};
 use core::fmt;
 use proc_macro2::{LexError, TokenStream};
 use proxyattn::codegen::{Budget, Dtype, Spec};
-use proxyattn_attribute::{Errors, read};
+use proxyattn_attribute::{Errors, arguments, read};
 
 /// How the tokens of one [`step`](crate::Runner::step) attend to the cache and to each other: always causal.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +19,7 @@ impl Method {
         Self { spec: Spec { budget: Budget::All, head_dim: config.head_dim as u32, ..Spec::DEFAULT } }
     }
 
-    /// `full`, or the arguments of `#[proxy_attention(…)]`; `default` and nothing at all are the default configuration.
+    /// `full`, or `#[proxy_attention(…)]` or its arguments; `default` and nothing at all are the default configuration.
     /// `head_dim` is the model's, given or not.
     ///
     /// # Errors
@@ -27,20 +27,17 @@ impl Method {
     pub fn parse(text: &str, config: &Config) -> Result<Self> {
         let text = text.trim();
         let invalid = |messages| Error::Configuration { text: text.to_owned(), messages };
-        let arguments = match text {
+        let written = match text {
             "full" => return Ok(Self::full(config)),
             "default" => "",
             other => other,
         };
+        let lexed = |text: &str| text.parse().map_err(|error: LexError| invalid(vec![error.to_string()]));
         // A head_dim of one's own is left for the parser, and then has to be the model's.
-        let given =
-            arguments.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "head_dim");
-        let arguments = match given {
-            true => arguments.to_owned(),
-            false => format!("head_dim = {}, {arguments}", config.head_dim),
-        };
-        let tokens: TokenStream =
-            arguments.parse().map_err(|error: LexError| invalid(vec![error.to_string()]))?;
+        let given = written.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "head_dim");
+        let before = if given { String::new() } else { format!("head_dim = {},", config.head_dim) };
+        let mut tokens: TokenStream = lexed(&before)?;
+        tokens.extend(arguments(lexed(written)?));
         let mut errors = Errors::default();
         let spec = read(tokens, &mut errors).spec;
         if !errors.is_empty() {
@@ -142,6 +139,8 @@ mod tests {
         assert_eq!(Method::parse("", &CONFIG).unwrap(), Method::parse("default", &CONFIG).unwrap());
         assert!(Method::parse("budget = all", &CONFIG).unwrap().is_full());
         assert!(Method::parse("head_dim = 64, block = 128", &CONFIG).is_ok());
+        let pasted = Method::parse("#[proxy_attention(groups = 1)]", &CONFIG).unwrap();
+        assert_eq!(pasted.to_string(), "groups = 1");
     }
 
     #[test]

@@ -88,9 +88,12 @@ fn bad_arguments_are_refused_in_one_line() {
     };
     assert_eq!(
         error("--file a.txt --keep 0"),
-        "error: `keep`: expected a share above 0 and up to 1, got 0\n"
+        "error: --keep: expected a share above 0 and up to 1, got 0\n"
     );
     let missing = error("--file a.txt --model nowhere.gguf");
-    assert!(missing.starts_with("error: nowhere.gguf: ") && missing.lines().count() == 1, "{missing}");
+    assert!(
+        missing.starts_with("error: --model nowhere.gguf: ") && missing.lines().count() == 1,
+        "{missing}"
+    );
     assert!(error("").contains("--file <FILE>"));
 }

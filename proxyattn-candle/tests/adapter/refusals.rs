@@ -60,34 +60,59 @@ fn shapes() {
     );
     assert_eq!(
         refuse::<Small>(&q, &zeros([2, 90, 2, 32]), &kv),
-        "`k`: expected head_dim 64 as the kernel declares, got shape [2, 90, 2, 32]"
+        "`k`: expected head_dim 64 as the kernel declares, got shape [2, 90, 2, 32], 2 heads of 90 tokens (q: shape \
+         [2, 70, 4, 64], 4 heads of 70 tokens)"
     );
     assert_eq!(
         refuse::<Small>(&q, &zeros([1, 90, 2, 64]), &kv),
-        "`k`: expected the batch of q, 2, got shape [1, 90, 2, 64]"
+        "`k`: expected the batch of q, 2, got shape [1, 90, 2, 64], 2 heads of 90 tokens (q: shape [2, 70, 4, 64], 4 heads \
+         of 70 tokens)"
     );
     assert_eq!(
         refuse::<Small>(&q, &kv, &zeros([2, 91, 2, 64])),
-        "`v`: expected the shape of k, [2, 90, 2, 64], got shape [2, 91, 2, 64]"
+        "`v`: expected the shape of k, [2, 90, 2, 64], got shape [2, 91, 2, 64], 2 heads of 91 tokens (q: shape \
+         [2, 70, 4, 64], 4 heads of 70 tokens)"
     );
     let short = zeros([2, 69, 2, 64]);
     assert_eq!(
         refuse::<Small>(&q, &short, &short),
-        "`kv_len`: expected at least q_len = 70, because causal queries are the end of the context (for cross-attention, \
-         declare `causal = false`), got 69"
+        "`k`: expected its tokens, kv_len, to be at least q_len = 70, because causal queries are the end of the context (for \
+         cross-attention, declare `causal = false`), got shape [2, 69, 2, 64], 2 heads of 69 tokens (q: shape [2, 70, 4, 64], \
+         4 heads of 70 tokens)"
     );
     let three = zeros([2, 90, 3, 64]);
-    assert_eq!(refuse::<Small>(&q, &three, &three), "`kv_heads`: expected a divisor of heads = 4, got 3");
-    assert_eq!(refuse::<Pinned>(&q, &kv, &kv), "`heads`: expected 6 as the kernel declares, got 4");
+    assert_eq!(
+        refuse::<Small>(&q, &three, &three),
+        "`k`: expected its heads, kv_heads, to be a divisor of heads = 4, got shape [2, 90, 3, 64], 3 heads of 90 tokens (q: \
+         shape [2, 70, 4, 64], 4 heads of 70 tokens)"
+    );
+    assert_eq!(
+        refuse::<Pinned>(&q, &kv, &kv),
+        "`q`: expected its heads to be 6 as the kernel declares, got shape [2, 70, 4, 64], 4 heads of 70 tokens"
+    );
     let one = zeros([2, 90, 1, 64]);
     assert_eq!(
         refuse::<TwoGroups>(&q, &one, &one),
-        "`kv_heads`: expected a multiple of the kernel's groups = 2, got 1"
+        "`k`: expected its heads, kv_heads, to be a multiple of the kernel's groups = 2, got shape [2, 90, 1, 64], 1 head of 90 \
+         tokens (q: shape [2, 70, 4, 64], 4 heads of 70 tokens)"
     );
     let nothing = zeros([2, 0, 2, 64]);
     assert_eq!(
         refuse::<Small>(&zeros([2, 0, 4, 64]), &nothing, &nothing),
-        "`q_len`: expected at least 1, got 0"
+        "`q`: expected its tokens, q_len, to be at least 1, got shape [2, 0, 4, 64], 4 heads of 0 tokens"
+    );
+}
+
+/// `(batch, heads, seq, dim)`, as candle's models have it, where `(batch, seq, heads, dim)` is expected.
+#[test]
+fn heads_and_tokens_swapped() {
+    let turned = |dims| zeros(dims).transpose(1, 2).expect("axes");
+    let (q, kv) = (turned([1, 70, 4, 64]), turned([1, 70, 2, 64]));
+    assert_eq!(
+        refuse::<Small>(&q, &kv, &kv),
+        "`k`: expected its tokens, kv_len, to be at least q_len = 4, because causal queries are the end of the context (for \
+         cross-attention, declare `causal = false`), got shape [1, 2, 70, 64], 70 heads of 2 tokens (q: shape [1, 4, 70, 64], \
+         70 heads of 4 tokens); if it is (batch, heads, seq, dim), call transpose(1, 2) on it"
     );
 }
 
@@ -97,7 +122,7 @@ fn sizes() {
     let tall = zeros([1, 1, 1, 64]).broadcast_as((1, 1 << 31, 1, 64)).expect("a view");
     assert_eq!(
         refuse::<Small>(&tall, &tall, &tall),
-        "`kv_len`: the number of tokens overflows: expected at most 1073741824, got 2147483648"
+        "`k`: the number of tokens overflows: expected at most 1073741824, got 2147483648"
     );
 }
 

@@ -4,7 +4,7 @@ mod input;
 mod report;
 
 use crate::args::BenchArgs;
-use crate::attribute;
+use crate::configuration;
 use crate::failure::{Failure, Outcome};
 use crate::progress::Progress;
 use half::{bf16, f16};
@@ -16,8 +16,8 @@ use proxyattn_runtime::{
 use report::Measured;
 
 pub(crate) fn run(args: &BenchArgs) -> Outcome {
-    let spec = attribute::parse(&args.attribute)?;
-    let problem = args.shape.problem(&spec);
+    let spec = configuration::parse(&args.spec.configuration)?;
+    let problem = args.shape.problem(&spec)?;
     let plan = Plan::new(&spec, &problem)?;
     let device = match args.device {
         DeviceName::Auto => Device::from_env(),
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
     let device = device.map_err(|error| {
         Failure::no_gpu(error, "use `--device cpu` to time the CPU; `proxyattn doctor` says what is missing")
     })?;
-    let runs = args.runs.get();
+    let runs = args.runs;
     let measured = match spec.dtype {
         Dtype::F16 => measure::<f16>(&plan, &device, runs)?,
         Dtype::Bf16 => measure::<bf16>(&plan, &device, runs)?,

@@ -2,10 +2,12 @@
 
 use super::dense_pairs;
 use crate::style::{FAINT, painted};
-use crate::text::{Table, ms, tokens};
+use crate::table::Table;
+use crate::text::{count, ms, tokens};
 use crate::tune::{DEFAULT, constants_of, record_of};
+use crate::width::Width;
 use proxyattn_runtime::tune::Choice;
-use proxyattn_runtime::{Device, Plan, Stage, StageTimes, WhyDense};
+use proxyattn_runtime::{Device, Plan, Stage, StageTimes};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -18,22 +20,22 @@ pub(super) struct Measured {
     /// The tuning records that were applied.
     pub(super) tiles: Vec<Choice>,
     pub(super) runs: usize,
-    /// Visited tiles / visible tiles.
+    /// Visited blocks of keys / visible ones.
     pub(super) density: f64,
     pub(super) times: StageTimes,
     pub(super) dense: StageTimes,
 }
 
 impl Measured {
-    /// TFLOP/s of attend over the visited tiles: two products of `head_dim` per query-key pair.
+    /// TFLOP/s of attend over the visited blocks: two products of `head_dim` per query-key pair.
     fn attend_rate(&self) -> f64 {
         let (spec, problem) = (self.plan.spec(), self.plan.problem());
         let pairs = match self.plan.is_dense() {
             true => dense_pairs(spec, problem),
             false => {
-                let tiles = self.plan.geometry().visible_tiles() as f64 * self.density;
+                let blocks = self.plan.geometry().visible_tiles() as f64 * self.density;
                 let heads = (problem.batch * problem.heads) as f64;
-                tiles * heads * f64::from(spec.block.q) * f64::from(spec.block.kv)
+                blocks * heads * f64::from(spec.block.q) * f64::from(spec.block.kv)
             }
         };
         self.rate(pairs, self.times.of(Stage::Attend))
@@ -60,47 +62,56 @@ impl Measured {
 /// For people.
 pub(super) fn text(measured: &Measured) -> String {
     let (problem, total) = (measured.plan.problem(), measured.times.total());
-    let mut table = Table::new(&["stage", "ms", "share", "TFLOP/s"], &[]);
-    for &stage in Stage::ALL {
-        let time = measured.times.of(stage);
-        let share = 100.0 * time.as_secs_f64() / total.as_secs_f64();
-        let rate = (stage == Stage::Attend).then(|| format!("{:.3}", measured.attend_rate()));
-        table.row([
-            stage.to_string(),
-            format!("{:.3}", ms(time)),
-            format!("{share:.1}%"),
-            rate.unwrap_or_default(),
-        ]);
-    }
-    table.row(["all".into(), format!("{:.3}", ms(total))]);
     let dense = measured.dense.total();
-    table.row([
-        "dense".into(),
-        format!("{:.3}", ms(dense)),
-        String::new(),
-        format!("{:.3}", measured.dense_rate()),
-    ]);
-    let tokens = tokens(problem);
-    format!(
-        "{}\n{} × {tokens}, {} heads on {} KV heads; {}\n{}\n{}\n  density {:.3}, {:.2}× dense\n{}",
+    let mut table = Table::new(&["stage", "ms", "share", "TFLOP/s"], &[]);
+    // Dense attention has no stages.
+    if !measured.plan.is_dense() {
+        for &stage in Stage::ALL {
+            let time = measured.times.of(stage);
+            let share = 100.0 * time.as_secs_f64() / total.as_secs_f64();
+            let rate = (stage == Stage::Attend).then(|| format!("{:.3}", measured.attend_rate()));
+            table.row([
+                stage.to_string(),
+                format!("{:.3}", ms(time)),
+                format!("{share:.1}%"),
+                rate.unwrap_or_default(),
+            ]);
+        }
+        table.row(["all".into(), format!("{:.3}", ms(total))]);
+    }
+    let rate = format!("{:.3}", measured.dense_rate());
+    table.row(["dense".into(), format!("{:.3}", ms(dense)), String::new(), rate]);
+    let width = Width::stdout();
+    let head = format!(
+        "{}\n{} × {}, {} on {}; {}\n{}\n",
         measured.device,
         problem.batch,
-        problem.heads,
-        problem.kv_heads,
+        tokens(problem),
+        count(problem.heads, "head"),
+        count(problem.kv_heads, "KV head"),
         painted(FAINT, format!("median of {} after one warm-up; generated inputs", measured.runs)),
         tiles(measured),
-        table.print(),
-        measured.density,
-        measured.speedup(),
-        short(measured)
-    )
+    );
+    let result = format!("  {}\n", result(measured));
+    format!("{}{}\n{}", width.fit(&head, 2), table.print(width.columns()), width.fit(&result, 2))
 }
 
-/// A note if `prefill` would run dense instead of what was measured.
-fn short(measured: &Measured) -> String {
+/// What came out, in a sentence or two.
+fn result(measured: &Measured) -> String {
+    if let Some(why) = measured.plan.why_dense() {
+        return format!("ran dense: {why}");
+    }
+    let (total, dense) = (ms(measured.times.total()), ms(measured.dense.total()));
+    // Both times with the digits that the shorter one needs.
+    let digits = if total.min(dense) < 10.0 { 2 } else { 0 };
+    let sparse = format!(
+        "{:.1}× as fast as dense ({dense:.digits$} → {total:.digits$} ms); {:.0}% of the blocks",
+        measured.speedup(),
+        100.0 * measured.density,
+    );
     match measured.prefill_plan().why_dense() {
-        Some(why @ WhyDense::Short { .. }) => format!("  `prefill` runs dense: {why}\n"),
-        _ => String::new(),
+        Some(why) => format!("{sparse}\n  Only measured: `prefill` runs dense here, because {why}"),
+        None => sparse,
     }
 }
 

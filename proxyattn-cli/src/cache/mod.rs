@@ -7,7 +7,9 @@ pub(crate) use records::Records;
 use crate::args::{CacheArgs, CacheCommand};
 use crate::failure::{FAILED, Failure, Outcome, Report, UNSOUND};
 use crate::style::{ERROR, GOOD, painted};
-use crate::text::{Table, age, bytes, count};
+use crate::table::Table;
+use crate::text::{age, bytes, count};
+use crate::width::Width;
 use proxyattn_runtime::jit::{CACHE_BYTES, CacheDir, CacheFile, CacheFileKind, Env};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -16,7 +18,13 @@ use std::time::Duration;
 pub(crate) fn run(args: &CacheArgs) -> Outcome {
     let path = args.dir.clone().map_or_else(of_environment, Ok)?;
     let Some(dir) = CacheDir::open(&path)? else {
-        return Ok(format!("{}: nothing is stored yet\n", path.display()).into());
+        return match args.dir {
+            Some(_) => Err(Failure {
+                message: format!("--dir: `{}`: no such directory", path.display()),
+                code: FAILED,
+            }),
+            None => Ok(said(format!("{}: nothing is stored yet\n", path.display())).into()),
+        };
     };
     let records = Records::of(dir.path())?;
     match &args.command {
@@ -38,6 +46,11 @@ fn of_environment() -> Outcome<PathBuf> {
             "no cache directory: PROXYATTN_CACHE_DIR, XDG_CACHE_HOME and HOME are unset; set one of them, or pass --dir",
         )
     })
+}
+
+/// Lines that fit the terminal.
+fn said(text: String) -> String {
+    Width::stdout().fit(&text, 2)
 }
 
 fn failed(what: &str) -> impl Fn(std::io::Error) -> Failure {
@@ -81,9 +94,14 @@ fn list(dir: &CacheDir, records: &Records) -> Outcome {
         let used = file.used.elapsed().map_or("now".into(), |time| format!("{} ago", age(time)));
         table.row([stem.chars().take(12).collect(), target, kernels, bytes(file.bytes), used]);
     }
-    let rows = if cubins(&files).next().is_some() { table.print() + "\n" } else { String::new() };
+    let rows = if cubins(&files).next().is_some() {
+        table.print(Width::stdout().columns()) + "\n"
+    } else {
+        String::new()
+    };
     let (tuned, count) = (records.list(), records.summary());
-    Ok(format!("{rows}{tuned}{}: {}{count}\n", dir.path().display(), summary(&files)).into())
+    let all = said(format!("{}: {}{count}\n", dir.path().display(), summary(&files)));
+    Ok(format!("{rows}{tuned}{all}").into())
 }
 
 fn verify(dir: &CacheDir, records: &Records, remove: bool) -> Outcome {
@@ -105,7 +123,7 @@ fn verify(dir: &CacheDir, records: &Records, remove: bool) -> Outcome {
     out += &problems;
     if damaged + lines == 0 {
         out += &format!("{} {}{}\n", painted(GOOD, "intact:"), count(intact, "cubin"), records.summary());
-        return Ok(out.into());
+        return Ok(said(out).into());
     }
     let each = [
         (damaged, intact, "cubin", "cubins are recompiled when needed"),
@@ -119,14 +137,14 @@ fn verify(dir: &CacheDir, records: &Records, remove: bool) -> Outcome {
         };
         out += &format!("{damaged} of {} {is} damaged{gone}: {again}\n", count(intact + damaged, what));
     }
-    Ok(Report { text: out, code: UNSOUND })
+    Ok(Report { text: said(out), code: UNSOUND })
 }
 
 fn deleted_and_left(dir: &CacheDir, deleted: &[CacheFile], records: usize) -> Outcome<String> {
     let freed = deleted.iter().map(|file| file.bytes).sum();
     let and = if records > 0 { format!(" and {}", count(records, "tuning record")) } else { String::new() };
     let left = format!("{}{}", summary(&dir.files()?), Records::of(dir.path())?.summary());
-    Ok(format!("deleted {} ({}){and}; left: {left}\n", count(deleted.len(), "file"), bytes(freed)))
+    Ok(said(format!("deleted {} ({}){and}; left: {left}\n", count(deleted.len(), "file"), bytes(freed))))
 }
 
 fn clear(dir: &CacheDir, records: &Records, yes: bool) -> Outcome {

@@ -1,9 +1,11 @@
 //! The tuning records, which are stored next to the cubins.
 
-use super::failed;
+use super::{failed, said};
 use crate::failure::Outcome;
 use crate::style::{ERROR, painted};
-use crate::text::{Table, count};
+use crate::table::Table;
+use crate::text::count;
+use crate::width::Width;
 use proxyattn_runtime::tune::{Found, Store};
 use std::path::Path;
 
@@ -60,11 +62,12 @@ impl Records {
             if !found.refused.is_empty() {
                 let lines = count(found.refused.len(), "damaged line");
                 let file = self.store.path(spec);
-                damaged +=
-                    &format!("  {}: {lines}: run `proxyattn cache verify` for details\n", file.display());
+                let text =
+                    format!("  {}: {lines}: run `proxyattn cache verify` for details\n", file.display());
+                damaged += &said(text);
             }
         }
-        let rows = if self.count() > 0 { table.print() } else { String::new() };
+        let rows = if self.count() > 0 { table.print(Width::stdout().columns()) } else { String::new() };
         if rows.is_empty() && damaged.is_empty() { String::new() } else { rows + &damaged + "\n" }
     }
 

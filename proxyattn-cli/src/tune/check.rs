@@ -4,7 +4,8 @@ use super::Watch;
 use super::report::{constants_of, shown};
 use crate::failure::{DONE, FAILED, Failure, Outcome, Report, UNSOUND};
 use crate::style::{ERROR, FAINT, GOOD, painted};
-use crate::text::Table;
+use crate::table::Table;
+use crate::width::Width;
 use proxyattn_codegen::Spec;
 use proxyattn_runtime::tune::{Choice, Remeasured, Source};
 use proxyattn_runtime::{Attention, Device, Element, Problem};
@@ -76,12 +77,11 @@ fn text(
         0 => String::new(),
         _ => format!("; `proxyattn tune '{}'` replaces the records", spec.attribute()),
     };
-    format!(
-        "{device}\n{}\n\n{}\n{verdict} more than {:.0}% slower than the default ones{help}\n",
-        painted(FAINT, format!("{}; medians of interleaved launches", shown(spec))),
-        table.print(),
-        100.0 * SLOWER
-    )
+    let width = Width::stdout();
+    let head = painted(FAINT, format!("{}; medians of interleaved launches", shown(spec)));
+    let verdict = format!("{verdict} more than {:.0}% slower than the default ones{help}\n", 100.0 * SLOWER);
+    let head = width.fit(&format!("{device}\n{head}\n"), 2);
+    format!("{head}\n{}\n{}", table.print(width.columns()), width.fit(&verdict, 2))
 }
 
 /// The bucket that a record was measured for, and whether it is a shipped one.

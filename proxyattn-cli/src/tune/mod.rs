@@ -7,7 +7,7 @@ pub(crate) use check::record_of;
 pub(crate) use report::{DEFAULT, constants_of};
 
 use crate::args::TuneArgs;
-use crate::attribute;
+use crate::configuration;
 use crate::failure::{DONE, FAILED, Failure, Outcome, Report};
 use crate::progress::Progress;
 use half::{bf16, f16};
@@ -16,10 +16,9 @@ use proxyattn_runtime::jit::Env;
 use proxyattn_runtime::tune::{self, Bucket, Record, Source};
 use proxyattn_runtime::{Attention, Device, DeviceName, Element, Plan, Problem, Tune};
 use std::path::Path;
-use std::time::Duration;
 
 pub(crate) fn run(args: &TuneArgs) -> Outcome {
-    let spec = attribute::parse(&args.attribute)?;
+    let spec = configuration::parse(&args.spec.configuration)?;
     // Invalid arguments are reported even without a GPU; the device's dense threshold is not known then.
     let ordinal = match Env::process().device()? {
         DeviceName::Cuda(ordinal) => ordinal,
@@ -39,8 +38,8 @@ pub(crate) fn run(args: &TuneArgs) -> Outcome {
 fn problems(args: &TuneArgs, spec: &Spec, below: usize) -> Outcome<Vec<Problem>> {
     let mut places: Vec<(Bucket, bool)> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
-    for &tokens in &args.tokens {
-        let problem = args.heads.problem(spec, tokens, tokens);
+    for tokens in args.tokens.iter().map(|tokens| tokens.get()) {
+        let problem = args.heads.problem(spec, tokens, tokens)?;
         let plan = Plan::new(spec, &problem)?.dense_below(below);
         let place = (Bucket::of(&plan), plan.is_dense());
         if let Some(known) = places.iter().position(|known| *known == place) {
@@ -65,8 +64,7 @@ fn on<T: Element>(args: &TuneArgs, spec: &Spec, device: &Device) -> Outcome {
         check::run(&kernel, spec, &problems, device, args.json)?
     } else {
         let mut watch = Watch::new();
-        let tuned =
-            kernel.tune(&problems, Duration::from_secs(args.limit), &mut |progress| watch.show(progress))?;
+        let tuned = kernel.tune(&problems, args.limit, &mut |progress| watch.show(progress))?;
         drop(watch);
         let text = if args.json { report::json(spec, &tuned) } else { report::text(spec, &tuned) };
         Report { text, code: report::code(&tuned) }

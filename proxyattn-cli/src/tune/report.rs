@@ -2,7 +2,9 @@
 
 use crate::failure::{DONE, FAILED};
 use crate::style::{FAINT, GOOD, WARN, painted};
-use crate::text::{Table, count, fitted};
+use crate::table::Table;
+use crate::text::count;
+use crate::width::Width;
 use proxyattn_codegen::Spec;
 use proxyattn_codegen::cuda::UnitId;
 use proxyattn_runtime::tune::{Bucket, Constant, Outcome, Record, TuneReport};
@@ -20,15 +22,16 @@ pub(super) fn code(report: &TuneReport) -> u8 {
 /// For people.
 pub(super) fn text(spec: &Spec, report: &TuneReport) -> String {
     let machine = &report.machine;
+    let width = Width::stdout();
     let mut out = format!(
         "{}, {} multiprocessors, driver {}\n{}\n",
         machine.gpu,
         machine.multiprocessors,
         machine.driver,
-        painted(FAINT, fitted(&format!("{}; {}", shown(spec), machine.nvrtc), 0)),
+        painted(FAINT, width.fit(&format!("{}; {}", shown(spec), machine.nvrtc), 2)),
     );
     if !report.tuned.is_empty() {
-        out += &format!("\n{}", table(&report.tuned));
+        out += &format!("\n{}", table(&report.tuned).print(width.columns()));
     }
     let failures = failures(&report.tuned);
     if !failures.is_empty() {
@@ -39,30 +42,30 @@ pub(super) fn text(spec: &Spec, report: &TuneReport) -> String {
             [one] => constants_of(one),
             all => count(all.len(), "candidate"),
         };
-        out += &format!("  {unit}, {which}: {}\n", fitted(why.lines().next().unwrap_or_default(), 4));
+        let why = why.lines().next().unwrap_or_default();
+        out += &width.fit(&format!("  {unit}, {which}: {why}\n"), 2);
     }
     if !report.skipped.is_empty() {
-        out += &format!(
-            "\n{} {}; raise --limit\n",
-            painted(WARN, "not measured before the time limit:"),
-            listed(&report.skipped)
-        );
+        let skipped = listed(&report.skipped);
+        let text =
+            format!("\n{} {skipped}; raise --limit\n", painted(WARN, "not measured before the time limit:"));
+        out += &width.fit(&text, 2);
     }
     for refused in &report.refused {
-        out += &format!("\n{} {}\n", painted(WARN, "rejected record:"), fitted(refused, 2));
+        out += &width.fit(&format!("\n{} {refused}\n", painted(WARN, "rejected record:")), 2);
     }
     out += &format!("\nmade {} in {:.0} s\n", records(report.tuned.len()), report.seconds);
-    out += &match (&report.stored_in, &report.store_trouble) {
+    let stored = match (&report.stored_in, &report.store_trouble) {
         (Some(file), _) => {
             format!("{} {}, where programs find them\n", painted(GOOD, "stored in"), file.display())
         }
-        (None, Some(why)) => format!("{} {}\n", painted(WARN, "not stored:"), fitted(why, 2)),
+        (None, Some(why)) => format!("{} {why}\n", painted(WARN, "not stored:")),
         (None, None) => String::new(),
     };
-    out
+    out + &width.fit(&stored, 2)
 }
 
-fn table(tuned: &[Record]) -> String {
+fn table(tuned: &[Record]) -> Table {
     let mut table =
         Table::new(&["unit", "tokens", "visited", "default ms", "winner ms", "gain", "constants"], &[6]);
     for record in tuned {
@@ -76,7 +79,7 @@ fn table(tuned: &[Record]) -> String {
             constants_of(&record.winner),
         ]);
     }
-    table.print()
+    table
 }
 
 /// A unit, the reason for rejecting candidates, and those candidates.

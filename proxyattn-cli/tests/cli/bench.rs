@@ -8,7 +8,16 @@ const SMALL: [&str; 8] = ["--tokens", "1536", "--heads", "4", "--kv-heads", "2",
 
 /// Digits with a point are measured.
 fn unmeasured(run: Run) -> Run {
-    let words = run.stdout.split_inclusive(char::is_whitespace).map(|word| {
+    let text = match run.stdout.split_once(" as fast as dense (") {
+        Some((before, after)) => {
+            let (times, after) = after.split_once(" ms)").unwrap();
+            let (dense, sparse) = times.split_once(" → ").unwrap();
+            assert!(dense.parse::<f64>().is_ok() && sparse.parse::<f64>().is_ok(), "{times}");
+            format!("{before} as fast as dense (# → # ms){after}")
+        }
+        None => run.stdout.clone(),
+    };
+    let words = text.split_inclusive(char::is_whitespace).map(|word| {
         let number = word.trim_end().trim_end_matches(['×', '%']);
         let measured = number.contains('.') && number.trim_end_matches(',').parse::<f64>().is_ok();
         if measured { word.replace(number.trim_end_matches(','), "#") } else { word.to_owned() }
@@ -63,7 +72,8 @@ fn what_prefill_would_spare_is_told() {
         let shape = ["--tokens", &tokens, "--heads", "2", "--kv-heads", "1", "--runs", "1"];
         machine.run(&[&["bench", attribute, "--device", "cpu"], &shape[..], more].concat()).stdout
     };
-    let why = format!("`prefill` runs dense: the context is shorter than {} tokens", dense_below::CPU);
+    let why =
+        format!("`prefill` runs dense here, because the context is shorter than {} tokens", dense_below::CPU);
     for (tokens, dense) in [(dense_below::CPU - 1, true), (dense_below::CPU, false)] {
         let told = run(tokens, &[]);
         assert_eq!(told.contains(&why), dense, "{told}");

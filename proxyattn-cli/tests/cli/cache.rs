@@ -144,6 +144,9 @@ fn a_cache_that_is_not_there_is_no_error() {
         assert!(run.stdout.ends_with("home/.cache/proxyattn: nothing is stored yet\n"), "{}", run.stdout);
     }
     assert!(!machine.path("home").exists(), "looking makes nothing");
+    // One that is named has to be there.
+    let run = machine.run(&["cache", "ls", "--dir", "/typo"]);
+    assert_eq!((run.code, run.stderr.as_str()), (1, "error: --dir: `/typo`: no such directory\n"));
 }
 
 #[test]

@@ -45,7 +45,8 @@ fn what_cannot_be_compiled_is_said() {
 fn what_a_refusal_names_is_what_helps() {
     let mut machine = Machine::new("compile-circle").gpu("9.0");
     machine.set("PROXYATTN_JIT", "deny");
-    let bench = ["bench", "budget = all", "--device", "cuda", "--tokens", "256", "--heads", "2", "--json"];
+    let shape = ["--tokens", "256", "--heads", "2", "--kv-heads", "1", "--json"];
+    let bench = [&["bench", "budget = all", "--device", "cuda"][..], &shape].concat();
     snapshot("bench_denied", &machine.run(&bench));
 
     let builder = Machine::new("compile-circle-builder").nvrtc();

@@ -5,7 +5,9 @@ use std::fs;
 
 #[test]
 fn nothing_is_there() {
-    snapshot("doctor_nothing", &Machine::new("doctor-nothing").run(&["doctor"]));
+    let machine = Machine::new("doctor-nothing");
+    snapshot("doctor_nothing", &machine.run(&["doctor"]));
+    snapshot("doctor_nothing_verbose", &machine.run(&["doctor", "--verbose"]));
 }
 
 #[test]
@@ -13,6 +15,7 @@ fn everything_is_there() {
     snapshot("doctor_hopper", &Machine::new("doctor-hopper").gpu("9.0").nvrtc().run(&["doctor"]));
     let ampere = Machine::new("doctor-ampere").gpu("8.0").nvrtc();
     snapshot("doctor_ampere", &ampere.run(&["doctor"]));
+    snapshot("doctor_ampere_verbose", &ampere.run(&["doctor", "--verbose"]));
 }
 
 #[test]
@@ -50,7 +53,8 @@ fn a_compiler_that_does_not_know_the_gpu() {
     let run = Machine::new("doctor-newer").gpu("8.6").nvrtc().run(&["doctor"]);
     assert_eq!(run.code, 3);
     assert!(run.stdout.contains("cannot compile for sm_86, which needs CUDA 11.1: it supports sm_80, sm_90"));
-    assert!(run.stdout.contains("\nnot ready: `"), "{}", run.stdout);
+    let verdict = "This machine: no kernel can be loaded on cuda:0 (Stub, 8.6).\n  `";
+    assert!(run.stdout.starts_with(verdict), "{}", run.stdout);
 }
 
 #[test]
@@ -59,7 +63,8 @@ fn a_driver_that_fails() {
     machine.set("STUB_FAIL", "cuInit");
     let run = machine.run(&["doctor"]);
     assert_eq!(run.code, 3);
-    assert!(run.stdout.contains("no usable driver: cuInit failed: "), "{}", run.stdout);
+    let verdict = "This machine: CPU only (no usable GPU).\n  cuInit failed: ";
+    assert!(run.stdout.starts_with(verdict), "{}", run.stdout);
 }
 
 #[test]
@@ -73,7 +78,7 @@ fn what_the_environment_says_is_told() {
     let run = machine.run(&["doctor"]);
     assert_eq!(run.code, 3);
     for part in [
-        "PROXYATTN_DEVICE is cpu; unset it to use a GPU",
+        "This machine: CPU only (PROXYATTN_DEVICE is cpu).\n  unset it to use a GPU",
         "not used, so every process recompiles: `/proc/nowhere`: ",
         "denied (PROXYATTN_JIT=deny)",
         "off (PROXYATTN_TUNE=off): kernels use their default tiles",
@@ -106,7 +111,7 @@ fn half_a_compiler_before_a_whole_one() {
     machine.library(wheel, &["MAJOR=13", "MINOR=0"]);
     machine.set("CUDA_HOME", &cuda);
     machine.set("VIRTUAL_ENV", &venv);
-    snapshot("doctor_half", &machine.run(&["doctor"]));
+    snapshot("doctor_half", &machine.run(&["doctor", "--verbose"]));
     let run = machine.run(&["compile", "budget = all", "--arch", "sm_90a", "--out", "kernels"]);
     assert_eq!(run.code, 0, "what `doctor` finds compiles: {}", run.stderr);
     // Alone, and named, it is the error.
@@ -131,7 +136,7 @@ fn a_cache_that_cannot_be_made() {
     // One that can be made is not there afterwards.
     let home = machine.path("home").display().to_string();
     machine.set("HOME", &home);
-    assert!(machine.run(&["doctor"]).stdout.contains("does not exist yet, the first compilation creates it"));
+    assert!(machine.run(&["doctor"]).stdout.contains(": the first compilation creates it; limit "));
     assert!(!machine.path("home").exists());
 }
 
@@ -152,17 +157,21 @@ fn an_environment_that_means_nothing() {
     }
     machine.set("PROXYATTN_DEVICE", "CPU");
     let run = machine.run(&["doctor"]);
-    assert!(run.code == 3 && run.stdout.contains("CPU only: CUDA is not available: PROXYATTN_DEVICE is cpu"));
+    assert!(run.code == 3 && run.stdout.contains("CPU only (PROXYATTN_DEVICE is cpu)"));
     machine.set("STUB_GPUS", "2");
     machine.set("PROXYATTN_DEVICE", "cuda:1");
     let run = machine.run(&["doctor"]);
-    assert!(run.code == 0 && run.stdout.contains("ready: kernels run on cuda:1 ("), "{}", run.stdout);
+    assert!(
+        run.code == 0 && run.stdout.starts_with("This machine: kernels run on cuda:1 ("),
+        "{}",
+        run.stdout
+    );
     for (variable, value) in [("PROXYATTN_CPU", "sse"), ("PROXYATTN_JIT", "no"), ("PROXYATTN_CACHE_MIB", "x")]
     {
         machine.set(variable, value);
         let run = machine.run(&["doctor"]);
         assert!(
-            run.code == 2 && run.stdout.contains(&format!("\nerror: `{variable}`: expected ")),
+            run.code == 2 && run.stdout.contains(&format!(" is corrected.\n  `{variable}`: expected ")),
             "{}",
             run.stdout
         );
@@ -176,12 +185,12 @@ fn an_instruction_set_is_chosen() {
     let mut machine = Machine::new("doctor-isa");
     machine.set("PROXYATTN_CPU", "Portable");
     let run = machine.run(&["doctor"]);
-    assert!(run.stdout.contains("cpu (portable, "), "{}", run.stdout);
+    assert!(run.stdout.contains("cpu      portable, "), "{}", run.stdout);
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         machine.set("PROXYATTN_CPU", "avx2");
         let run = machine.run(&["doctor"]);
-        assert!(run.stdout.contains("cpu (AVX2, "), "{}", run.stdout);
+        assert!(run.stdout.contains("cpu      AVX2, "), "{}", run.stdout);
     }
 }
 
@@ -246,8 +255,5 @@ fn nothing_stored_and_nothing_allowed() {
     let mut machine = Machine::new("doctor-denied").gpu("9.0").nvrtc();
     machine.set("PROXYATTN_JIT", "deny");
     let run = machine.run(&["doctor"]);
-    assert!(
-        run.code == 3
-            && run.stdout.contains("\nnot ready: no kernel is stored, and compiling is not allowed")
-    );
+    assert!(run.code == 3 && run.stdout.contains("\n  no kernel is stored, and compiling is not allowed"));
 }

@@ -27,13 +27,13 @@ fn a_short_context_is_told_from_one_that_is_kept() {
     let run = |more: &[&str]| machine.run(&[&["inspect", "--no-compile"][..], more].concat()).stdout;
     for (arch, below) in [("sm_80", dense_below::SM_80), ("sm_90a", dense_below::SM_90A)] {
         let told = run(&["--arch", arch, "--tokens", &(below - 1).to_string()]);
-        let why = format!("attend only: the context is shorter than {below} tokens");
+        let why = format!("dense attention alone: the context is shorter than {below} tokens");
         assert!(told.contains(&why) && !told.contains("pool_queries"), "{told}");
         let told = run(&["--arch", arch, "--tokens", &below.to_string()]);
-        assert!(told.contains("8 proxies") && told.contains("pool_queries"), "{told}");
+        assert!(told.contains("8 groups of heads") && told.contains("pool_queries"), "{told}");
     }
     let told = run(&["--tokens", "1024", "--dense-below", "0"]);
-    assert!(told.contains("8 proxies"), "{told}");
+    assert!(told.contains("8 groups of heads"), "{told}");
 }
 
 #[test]

@@ -112,6 +112,8 @@ fn without_stub(text: &str) -> String {
 
 /// Compares a run with its snapshot: exit code, output, errors; without what differs from machine to machine.
 pub(crate) fn snapshot(name: &str, run: &Run) {
+    let told = run.stdout.clone() + &run.stderr;
+    assert!(!told.contains("Device::"), "advice for programs, to the user of a command: {told}");
     let text = format!("exit code {}\n── stdout\n{}── stderr\n{}", run.code, run.stdout, run.stderr);
     let text = [&run.dir, driver(), compiler().parent().unwrap()]
         .iter()
@@ -119,6 +121,7 @@ pub(crate) fn snapshot(name: &str, run: &Run) {
         .fold(text, |text, (path, name)| text.replace(&path.display().to_string(), name));
     let filters = vec![
         (r"cpu \([^)]*\)", "cpu ([cpu])"),
+        (r"(?m)^cpu      .*$", "cpu      [cpu]"),
         (r", release [0-9.]+", ""),
         (
             r"no module of NVIDIA's is loaded into the kernel|the kernel's module is of version [0-9.]+",

@@ -17,6 +17,18 @@ macro_rules! make {
     ($($list:tt)*) => {
         choice! {
             /// How many key blocks a query head may visit in a row of blocks.
+            ///
+            /// ```
+            /// use proxyattn_codegen::{Block, Budget, Ratio, RowView, Split, TopK};
+            ///
+            /// assert_eq!(Budget::top_k(16), Budget::TopK(TopK { blocks: 16 }));
+            /// assert_eq!(Budget::ratio(0.1).to_string(), "ratio(0.1)");
+            /// let row = RowView { visible: 50, last_visible: 100, block_kv: 64 };
+            /// assert_eq!((Budget::ratio(0.1).wanted(row, 0), Budget::All.wanted(row, 0)), (5, 50));
+            /// assert_eq!(Budget::top_k(16).floor_tokens(Block { q: 64, kv: 64 }), 1024);
+            /// let Budget::Ratio(Ratio { split, .. }) = Budget::ratio(0.1) else { panic!("a ratio") };
+            /// assert_eq!(split, Split::None);
+            /// ```
             Budget of Key::Budget; $($list)*
         }
     };

@@ -21,6 +21,42 @@ use core::fmt;
 ///
 /// Symbols: a *token* is a row of Q or K, a *block* a run of `block.q` query tokens or `block.kv` key
 /// tokens, a *group* the contiguous KV heads (with all their query heads) that share one proxy head.
+///
+/// ```
+/// use proxyattn_codegen::{Arch, ArchSet, Block, Budget, Dtype, Dynamic, Keep, Key, Order, Precision, Proxy, Rows};
+/// use proxyattn_codegen::{Rule, Scorer, Share, Spec, Stride, Sums, Violation, Weigh};
+///
+/// // #[proxy_attention(head_dim = 64)], with every default written out.
+/// let spec = Spec {
+///     head_dim: 64,
+///     block: Block { q: 64, kv: 64 },
+///     groups: None,
+///     heads: None,
+///     kv_heads: None,
+///     stride: Stride { q: 4, kv: 1 },
+///     dtype: Dtype::Bf16,
+///     causal: true,
+///     scale: None,
+///     scorer: Scorer::Proxy(Proxy { sums: Sums::Maxima, scores: Precision::E4m3 }),
+///     budget: Budget::Dynamic(Dynamic {
+///         gamma: 0.6,
+///         min_tokens: 512,
+///         rows: Rows::Ratio,
+///         order: Order::List,
+///         weigh: Weigh::Values,
+///     }),
+///     keep: Keep { sink: 1, local: 0 },
+///     arch: ArchSet::of(&[Arch::Sm80, Arch::Sm90a]),
+/// };
+/// assert_eq!(spec, Spec { head_dim: 64, ..Spec::DEFAULT });
+/// assert_eq!(spec.attribute(), "head_dim = 64");
+/// assert_eq!(Share::of(0.07).of_count(100), 7);
+///
+/// // What the attribute reports at compile time.
+/// let broken = Spec { stride: Stride { q: 5, kv: 1 }, ..spec };
+/// let [Violation { rule, key, .. }] = &broken.violations()[..] else { panic!("one rule is broken") };
+/// assert_eq!((*rule, *key), (Rule::StrideQ, Key::StrideQ));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spec {
     /// Width of one head: 64, 96, 128 or 256.

@@ -70,8 +70,10 @@ fn implementations(item: &Item, model: &Model, spec: &TokenStream) -> TokenStrea
 }
 
 fn private(model: &Model) -> TokenStream {
-    let facade = &model.facade;
-    quote!(#facade::__private)
+    match &model.facade {
+        Some(facade) => quote!(#facade::__private),
+        None => quote!(::proxyattn::__private),
+    }
 }
 
 /// `spec` as a struct literal, every field spelled out.

@@ -11,9 +11,11 @@
 mod docs;
 mod emit;
 mod item;
+mod rename;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use proxyattn_attribute::Errors;
+use quote::ToTokens;
 
 /// Expands `#[proxy_attention(attr)] item`.
 ///
@@ -22,7 +24,14 @@ use proxyattn_attribute::Errors;
 pub(crate) fn expand(attr: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let item = item::parse(tokens.clone(), &mut errors);
-    let model = proxyattn_attribute::read(attr, &mut errors);
+    let mut model = proxyattn_attribute::read(attr, &mut errors);
+    if model.facade.is_none()
+        && let Some(name) = rename::of_process()
+    {
+        let message = format!("the dependency `proxyattn` has the name `{name}` here");
+        errors.push_with_help(TokenStream::new(), message, format_args!("write `crate = {name}`"));
+        model.facade = Some(Ident::new(&name, Span::call_site()).into_token_stream());
+    }
     match item {
         Some(item) if errors.is_empty() => emit::kernel(&item, &model),
         item => {

@@ -22,6 +22,43 @@ impl<T: Element> Attention<T> {
     /// captured in a CUDA graph. With a dynamic budget, some of them run on a stream of the kernel's own, between two
     /// points of `stream`. The values in the tensors are not checked; see [`prefill`](Self::prefill).
     ///
+    /// ```no_run
+    /// use proxyattn::cudarc::driver::{DevicePtr, DevicePtrMut};
+    /// use proxyattn::prelude::*;
+    /// use proxyattn::{RawArgs, RawTensor};
+    ///
+    /// #[proxy_attention(head_dim = 64)]
+    /// struct Layer;
+    ///
+    /// let Device::Cuda(device) = Device::cuda(0)? else { unreachable!("it is a GPU") };
+    /// let attention = Layer::load(&Device::Cuda(device.clone()))?;
+    /// let problem = Problem { batch: 1, heads: 8, kv_heads: 8, q_len: 8192, kv_len: 8192 };
+    /// let plan = attention.plan(&problem)?;
+    ///
+    /// // An engine has memory, a stream and a workspace of its own.
+    /// let stream = device.stream();
+    /// let memory = |elements: usize| stream.alloc_zeros::<bf16>(elements).expect("memory");
+    /// let (qkv, mut out) = (memory(8 * 8192 * 64), memory(8 * 8192 * 64));
+    /// let bytes = attention.workspace_bytes(&plan);
+    /// let mut workspace = stream.alloc_zeros::<u8>(bytes as usize).expect("memory");
+    ///
+    /// let ((input, _input), (output, _output)) = (qkv.device_ptr(stream), out.device_ptr_mut(stream));
+    /// let (workspace, _workspace) = workspace.device_ptr_mut(stream);
+    /// let tensor = |address| RawTensor { address, strides: [8 * 8192 * 64, 8192 * 64, 64] };
+    /// let args = RawArgs {
+    ///     q: tensor(input),
+    ///     k: tensor(input),
+    ///     v: tensor(input),
+    ///     out: tensor(output),
+    ///     workspace,
+    ///     workspace_bytes: bytes,
+    /// };
+    /// // SAFETY: the buffers have the plan's sizes, belong to the stream's context and outlive the synchronisation.
+    /// unsafe { attention.launch_raw(&plan, &args, stream.cu_stream()) }?;
+    /// stream.synchronize().expect("the kernels run");
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
+    ///
     /// # Safety
     /// For the plan's problem, every tensor and the workspace must be valid device memory of the kernel's context
     /// until the stream has run the kernels, with nothing else writing to them meanwhile; the stream must belong to

@@ -64,7 +64,7 @@ impl CudaKernels {
                     "it is declared for arch({}), and this GPU runs the kernels of {arch}",
                     spec.arch
                 ),
-                help: format!("add {arch} to `arch`, or use Device::cpu()"),
+                help: format!("add {arch} to `arch`; or use Device::cpu()"),
             });
         }
         let load = |arch| Self::of_family(Loader::new(name, spec, arch, device), uses_records);

@@ -14,6 +14,83 @@
 //!   (the program's name), `arch` and `seconds`. A server that has [warmed up](crate::Attention::warmup) can alert on it.
 //! * A missing compiler, an unsupported GPU and a rejected source each have an [`Error`] variant. Cache failures are no
 //!   errors: they are counted ([`Jit::counters`]), logged, and otherwise ignored.
+//!
+//! # Examples
+//!
+//! What a kernel takes of a GPU, as its compiler says, without a GPU:
+//!
+//! ```no_run
+//! use proxyattn::jit::{Jit, KernelUsage, Program, Target};
+//! use proxyattn::prelude::*;
+//!
+//! #[proxy_attention]
+//! struct Layer;
+//!
+//! let program = Program::new("layer.cu", Layer::cuda_source(Arch::Sm80)).option("-DNDEBUG");
+//! let cubin = Jit::global()?.cubin(&program, Target::SM_80)?;
+//! for KernelUsage { name, registers, spill_stores, .. } in cubin.kernels() {
+//!     println!("{name}: {registers} registers, {spill_stores} bytes spilled");
+//! }
+//! # Ok::<(), proxyattn::Error>(())
+//! ```
+//!
+//! Which compiler there is:
+//!
+//! ```
+//! use proxyattn::jit::{Env, Nvrtc, Search};
+//!
+//! let Search { rejected, found } = Nvrtc::search(None, &Env::process());
+//! match found {
+//!     Ok(nvrtc) => println!("{}: {:?}", nvrtc.library().display(), nvrtc.version()),
+//!     Err(_) => println!("searched {}", rejected.join(", ")),
+//! }
+//! ```
+//!
+//! A compiler of one's own, here of images that were made elsewhere, behind the cache:
+//!
+//! ```
+//! use proxyattn::jit::{CacheDir, CacheFile, CacheFileKind, Compiler, Counters};
+//! use proxyattn::jit::{Cubin, Invocation, Jit, JitOptions, Program, Target};
+//!
+//! struct Elsewhere;
+//!
+//! impl Compiler for Elsewhere {
+//!     fn invocation(&self, _: &Program, target: Target) -> proxyattn::Result<Invocation> {
+//!         Ok(Invocation { compiler: "elsewhere 1.0".into(), options: vec![target.to_string()] })
+//!     }
+//!
+//!     fn compile(&self, _: &Program, _: Target) -> proxyattn::Result<Cubin> {
+//!         Ok(Cubin::new(b"\x7fELF, and so on".to_vec(), String::new()))
+//!     }
+//! }
+//!
+//! # let dir = std::env::temp_dir().join(format!("proxyattn-docs-{}", std::process::id()));
+//! let mut options = JitOptions::default();
+//! options.cache_dir = Some(dir.clone());
+//! options.compile = Some(true);
+//! let jit = Jit::with_compiler(options, Elsewhere)?;
+//! let (program, target) = (Program::new("a.cu", "// CUDA"), "sm_120".parse::<Target>().expect("a target"));
+//! let first = jit.cubin(&program, target)?;
+//! assert_eq!(jit.cubin(&program, target)?, first);
+//! let Counters { compiles, memory_hits, .. } = jit.counters();
+//! assert_eq!((compiles, memory_hits), (1, 1));
+//!
+//! // What is on the disk now.
+//! let cache = CacheDir::open(&dir)?.expect("it was written to");
+//! let kept = |file: &&CacheFile| file.kind == CacheFileKind::Cubin;
+//! assert_eq!(cache.files()?.iter().filter(kept).count(), 1);
+//! # std::fs::remove_dir_all(&dir).expect("its own");
+//! # Ok::<(), proxyattn::Error>(())
+//! ```
+//!
+//! Kernels compiled ahead of time, and a target that does not exist:
+//!
+//! ```
+//! use proxyattn::jit::{Aot, Target, UnknownTarget};
+//!
+//! assert_eq!("sm_75".parse::<Target>(), Err(UnknownTarget)); // older than any kernel
+//! assert!(Aot::open("no/such/directory".as_ref()).is_err());
+//! ```
 
 mod cache;
 mod compiler;

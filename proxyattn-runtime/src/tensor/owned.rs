@@ -1,12 +1,23 @@
 //! Tensors that own their elements, in host memory or on a GPU.
 
-use super::{AsView, Data, DataMut, Shape, View, ViewMut, bhsd_strides, check, extent};
+use super::{AsView, Data, DataMut, Shape, View, ViewMut, bhsd_strides, bshd_strides, check, extent};
 use crate::cuda::device::{failed, no_memory};
-use crate::memory::{copied, zeros};
+use crate::memory::{copied, product, room, zeros};
 use crate::{Device, Element, Result};
 use cudarc::driver::CudaSlice;
 
 /// An owned tensor `[batch, heads, tokens, dim]`, in host memory or on a GPU.
+///
+/// ```
+/// use proxyattn::{Device, Tensor, prelude::bf16};
+///
+/// let numbers: Vec<f32> = (0..2 * 3 * 4).map(|i| i as f32).collect();
+/// let tensor = Tensor::<bf16>::from_f32(&numbers, [1, 2, 3, 4])?;
+/// assert_eq!(tensor.shape(), [1, 2, 3, 4]);
+/// let copy = tensor.to(&Device::auto())?;
+/// assert_eq!(copy.to_f32()?, numbers);
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Tensor<T> {
     storage: Storage<T>,
@@ -30,28 +41,112 @@ impl<T> AsView<T> for Tensor<T> {
     }
 }
 
-impl<T: Element> Tensor<T> {
+// The bounds are the methods' own: then the compiler says what an element is.
+impl<T> Tensor<T> {
     /// Zeros in host memory, in memory order `[batch, heads, tokens, dim]`.
     ///
     /// # Errors
     /// [`Error::Overflow`](crate::Error::Overflow) if the shape is not addressable, [`Error::Memory`](crate::Error::Memory) if the memory is not available.
-    pub fn zeros(shape: [usize; 4]) -> Result<Self> {
+    pub fn zeros(shape: [usize; 4]) -> Result<Self>
+    where
+        T: Element,
+    {
         Self::zeros_for("tensor", shape)
     }
 
+    /// A tensor that takes ownership of `data`, in memory order `[batch, heads, tokens, dim]`.
+    ///
+    /// ```
+    /// use proxyattn::{Tensor, prelude::bf16};
+    ///
+    /// let tensor = Tensor::from_bhsd(vec![bf16::ONE; 8 * 100 * 64], [1, 8, 100, 64])?;
+    /// # assert_eq!(tensor.shape(), [1, 8, 100, 64]);
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`View::bhsd`].
+    pub fn from_bhsd(data: Vec<T>, shape: [usize; 4]) -> Result<Self>
+    where
+        T: Element,
+    {
+        let strides = bhsd_strides(shape);
+        check(data.len(), shape, strides)?;
+        Ok(Self { storage: Storage::Host(data), shape, strides })
+    }
+
+    /// A tensor that takes ownership of `data`, in memory order `[batch, tokens, heads, dim]`. `shape` is in memory order;
+    /// [`shape`](Self::shape) of the result is `[batch, heads, tokens, dim]` as always. Nothing is moved in memory.
+    ///
+    /// ```
+    /// use proxyattn::{Tensor, prelude::bf16};
+    ///
+    /// let tensor = Tensor::from_bshd(vec![bf16::ONE; 100 * 8 * 64], [1, 100, 8, 64])?;
+    /// assert_eq!(tensor.shape(), [1, 8, 100, 64]);
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`View::bshd`].
+    pub fn from_bshd(data: Vec<T>, shape: [usize; 4]) -> Result<Self>
+    where
+        T: Element,
+    {
+        let [batch, tokens, heads, dim] = shape;
+        let shape = [batch, heads, tokens, dim];
+        let strides = bshd_strides(shape);
+        check(data.len(), shape, strides)?;
+        Ok(Self { storage: Storage::Host(data), shape, strides })
+    }
+
+    /// Numbers in memory order `[batch, heads, tokens, dim]`, each rounded to the nearest element, ties to even. Magnitudes
+    /// beyond the largest element become infinite, which [`prefill`](crate::Attention::prefill) refuses on the CPU.
+    ///
+    /// ```
+    /// use proxyattn::{Tensor, prelude::bf16};
+    ///
+    /// let tensor = Tensor::<bf16>::from_f32(&[1.0, 0.1, -2.0, 3.0], [1, 1, 2, 2])?;
+    /// assert_eq!(tensor.to_f32()?, [1.0, 0.100_097_656, -2.0, 3.0]); // bf16 has 8 bits of mantissa
+    /// # Ok::<(), proxyattn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`View::bhsd`], and [`Error::Memory`](crate::Error::Memory) if the memory is not available.
+    pub fn from_f32(numbers: &[f32], shape: [usize; 4]) -> Result<Self>
+    where
+        T: Element,
+    {
+        check(numbers.len(), shape, bhsd_strides(shape))?;
+        let mut data = zeros("tensor", numbers.len())?;
+        data.iter_mut().zip(numbers).for_each(|(element, &number)| *element = T::from_f32(number));
+        Self::from_bhsd(data, shape)
+    }
+}
+
+impl<T: Element> Tensor<T> {
     fn zeros_for(what: &'static str, shape: Shape) -> Result<Self> {
         let strides = bhsd_strides(shape);
         Ok(Self { storage: Storage::Host(zeros(what, extent(shape, strides)?)?), shape, strides })
     }
 
-    /// A tensor that takes ownership of `data`, in memory order `[batch, heads, tokens, dim]`.
+    /// The elements as f32, exactly, in the order `[batch, heads, tokens, dim]` whatever the memory order is. A tensor on a
+    /// GPU is copied to the host first.
     ///
     /// # Errors
-    /// Those of [`View::bhsd`].
-    pub fn from_bhsd(data: Vec<T>, shape: [usize; 4]) -> Result<Self> {
-        let strides = bhsd_strides(shape);
-        check(data.len(), shape, strides)?;
-        Ok(Self { storage: Storage::Host(data), shape, strides })
+    /// [`Error::Memory`](crate::Error::Memory) or [`Error::Cuda`](crate::Error::Cuda).
+    pub fn to_f32(&self) -> Result<Vec<f32>> {
+        if matches!(self.storage, Storage::Cuda(_)) {
+            return self.to(&Device::Cpu)?.to_f32();
+        }
+        let [batch, heads, tokens, _] = self.shape;
+        let view = self.as_view();
+        let mut numbers = room("tensor", product(&self.shape))?;
+        for (batch, head) in (0..batch).flat_map(|batch| (0..heads).map(move |head| (batch, head))) {
+            for token in 0..tokens {
+                numbers.extend(view.row(batch, head, token).iter().map(|element| element.to_f32()));
+            }
+        }
+        Ok(numbers)
     }
 
     /// `[batch, heads, tokens, dim]`.
@@ -59,7 +154,7 @@ impl<T: Element> Tensor<T> {
         self.shape
     }
 
-    /// The elements, in memory order `[batch, heads, tokens, dim]`.
+    /// The elements in memory order: `[batch, heads, tokens, dim]`, but for a tensor of [`from_bshd`](Self::from_bshd).
     ///
     /// # Panics
     /// If the tensor is on a GPU; [`to`](Self::to) copies it to the host.
@@ -137,7 +232,8 @@ impl<T: Element> Tensor<T> {
         Ok(Self { storage: Storage::Cuda(data), shape, strides })
     }
 
-    /// The elements in host memory, in memory order `[batch, heads, tokens, dim]`.
+    /// The elements in host memory, in memory order: `[batch, heads, tokens, dim]`, but for a tensor of
+    /// [`from_bshd`](Self::from_bshd).
     ///
     /// # Errors
     /// [`Error::Memory`](crate::Error::Memory) or [`Error::Cuda`](crate::Error::Cuda) if a copy from the device fails.
@@ -161,5 +257,41 @@ impl<T: Element> Clone for Tensor<T> {
             Storage::Cuda(data) => Storage::Cuda(data.clone()),
         };
         Self { storage, shape: self.shape, strides: self.strides }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::{bf16, f16};
+
+    #[test]
+    fn numbers_keep_their_logical_order() {
+        let numbers: Vec<f32> = (0..2 * 3 * 4 * 5).map(|i| i as f32).collect();
+        let bhsd = Tensor::<f16>::from_f32(&numbers, [2, 3, 4, 5]).unwrap();
+        assert_eq!(bhsd.to_f32().unwrap(), numbers);
+        // The same memory as 3 tokens of 4 heads.
+        let bshd = Tensor::from_bshd(bhsd.clone().into_vec().unwrap(), [2, 3, 4, 5]).unwrap();
+        assert_eq!(bshd.shape(), [2, 4, 3, 5]);
+        assert_eq!(bshd.to_f32().unwrap()[5..10], [20.0, 21.0, 22.0, 23.0, 24.0], "head 0, token 1");
+        let copy = bshd.to(&Device::Cpu).unwrap();
+        assert_eq!((copy.to_f32().unwrap(), copy.as_slice()), (bshd.to_f32().unwrap(), bhsd.as_slice()));
+    }
+
+    #[test]
+    fn wrong_lengths_are_refused() {
+        let told = |result: Result<Tensor<bf16>>| result.unwrap_err().to_string();
+        let short =
+            "`data`: expected at least 6 elements for shape [1, 1, 2, 3] with strides [6, 6, 3, 1], got 5";
+        assert_eq!(told(Tensor::from_f32(&[0.0; 5], [1, 1, 2, 3])), short);
+        assert_eq!(
+            told(Tensor::from_bshd(vec![bf16::ONE; 5], [1, 2, 1, 3])),
+            short.replace("[6, 6, 3, 1]", "[6, 3, 3, 1]")
+        );
+        assert!(told(Tensor::from_bshd(Vec::new(), [usize::MAX; 4])).contains("overflows"));
+        assert!(
+            told(Tensor::zeros([1, 32, 1 << 34, 128]))
+                .starts_with("`tensor`: cannot allocate 140737488355328 bytes")
+        );
     }
 }

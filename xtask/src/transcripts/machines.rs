@@ -1,7 +1,8 @@
 //! Simulated machines: the tests' stubs of a driver with a Hopper GPU and of NVRTC, and an environment.
 
+use super::short;
 use crate::candle::stub;
-use crate::run::{Outcome, target};
+use crate::run::Outcome;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,7 +68,12 @@ pub(super) const MACHINES: [Machine; 6] = [
 
 /// The directory of all stubs.
 fn home() -> PathBuf {
-    target().join("odd-machines")
+    short("opt")
+}
+
+/// Removes the stubs.
+pub(super) fn remove() {
+    let _ = fs::remove_dir_all(home());
 }
 
 /// Builds the stubs.
@@ -99,16 +105,11 @@ impl Machine {
         let mut lines: Vec<String> = Vec::new();
         for line in text.lines() {
             let stub = ["calls ", "live ", "fails "].iter().any(|word| line.starts_with(word));
-            match line.split_once("build: ") {
-                // Size and time of a stub carry no information.
-                Some((indent, build)) => {
-                    let version = build.split(',').next().unwrap_or(build);
-                    lines.push(format!("{indent}build: {version}, its size and time"));
-                }
-                None if !stub => lines.push(line.to_owned()),
+            match lines.last() {
+                _ if !stub => lines.push(line.to_owned()),
                 // The stub prints an empty line before its log.
-                None if lines.last().is_some_and(String::is_empty) => drop(lines.pop()),
-                None => {}
+                Some(last) if last.is_empty() => drop(lines.pop()),
+                _ => {}
             }
         }
         lines.join("\n")

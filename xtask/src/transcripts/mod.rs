@@ -3,7 +3,7 @@
 mod machines;
 
 use crate::kernels;
-use crate::run::{Outcome, cargo, root, step, target};
+use crate::run::{Outcome, cargo, link, root, step, target};
 use machines::{MACHINES, Machine};
 use proxyattn_runtime::Device;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ type Section = (&'static str, &'static str, &'static [(bool, &'static str)]);
 const SECTIONS: &[Section] = &[
     (
         "doctor",
-        "What this machine can run: with nothing installed, and with NVRTC.",
-        &[(false, "proxyattn doctor"), (true, "proxyattn doctor")],
+        "What this machine can run: with nothing installed, and with NVRTC; and everything that was searched.",
+        &[(false, "proxyattn doctor"), (true, "proxyattn doctor"), (false, "proxyattn doctor --verbose")],
     ),
     (
         "expand",
@@ -34,8 +34,10 @@ const SECTIONS: &[Section] = &[
         "inspect",
         "Only registers and spills need NVRTC.",
         &[
-            (true, "proxyattn inspect 'block = 64, groups = 4' --tokens 32768 --heads 32 --kv-heads 8"),
-            (false, "proxyattn inspect 'head_dim = 64, budget = all' --arch sm_80 --tokens 8192"),
+            (true, "proxyattn inspect 'block = 64, groups = 4' --tokens 32K --heads 32 --kv-heads 8"),
+            (false, "proxyattn inspect 'head_dim = 64, budget = all' --arch sm_80 --tokens 8K"),
+            (false, "proxyattn inspect block=64 groups=4"),
+            (false, "proxyattn inspect --tokens 8K --q-tokens 32K"),
         ],
     ),
     (
@@ -49,14 +51,15 @@ const SECTIONS: &[Section] = &[
     (
         "tune",
         "Tuning needs a GPU; without one the command fails with exit code 3.",
-        &[(true, "proxyattn tune 'head_dim = 64' --tokens 8192,32768 --heads 9 --kv-heads 3")],
+        &[(true, "proxyattn tune 'head_dim = 64' --tokens 8K,32K --heads 9 --kv-heads 3")],
     ),
     (
         "bench",
         "On the CPU.",
         &[
-            (false, "proxyattn bench 'head_dim = 64' --tokens 8192 --heads 9 --kv-heads 3"),
-            (false, "proxyattn bench 'head_dim = 64' --tokens 8192 --heads 9 --kv-heads 3 --runs 1 --json"),
+            (false, "proxyattn bench 'head_dim = 64' --tokens 8K --heads 9 --kv-heads 3"),
+            (false, "proxyattn bench 'head_dim = 64' --tokens 512 --heads 9 --kv-heads 3"),
+            (false, "proxyattn bench 'head_dim = 64' --tokens 8K --heads 9 --kv-heads 3 --runs 1 --json"),
             (false, "proxyattn bench --device cuda"),
         ],
     ),
@@ -82,18 +85,19 @@ const SECTIONS: &[Section] = &[
 const OPENING: &str = "\
 # The command line, command by command
 
-`cargo install --path proxyattn-cli` installs `proxyattn`. A configuration is written like the arguments of
-`#[proxy_attention(…)]` and read by the macro's own parser; an empty one is the default.
+`cargo install --path proxyattn-cli` installs `proxyattn`. A configuration is written as `#[proxy_attention(…)]` or as its
+arguments, in quotes, and is read by the macro's own parser; without one, every key has its default. A number of tokens is
+written like `131072` or `128K`.
 
 | command | what it does |
 |---|---|
-| `doctor` | tries the driver, the GPUs, NVRTC, the cache and the records; says why CUDA is not used and how to fix it |
+| `doctor` | what this machine can run: tries the driver, the GPUs, NVRTC and the cache; says what is missing and how to fix it |
 | `expand` | the CUDA source of a configuration, coloured on a terminal |
-| `inspect` | grids, buffers, shared memory, registers and spills for a shape, and the candidate tiles for `tune` |
-| `compile` | cubins for machines without NVRTC |
-| `tune` | measures the fastest tiles on this GPU and stores them for all programs |
-| `bench` | times every stage and dense attention; TFLOP/s over the visited blocks, and the tiles in use |
-| `cache` | `ls`, `verify`, `gc` and `clear` for cached cubins and tuning records |
+| `inspect` | kernels, grids, buffers, shared memory, registers and spills for a shape, and the candidate tiles for `tune` |
+| `compile` | compiled kernels (cubins) for machines without NVRTC |
+| `tune` | measures the fastest tiles, which are the constants of a kernel, on this GPU and stores them for all programs |
+| `bench` | times every stage and compares with dense attention; TFLOP/s over the visited blocks, and the tiles in use |
+| `cache` | `ls`, `verify`, `gc` and `clear` for compiled kernels and tuning records |
 | `completions` | a completion script for a shell |
 
 | exit code | meaning |
@@ -101,12 +105,13 @@ const OPENING: &str = "\
 | 0 | success; `doctor`: kernels run on a GPU |
 | 1 | the command failed |
 | 2 | an argument, a configuration or an environment variable is invalid |
-| 3 | the machine lacks a GPU, its driver, an NVRTC that supports both, a kernel (and compiling is not allowed), or memory; `doctor`: kernels run on the CPU only, or cannot be loaded for the GPU |
-| 4 | a check failed: `cache verify` found damage, or `tune --check` found tiles that are slower than the defaults |
+| 3 | the machine lacks a GPU, a driver, an NVRTC that fits both, a kernel that must not be compiled, or memory; `doctor`: no kernel can be run on a GPU |
+| 4 | a check failed: `cache verify` found damage, or `tune --check` found tiles slower than the defaults |
 
-Colours are used on terminals only, and never if `NO_COLOR` is set.
+Texts and tables fit the terminal. In a file or a pipe, lines are as long as they need to be, or as `COLUMNS` says. Colours
+are used on terminals only, and never if `NO_COLOR` is set.
 
-The rest of this page is the output on a machine without a GPU: two CPU cores, and NVRTC where noted.
+The rest of this page is the output on a machine without a GPU, 100 columns wide: two CPU cores, and NVRTC where noted.
 `cargo xtask transcripts` runs the commands and writes the page. `/srv` stands for the working directory; long output is
 cut where marked.
 ";
@@ -134,11 +139,13 @@ pub(crate) fn write() -> Outcome {
         return Err("this machine has a GPU; docs/cli.md shows machines without one".into());
     }
     step(&mut cargo(&["build", "--package", "proxyattn-cli"]))?;
-    let nvrtc = kernels::nvrtc()?;
     machines::build()?;
-    let dir = target().join("transcripts");
+    let dir = short("cli");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let nvrtc = short("nvrtc");
+    let _ = fs::remove_file(&nvrtc);
+    link(&kernels::nvrtc()?, &nvrtc)?;
     let mut page = OPENING.to_owned();
     for (title, about, commands) in SECTIONS {
         page += &format!("\n## {title}\n\n{about}\n");
@@ -156,6 +163,7 @@ pub(crate) fn write() -> Outcome {
             }
         }
     }
+    let _ = (fs::remove_dir_all(&dir), fs::remove_file(&nvrtc), machines::remove());
     let file = root().join("docs/cli.md");
     fs::write(&file, page).map_err(|error| format!("{}: {error}", file.display()))?;
     println!("\nwritten: {}", file.display());
@@ -169,7 +177,7 @@ fn transcript(line: &str, dir: &Path, on: On<'_>) -> Outcome<String> {
     let mut shell = Command::new("sh");
     // stderr is interleaved with stdout, as on a terminal.
     shell.args(["-c", &format!("exec 2>&1; {line}")]).current_dir(dir).stdin(Stdio::null()).env_clear();
-    shell.env("PATH", path).env("HOME", dir);
+    shell.env("PATH", path).env("HOME", dir).env("COLUMNS", "100");
     match on {
         On::Bare => {}
         On::Nvrtc(nvrtc) => drop(shell.env("PROXYATTN_NVRTC", nvrtc)),
@@ -199,6 +207,11 @@ fn transcript(line: &str, dir: &Path, on: On<'_>) -> Outcome<String> {
         None => return Err(format!("`{line}` was ended by a signal")),
     };
     Ok(format!("\n```text\n$ {prompt}{line}\n{shown}{code}\n```\n"))
+}
+
+/// A path about as short as the one on the page, so that lines end where they would with that.
+fn short(name: &str) -> PathBuf {
+    env::temp_dir().join(format!("{name}{}", std::process::id()))
 }
 
 fn search_path() -> Vec<PathBuf> {

@@ -42,6 +42,8 @@ struct Default10;
 struct Measured5;
 #[proxy_attention(budget = dynamic(gamma = 0.072))]
 struct Measured7;
+#[proxy_attention(budget = dynamic(gamma = 0.1))]
+struct Measured10;
 #[proxy_attention(scorer = proxy(scores = native), budget = dynamic(gamma = 0.05))]
 struct MeasuredNative5;
 #[proxy_attention(scorer = proxy(scores = native), budget = dynamic(gamma = 0.072))]
@@ -86,6 +88,7 @@ fn open(name: &str) -> Result<Option<Attention<bf16>>> {
         OneProxyPaperBudget,
         Measured5,
         Measured7,
+        Measured10,
         MeasuredNative5,
         MeasuredNative7,
         MeasuredExact10,

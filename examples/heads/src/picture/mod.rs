@@ -1,133 +1,139 @@
 //! The picture: for each layer what its heads agree on, what lists hold, and what sharing them costs.
 
 mod bars;
-mod chart;
-mod heat;
+mod curves;
+mod overlap;
 
-use crate::{Layer, Report, Result, Visited};
-use image::RgbImage;
-use kit::{
-    canvas::{BRIGHT, Canvas, Colour, DIM, PAGE, PLAIN},
-    font,
+use crate::{Layer, Recommendation, Report, Result};
+use kit::chart::{
+    Align, Axis, DrawingBackend, Drawn, Mark, Page, Picture, RGBColor, Sample, Size, Theme, WIDTH,
 };
 
-const MARGIN: u32 = 36;
-/// Title, and the lines above and below the panels of a layer.
-const HEADER: u32 = 112;
-const TITLE: u32 = 64;
-const AXIS: u32 = 44;
-/// Side of the heat map, and sizes of the two charts.
-const SIDE: u32 = 320;
-const CURVES: [u32; 2] = [400, SIDE];
-const BARS: [u32; 2] = [360, SIDE];
-/// Between panels, for the labels of the axis at the left.
-const APART: u32 = 84;
-/// Between layers.
-const BETWEEN: u32 = 28;
+const MARGIN: f64 = 16.0;
+/// The title with the legend; the heading of a layer with that of its panels; a panel; what lies below it.
+const HEADER: f64 = 140.0;
+const HEADING: f64 = 52.0;
+const SIDE: f64 = 190.0;
+const BELOW: f64 = 60.0;
+/// Where the rectangle of each panel starts.
+const COLUMNS: [f64; 3] = [58.0, 332.0, 614.0];
 
-/// A band with what lies between it and the next.
-const BAND: [u32; 2] =
-    [MARGIN + APART / 2 + SIDE + APART + CURVES[0] + APART + BARS[0], TITLE + SIDE + AXIS + BETWEEN];
-/// Up to so many layers stand in one column, and up to the second in two.
-const FEW: [usize; 2] = [4, 12];
+/// The orders of a list, in the order of the legend.
+#[derive(Clone, Copy)]
+enum Order {
+    OneProxy,
+    KvHead,
+    Own,
+    Best,
+}
 
-/// The orders of a curve: best, own, proxy of the KV head, one proxy.
-const BEST: Colour = DIM;
-const OWN: Colour = [250, 164, 60];
-const KV_HEAD: Colour = [62, 196, 180];
-const SHARED: Colour = [226, 92, 124];
+impl Order {
+    const ALL: [Self; 4] = [Self::OneProxy, Self::KvHead, Self::Own, Self::Best];
 
-impl Report {
-    /// The size of [`picture`](Self::picture) for some layers, as width and height in pixels.
-    pub fn picture_size(layers: usize) -> [u32; 2] {
-        let columns = columns(layers);
-        let [width, height] = [columns, layers.div_ceil(columns)].map(|count| count as u32);
-        [width * BAND[0] + MARGIN, MARGIN + HEADER + height * BAND[1]]
+    fn name(self) -> &'static str {
+        match self {
+            Self::OneProxy => "one proxy for all heads",
+            Self::KvHead => "one proxy per KV head",
+            Self::Own => "each head's own scores",
+            Self::Best => "the best order",
+        }
     }
 
-    /// A band for each layer, down the columns: overlap of the top far tokens, head by head; attention mass inside lists of each length,
-    /// in four orders, averaged over heads; regret of each head with one proxy, and with one per KV head. Above it, the share
-    /// of the blocks that the default budget visits with either.
-    ///
-    /// # Errors
-    /// [`Error::Empty`](crate::Error::Empty) without layers.
-    pub fn picture(&self) -> Result<RgbImage> {
-        let recommendation = self.recommendation()?;
-        let mut canvas = Canvas::new(Self::picture_size(self.layers().len()), PAGE);
-        let first = &self.layers()[0];
-        font::write(&mut canvas, [MARGIN, MARGIN], 3, BRIGHT, &recommendation.attribute);
-        let subject = format!(
-            "{} heads on {} KV heads · default budget: at most {:.0}% more blocks than with one proxy per KV head",
-            first.heads,
-            first.kv_heads,
-            100.0 * self.options().growth
-        );
-        font::write(&mut canvas, [MARGIN, MARGIN + 36], 2, PLAIN, &subject);
-        let middle = "in the middle: attention inside a list, over its share of the blocks, for four orders of the list";
-        font::write(&mut canvas, [MARGIN, MARGIN + 62], 2, DIM, middle);
-        for (i, layer) in self.layers().iter().enumerate() {
-            let lines = self.layers().len().div_ceil(columns(self.layers().len()));
-            let [column, line] = [i / lines, i % lines].map(|place| place as u32);
-            self.band(&mut canvas, [column * BAND[0] + MARGIN, MARGIN + HEADER + line * BAND[1]], layer);
+    fn colour(self, theme: &Theme) -> RGBColor {
+        match self {
+            Self::OneProxy => theme.series[1],
+            Self::KvHead => theme.series[0],
+            Self::Own => theme.ink,
+            Self::Best => theme.series[2],
         }
-        Ok(canvas.into_image())
     }
 
-    fn band(&self, canvas: &mut Canvas, [x, y]: [u32; 2], layer: &Layer) {
-        let visited = |visited: &Visited| format!("{:.1}%", 100.0 * visited.share);
-        let finest = layer.visited.len() - 1;
-        let (groups, colour) = match layer.groups == layer.kv_heads {
-            true => ("needs one proxy per KV head".into(), KV_HEAD),
-            false => (format!("groups = {}", layer.groups), SHARED),
-        };
-        let end = font::write_from(canvas, [x, y], 2, BRIGHT, &format!("{} · ", layer.name));
-        let end = font::write_from(canvas, [end, y], 2, colour, &groups);
-        let shares = format!(
-            " · visits {} of the blocks per KV head, {} with one proxy",
-            visited(&layer.visited[finest]),
-            visited(&layer.visited[0])
-        );
-        font::write(canvas, [end, y], 2, PLAIN, &shares);
-
-        let (above, top) = (y + TITLE - 28, y + TITLE);
-        let x = x + APART / 2;
-        font::write(
-            canvas,
-            [x, above],
-            2,
-            PLAIN,
-            &format!("top {} far tokens in common, %", self.options().top),
-        );
-        heat::draw(canvas, [x, top], SIDE, &layer.overlap.far.pairs, layer.heads / layer.kv_heads);
-
-        let x = x + SIDE + APART;
-        let mut word = x;
-        let curves = &layer.curves;
-        let lines = [
-            ("best", BEST, &curves.best),
-            ("own", OWN, &curves.own),
-            ("per KV head", KV_HEAD, &curves.kv_head),
-            ("one proxy", SHARED, &curves.shared),
-        ];
-        for (name, colour, _) in lines {
-            word = font::write_from(canvas, [word, above], 2, colour, name) + 16;
+    fn sample(self) -> Sample {
+        match self {
+            Self::OneProxy => Sample::Line(Mark::Square),
+            Self::KvHead => Sample::Line(Mark::Circle),
+            Self::Own => Sample::Dashes,
+            Self::Best => Sample::Line(Mark::Triangle),
         }
-        let lines = lines.map(|(_, colour, heads)| (colour, chart::average(heads)));
-        chart::draw(canvas, [x, top], CURVES, &curves.shares, &lines, self.options().keep);
-
-        let x = x + CURVES[0] + APART;
-        let (one, finest) = (&layer.regrets[0], &layer.regrets[layer.regrets.len() - 1]);
-        font::write(
-            canvas,
-            [x, above],
-            2,
-            PLAIN,
-            &format!("mean regret at {:.0}%, by head", 100.0 * self.options().keep),
-        );
-        bars::draw(canvas, [x, top], BARS, [(&one.heads, SHARED), (&finest.heads, KV_HEAD)]);
     }
 }
 
-fn columns(layers: usize) -> usize {
-    1 + FEW.iter().filter(|&&few| layers > few).count()
+/// A report as a picture: a band for each layer, the axes the same in all.
+#[derive(Debug)]
+pub struct Drawing<'a> {
+    report: &'a Report,
+    recommendation: Recommendation,
+}
+
+impl Report {
+    /// A band for each layer: overlap of the top far tokens, head by head; attention inside lists of each length, in four
+    /// orders, averaged over heads; what each head loses with one proxy, and with one per KV head.
+    ///
+    /// # Errors
+    /// [`Error::Empty`](crate::Error::Empty) without layers.
+    pub fn picture(&self) -> Result<Drawing<'_>> {
+        Ok(Drawing { report: self, recommendation: self.recommendation()? })
+    }
+}
+
+impl Picture for Drawing<'_> {
+    fn size(&self) -> [u32; 2] {
+        let bands = self.report.layers().len() as f64 * (HEADING + SIDE + BELOW);
+        [WIDTH, (HEADER + bands + MARGIN) as u32]
+    }
+
+    fn draw<B: DrawingBackend>(&self, page: &Page<'_, B>) -> Drawn<B> {
+        let theme = page.theme;
+        let (layers, options) = (self.report.layers(), self.report.options());
+        let first = &layers[0];
+        let subject = format!(
+            "{} heads on {} KV heads, {} tokens; for the default budget: {}",
+            first.heads, first.kv_heads, first.tokens, self.recommendation.attribute
+        );
+        page.title("How alike heads are, and what sharing a list of blocks costs", &[&subject])?;
+        let orders = Order::ALL.map(|order| (order.sample(), order.colour(theme), order.name()));
+        page.legend([MARGIN, 62.0], f64::from(WIDTH) - 2.0 * MARGIN, &orders)?;
+
+        overlap::SCALE.draw(page, [MARGIN, 90.0], 160.0, &[(0.0, "0%"), (0.5, "50%"), (1.0, "100%")])?;
+
+        let curves = curves::axes(layers);
+        let lost = bars::axis(layers);
+        for (i, layer) in layers.iter().enumerate() {
+            let y = HEADER + i as f64 * (HEADING + SIDE + BELOW);
+            page.text([MARGIN, y], Align::Left, Size::Heading, theme.ink, &band(layer))?;
+            let titles = [
+                format!("In common of the top {} far tokens", options.top),
+                "Attention that a list holds".into(),
+                format!("Attention lost at {:.0}% of the blocks", 100.0 * options.keep),
+            ];
+            for (x, title) in COLUMNS.into_iter().zip(&titles) {
+                page.text([x, y + 26.0], Align::Left, Size::Text, theme.ink, title)?;
+            }
+            let top = y + HEADING - 12.0;
+            overlap::draw(page, [COLUMNS[0], top], layer)?;
+            curves::draw(page, [COLUMNS[1], top], &curves, layer)?;
+            bars::draw(page, [COLUMNS[2], top], &lost, layer)?;
+        }
+        Ok(())
+    }
+}
+
+/// The heading of a layer.
+fn band(layer: &Layer) -> String {
+    let share = |share: f64| format!("{:.1}%", 100.0 * share);
+    let finest = layer.visited.len() - 1;
+    format!(
+        "{}: the default budget visits {} of the blocks with one proxy per KV head, {} with one",
+        layer.name,
+        share(layer.visited[finest].share),
+        share(layer.visited[0].share)
+    )
+}
+
+/// Ticks in the middle of some of the heads, no more than fit.
+fn heads(count: usize) -> Axis {
+    let every = count.div_ceil(9);
+    let middle = (0..count).step_by(every).map(|head| head as f64 + 0.5);
+    Axis::linear("head", 0.0..count as f64)
+        .ticks(middle, |middle| format!("{middle:.0}", middle = middle - 0.5))
 }

@@ -1,6 +1,7 @@
 //! Compares a GPU with the CPU on the real model: every layer's queries, keys and values, and the next tokens.
 
 use clap::Parser;
+use kit::TokenCount;
 use smollm2::{Comparison, Error, Method, Result, compare, load, runner};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,12 +15,12 @@ const TOLERANCE: f64 = 0.05;
 #[command(name = "check")]
 struct Args {
     /// Number of prompt tokens; a chunk of a quarter as many follows
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(4..))]
-    tokens: u32,
+    #[arg(long, value_name = "N", default_value = "1024", allow_negative_numbers = true)]
+    tokens: TokenCount,
 
-    /// Attention method: `full`, `default`, or the arguments of the attribute
-    #[arg(long, value_name = "METHOD", default_value = "full")]
-    method: String,
+    /// Configuration: `full`, `default`, or the arguments of `#[proxy_attention(…)]`
+    #[arg(long, default_value = "full")]
+    configuration: String,
 
     /// Model: a GGUF file of the Llama architecture [default: the one downloaded by `cargo xtask model`]
     #[arg(long, value_name = "FILE")]
@@ -49,9 +50,16 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<bool> {
     let (weights, tokenizer) = load(args.model.as_deref(), args.adapters.as_deref(), &mut |_| ())?;
     let weights = Arc::new(weights);
-    let method = Method::parse(&args.method, &weights.config)?;
+    let method = Method::parse(&args.configuration, &weights.config)?;
     let full = Method::full(&weights.config);
-    let prompt = args.tokens as usize;
+    let prompt = args.tokens.get();
+    if prompt < 4 {
+        return Err(Error::argument(
+            "--tokens",
+            "at least 4, of which a quarter is the chunk",
+            prompt.to_string(),
+        ));
+    }
     let steps = [(prompt, &method), (prompt / 4, &method), (1, &full), (1, &full)];
     let total = steps.iter().map(|(tokens, _)| tokens).sum();
 

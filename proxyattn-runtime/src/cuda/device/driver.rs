@@ -248,13 +248,7 @@ fn library() -> Result<(&'static str, Library)> {
             Err(error) => searched.push(format!("{name} ({})", reason(&error))),
         }
     }
-    Err(Error::Unavailable {
-        what: "CUDA".into(),
-        why: format!("no driver library can be opened: tried {}", searched.join(", ")),
-        help: "install the NVIDIA driver (a container has to be started with it, `docker run --gpus all`), or use \
-               Device::cpu()"
-            .into(),
-    })
+    Err(Error::DriverNotFound { searched })
 }
 
 #[cfg(test)]

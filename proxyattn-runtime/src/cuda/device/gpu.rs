@@ -26,6 +26,16 @@ pub(super) fn arch_of(capability: (u8, u8)) -> Option<Arch> {
 }
 
 /// A CUDA device and a stream on it. Cheap to clone.
+///
+/// ```no_run
+/// use proxyattn::Device;
+///
+/// if let Device::Cuda(gpu) = Device::cuda(0)? {
+///     println!("{}, compute capability {:?}", gpu.name(), gpu.capability());
+///     gpu.stream().synchronize().expect("the stream");
+/// }
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CudaDevice {
     stream: Arc<CudaStream>,
@@ -41,7 +51,7 @@ impl CudaDevice {
     /// The device of that ordinal, with a stream of its own.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] without a usable driver, [`Error::Cuda`] if the driver refuses the device.
+    /// [`Error::DriverNotFound`] or [`Error::Unavailable`] without a usable driver, [`Error::Cuda`] if the driver refuses the device.
     pub(crate) fn new(ordinal: usize) -> Result<Self> {
         driver::probe()?;
         result::init().map_err(opening("cuInit"))?;
@@ -86,7 +96,7 @@ impl CudaDevice {
             return Err(Error::Unavailable {
                 what: format!("CUDA on {name}"),
                 why: format!("its compute capability is {major}.{minor}, and kernels exist from 8.0 on"),
-                help: "use a GPU of the Ampere generation or later, or Device::cpu()".into(),
+                help: "use a GPU of the Ampere generation or later; or use Device::cpu()".into(),
             });
         }
         if capability == HOPPER {

@@ -11,6 +11,15 @@ use proxyattn_codegen::Arch;
 use std::path::PathBuf;
 
 /// What the CUDA driver says of itself and of its GPUs.
+///
+/// ```
+/// use proxyattn::DriverInfo;
+///
+/// match DriverInfo::read() {
+///     Ok(driver) => println!("CUDA {:?}, {} GPUs", driver.cuda, driver.gpus.len()),
+///     Err(why) => println!("{why}"),
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverInfo {
@@ -25,6 +34,17 @@ pub struct DriverInfo {
 }
 
 /// One GPU.
+///
+/// ```
+/// use proxyattn::{DriverInfo, GpuInfo};
+///
+/// fn memory(gpus: &[GpuInfo]) -> u64 {
+///     gpus.iter().map(|gpu| gpu.memory_bytes).sum()
+/// }
+///
+/// let bytes = DriverInfo::read().map_or(0, |driver| memory(&driver.gpus));
+/// println!("{} GiB", bytes >> 30);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GpuInfo {
@@ -44,7 +64,8 @@ impl DriverInfo {
     /// Asks the driver. No context is made, and no memory is taken.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::Error::Unavailable) without a usable driver, [`Error::Cuda`](crate::Error::Cuda) if
+    /// [`Error::DriverNotFound`](crate::Error::DriverNotFound) without a driver,
+    /// [`Error::Unavailable`](crate::Error::Unavailable) for one that cannot be used, [`Error::Cuda`](crate::Error::Cuda) if
     /// it refuses to answer.
     pub fn read() -> Result<Self> {
         driver::probe()?;

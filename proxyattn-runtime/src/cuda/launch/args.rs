@@ -7,6 +7,14 @@ use proxyattn_codegen::cuda::Buffer;
 const STRIDE_LIMIT: i64 = 1 << 39;
 
 /// A tensor `[batch, heads, tokens, dim]` in device memory, whose last stride is 1.
+///
+/// ```
+/// use proxyattn::RawTensor;
+///
+/// // [1, 8, 100, 64] in memory order [batch, tokens, heads, head_dim], at an address in device memory.
+/// let tensor = RawTensor { address: 0x7000_0000, strides: [100 * 8 * 64, 64, 8 * 64] };
+/// # assert_eq!(tensor.strides[2], 512);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawTensor {
     /// Device address of the first element; a multiple of 16.
@@ -37,6 +45,17 @@ impl RawTensor {
 }
 
 /// Everything that [`Attention::launch_raw`](crate::Attention::launch_raw) takes by address.
+///
+/// ```
+/// use proxyattn::{RawArgs, RawTensor};
+///
+/// /// The same memory as all three inputs.
+/// fn of_itself(qkv: RawTensor, out: RawTensor, workspace: u64, workspace_bytes: u64) -> RawArgs {
+///     RawArgs { q: qkv, k: qkv, v: qkv, out, workspace, workspace_bytes }
+/// }
+/// # let tensor = RawTensor { address: 0, strides: [0; 3] };
+/// # assert_eq!(of_itself(tensor, tensor, 256, 0).q, tensor);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawArgs {
     /// Queries.

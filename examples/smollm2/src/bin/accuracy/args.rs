@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::Parser;
+use kit::TokenCount;
 use std::num::NonZero;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 ///
 /// Results are saved to a JSON file after each context, so that an interrupted run can continue.
 #[derive(Debug, Parser)]
-#[command(name = "accuracy")]
+#[command(name = "accuracy", max_term_width = 110)]
 pub(crate) struct Args {
     /// Directory of the evaluation sets (`evalset-LENGTH.safetensors`), and of the adapters unless --adapters is given
     #[arg(long, value_name = "DIR")]
@@ -22,13 +23,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
 
-    /// Context lengths in tokens, comma-separated
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "4096")]
-    pub(crate) lengths: Vec<usize>,
+    /// Context lengths in tokens, such as 16384 or 16K, comma-separated
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "4096",
+        allow_negative_numbers = true
+    )]
+    pub(crate) lengths: Vec<TokenCount>,
 
-    /// Attention methods, separated by `;`: `full`, `default`, or the arguments of `#[proxy_attention(…)]`
+    /// Configurations, separated by `;`: `full`, `default`, or the arguments of `#[proxy_attention(…)]`
     #[arg(long, value_name = "LIST", default_value = "full;default")]
-    pub(crate) configs: String,
+    pub(crate) configuration: String,
 
     /// Run only these tasks, comma-separated
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -54,8 +61,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// Draw accuracy against density to this file
-    #[arg(long, value_name = "PNG")]
+    /// Draw accuracy against density to this SVG or PNG file
+    #[arg(long, value_name = "FILE.svg")]
     pub(crate) picture: Option<PathBuf>,
 
     /// Run nothing; show the results in the --json file

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo xtask model
-//! cargo run --release -p smollm2 --bin accuracy -- --data DIR --lengths 4096 --configs "full;default;budget = ratio(0.1)"
+//! cargo run --release -p smollm2 --bin accuracy -- --data DIR --lengths 4096 --configuration "full;default;budget = ratio(0.1)"
 //! ```
 
 mod args;
@@ -12,7 +12,10 @@ mod table;
 
 use args::Args;
 use clap::Parser;
-use kit::canvas::save;
+use kit::{
+    TokenCount,
+    chart::{LIGHT, save},
+};
 use records::Record;
 use smollm2::eval::{Context, Deadline, EvalSet, Recall, TASKS, ask};
 use smollm2::{Error, Method, Result, Runner, Visits, bar, load, methods, runner};
@@ -35,9 +38,10 @@ fn run(args: &Args) -> Result<()> {
     print!("{}", table::tables(&summaries));
     if let Some(path) = &args.picture {
         let picture = picture::draw(&summaries);
-        let picture =
-            picture.ok_or_else(|| Error::argument("picture", "a sparse method among the results", "none"))?;
-        save(&picture, path).map_err(|error| Error::file(path, error))?;
+        let picture = picture.ok_or_else(|| {
+            Error::argument("--picture", "a sparse configuration among the results", "none")
+        })?;
+        save(&picture, &LIGHT, path).map_err(|error| Error::file(path, error).of("--picture"))?;
     }
     if !left_out.is_empty() {
         println!("\nOut of time; left out: {}", left_out.join(", "));
@@ -49,13 +53,13 @@ fn run(args: &Args) -> Result<()> {
 fn measure(args: &Args, records: &mut Vec<Record>) -> Result<Vec<String>> {
     let deadline = Deadline(args.limit.map(|limit| Instant::now() + Duration::from_secs(limit)));
     if let Some(unknown) = args.tasks.iter().find(|task| !TASKS.contains(&task.as_str())) {
-        return Err(Error::argument("tasks", TASKS.join(", "), unknown.clone()));
+        return Err(Error::argument("--tasks", TASKS.join(", "), unknown.clone()));
     }
-    let read = |&length: &usize| Ok((length, EvalSet::read(&args.data, length)?));
+    let read = |length: &TokenCount| Ok((length.get(), EvalSet::read(&args.data, length.get())?));
     let sets = args.lengths.iter().map(read).collect::<Result<Vec<_>>>()?;
     let adapters = args.adapters.as_ref().unwrap_or(&args.data);
     let (weights, _) = load(args.model.as_deref(), Some(adapters), &mut |_| ())?;
-    let methods = methods(&args.configs, &weights.config)?;
+    let methods = methods(&args.configuration, &weights.config)?;
     let longest = sets.iter().map(|(length, set)| length + set.longest_question()).max().unwrap_or(0);
     let mut runner = runner(&args.device, Arc::new(weights), longest)?;
 

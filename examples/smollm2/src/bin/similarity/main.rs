@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! cargo xtask model
-//! cargo run --release -p smollm2 --bin similarity -- --file README.md --tokens 4096 --picture heads.png
+//! cargo run --release -p smollm2 --bin similarity -- --file README.md --tokens 4096 --picture heads.svg
 //! cargo run --release -p smollm2 --bin similarity -- --data DIR --tokens 8192 --task multikey --json heads.json
 //! ```
 
 mod listener;
 
 use clap::Parser;
-use heads::{Flags, Report};
+use heads::Flags;
+use kit::TokenCount;
 use listener::Listener;
 use smollm2::eval::EvalSet;
 use smollm2::{Method, Tokenizer, bar, load, runner};
@@ -43,9 +44,9 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "data")]
     context: usize,
 
-    /// Number of tokens to read; a shorter text is repeated
-    #[arg(long, value_name = "N", default_value_t = 4096)]
-    tokens: usize,
+    /// Number of tokens to read, such as 8192 or 8K; a shorter text is repeated
+    #[arg(long, value_name = "N", default_value = "4096", allow_negative_numbers = true)]
+    tokens: TokenCount,
 
     /// Measure only these layers, comma-separated
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
 
 /// Runs the program and returns the text for stdout.
 fn run(args: &Args) -> Result<String> {
-    let report = Report::new(args.flags.options())?;
+    let report = args.flags.report()?;
     let progress = bar("loading");
     let (weights, tokenizer) = load(args.model.as_deref(), args.adapters.as_deref(), &mut |tensors| {
         progress.set_length(tensors as u64);
@@ -108,9 +109,9 @@ fn context(args: &Args, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
         if tokens.is_empty() {
             return Err(refuse("expected a text, got an empty file".into()).into());
         }
-        return Ok(tokens.into_iter().cycle().take(args.tokens).collect());
+        return Ok(tokens.into_iter().cycle().take(args.tokens.get()).collect());
     };
-    let mut contexts = EvalSet::read(directory, args.tokens)?.contexts;
+    let mut contexts = EvalSet::read(directory, args.tokens.get())?.contexts;
     contexts.retain(|context| context.task == args.task);
     let found = contexts.len();
     match contexts.into_iter().nth(args.context) {

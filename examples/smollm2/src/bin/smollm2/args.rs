@@ -1,12 +1,13 @@
 //! The command line.
 
 use clap::Parser;
+use kit::TokenCount;
 use std::num::NonZero;
 use std::path::PathBuf;
 
 /// Answers a prompt with SmolLM2-135M, and prints the time to the first token and the share of attention that was visited.
 #[derive(Debug, Parser)]
-#[command(name = "smollm2")]
+#[command(name = "smollm2", max_term_width = 110)]
 pub(crate) struct Args {
     /// The question
     #[arg(default_value = "The capital of France is")]
@@ -16,13 +17,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
-    /// Read exactly this many tokens of the file, repeating it if it is shorter
-    #[arg(long, value_name = "N", requires = "file")]
-    pub(crate) tokens: Option<NonZero<usize>>,
+    /// Read exactly this many tokens of the file, such as 32768 or 32K, repeating it if it is shorter
+    #[arg(long, value_name = "N", requires = "file", allow_negative_numbers = true)]
+    pub(crate) tokens: Option<TokenCount>,
 
-    /// Attention methods for the prompt, separated by `;`: `full`, `default`, or the arguments of `#[proxy_attention(…)]`
+    /// Configurations for the prompt, separated by `;`: `full`, `default`, or the arguments of `#[proxy_attention(…)]`
     #[arg(long, value_name = "LIST", default_value = "default")]
-    pub(crate) methods: String,
+    pub(crate) configuration: String,
 
     /// Continue the raw text instead of answering it as a chat message
     #[arg(long)]
@@ -44,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
 
-    /// Number of runs per method; the fastest is reported
+    /// Number of runs per configuration; the fastest is reported
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) rounds: NonZero<usize>,
 

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo xtask model
 //! cargo run --release -p smollm2 --bin smollm2 -- "The capital of France is"
-//! cargo run --release -p smollm2 --bin smollm2 -- --file README.md --tokens 8000 --methods "full;default" "What is this?"
+//! cargo run --release -p smollm2 --bin smollm2 -- --file README.md --tokens 8000 --configuration "full;default" "What is this?"
 //! ```
 
 mod args;
@@ -11,6 +11,7 @@ mod report;
 
 use args::Args;
 use clap::Parser;
+use kit::TokenCount;
 use report::{Densities, Run};
 use smollm2::{Answer, Error, Method, Result, Runner, Tokenizer, bar, generate, load, methods, runner};
 use std::io::Write;
@@ -28,7 +29,7 @@ fn run(args: &Args) -> Result<()> {
         progress.inc(1);
     })?;
     progress.finish_and_clear();
-    let methods = methods(&args.methods, &weights.config)?;
+    let methods = methods(&args.configuration, &weights.config)?;
     let prompt = prompt(args, &tokenizer)?;
     let mut runner = runner(&args.device, Arc::new(weights), prompt.len() + args.limit)?;
     let context = runner.config().context;
@@ -92,12 +93,12 @@ fn prompt(args: &Args, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
     };
     let mut tokens = tokenizer.encode(&before)?;
     if let Some(path) = &args.file {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+        let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error).of("--file"))?;
         let text = tokenizer.encode(&format!("{text}\n\n"))?;
         if text.is_empty() {
-            return Err(Error::file(path, "has no text"));
+            return Err(Error::file(path, "has no text").of("--file"));
         }
-        let length = args.tokens.map_or(text.len(), usize::from);
+        let length = args.tokens.map_or(text.len(), TokenCount::get);
         tokens.extend(text.iter().cycle().take(length));
     }
     tokens.extend(tokenizer.encode(&after)?);

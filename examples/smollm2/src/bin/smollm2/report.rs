@@ -70,7 +70,7 @@ impl fmt::Display for Run {
         if let Some(more) = tokens.len().checked_sub(1).filter(|&more| more > 0) {
             writeln!(f, "  every other     {}", time(decode.total() / more as u32))?;
         }
-        writeln!(f, "  density         {:.1}% of the tiles; per layer", 100.0 * self.density())?;
+        writeln!(f, "  density         {:.1}% of the blocks; per layer", 100.0 * self.density())?;
         for layers in self.densities.chunks(15) {
             let layers: Vec<_> = layers.iter().map(|density| format!("{:3.0}", 100.0 * density)).collect();
             writeln!(f, "                  {}", layers.join(" "))?;
