@@ -349,6 +349,22 @@ mod tests {
     }
 
     #[test]
+    fn tensor_cores_multiply_whatever_is_long() {
+        use KernelId::{Attend, BudgetPartials, Dense, Score};
+        for module in modules() {
+            // What a scorer multiplies may be short.
+            for kernel in module.kernels.iter().filter(|kernel| kernel.id != Score) {
+                let long = matches!(kernel.id, BudgetPartials | Attend | Dense);
+                assert_eq!(kernel.on_tensor_cores(), long, "{}", kernel.id);
+            }
+        }
+        let defaults = Arch::ALL.iter().map(|&arch| emit(&Spec::DEFAULT, arch));
+        assert!(
+            defaults.map(|module| module.kernel(Score).is_some_and(Kernel::on_tensor_cores)).all(|on| on)
+        );
+    }
+
+    #[test]
     fn buffers_are_those_that_kernels_use() {
         for module in modules() {
             let used = |scratch| module.kernels.iter().any(|kernel| kernel.scratch().any(|s| s == scratch));

@@ -59,18 +59,6 @@ impl KernelId {
         matches!(self, KernelId::Dense) == dense
     }
 
-    /// Whether it is a matrix product.
-    pub const fn multiplies(self) -> bool {
-        match self {
-            KernelId::Score | KernelId::BudgetPartials | KernelId::Attend | KernelId::Dense => true,
-            KernelId::PoolQueries | KernelId::PoolKeys | KernelId::Select => false,
-            KernelId::BudgetNorms
-            | KernelId::BudgetMasses
-            | KernelId::BudgetShares
-            | KernelId::BudgetCounts => false,
-        }
-    }
-
     /// Its symbol: `proxyattn_attend`.
     pub fn symbol(self) -> String {
         format!("proxyattn_{self}")
@@ -170,6 +158,17 @@ impl Kernel {
     /// Whether it reads or writes tensors through tensor maps.
     pub fn takes_maps(&self) -> bool {
         self.params.iter().any(|param| matches!(param.field, Field::Map(..)))
+    }
+
+    /// Whether tensor cores multiply for it: a text that has them do so is among its own.
+    pub fn on_tensor_cores(&self) -> bool {
+        const TEXTS: [&str; 4] = [
+            "arch/portable/scoring.cuh",
+            "arch/hopper/scoring.cuh",
+            "attend/portable/flash.cuh",
+            "attend/hopper/flash.cuh",
+        ];
+        self.files.iter().any(|file| TEXTS.contains(file))
     }
 
     /// Bytes of shared memory of a CTA for a shape.

@@ -118,7 +118,7 @@ fn report(built: &Built, code: Vec<Code>, faults: &mut Vec<String>) -> Outcome {
         if usage.registers * kernel.threads > 65_536 {
             fault(format!("{}: {} registers for {} threads", kernel.id, usage.registers, kernel.threads));
         }
-        if kernel.id.multiplies() {
+        if kernel.on_tensor_cores() {
             match kernel.arch {
                 Arch::Sm80 if function.hmma == 0 => {
                     fault(format!("{}: no tensor-core instruction", kernel.id));
