@@ -37,6 +37,9 @@ macro_rules! budgets {
             top_k: TopK(kind) => kind;
             /// A share of the blocks that the row can see, for each head or divided among the heads.
             ratio: Ratio(kind) => kind;
+            /// The fewest blocks of each row that hold a share of what the row's blocks weigh by their scores (`XAttention`,
+            /// arXiv 2503.16428).
+            top_p: TopP(kind) => kind;
             /// Every block: dense attention.
             all: All => $crate::All;
         }

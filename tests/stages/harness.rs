@@ -77,22 +77,8 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn has(&self, scratch: Scratch) -> bool {
-        self.bytes.contains_key(&scratch.into())
-    }
-
     pub(crate) fn put(&mut self, place: impl Into<Place>, bytes: Vec<u8>) {
         self.bytes.insert(place.into(), bytes);
-    }
-
-    pub(crate) fn words(&self, scratch: Scratch) -> Vec<u32> {
-        let (words, rest) = self.bytes[&scratch.into()].as_chunks::<4>();
-        assert!(rest.is_empty(), "{scratch}");
-        words.iter().map(|&word| u32::from_le_bytes(word)).collect()
-    }
-
-    pub(crate) fn floats(&self, scratch: Scratch) -> Vec<f32> {
-        self.words(scratch).into_iter().map(f32::from_bits).collect()
     }
 
     pub(crate) fn halves(&self, place: impl Into<Place>) -> Vec<u16> {

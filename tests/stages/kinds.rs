@@ -5,7 +5,7 @@ use crate::harness::Harness;
 use crate::inputs_of;
 use half::bf16;
 use proxyattn::codegen::cuda::{Shape, Tiles, emit_tiled};
-use proxyattn::codegen::{Arch, Block, Budget, Spec, Stage, Stride};
+use proxyattn::codegen::{Arch, Block, Budget, Measured, Spec, Stage, Stride};
 use proxyattn_oracle::stages::Buffers;
 use proxyattn_oracle::{budgets, scorers};
 
@@ -44,9 +44,12 @@ fn check(name: &str, arch: Arch, spec: Spec) {
     }
 }
 
+/// With a budget that counts in each row by its scores.
 fn every_scorer(arch: Arch) {
+    let by_scores = budgets().into_iter().find(|budget| budget.measures() == Some(Measured::Rows));
+    let budget = by_scores.expect("some budget goes by scores");
     for (i, scorer) in scorers().into_iter().enumerate() {
-        check(&format!("scorer_{i}"), arch, Spec { scorer, ..SMALL });
+        check(&format!("scorer_{i}"), arch, Spec { scorer, budget, ..SMALL });
     }
 }
 

@@ -15,8 +15,8 @@ use crate::{Arch, Key, Spec, Stride};
 /// tokens, and the mean k̄(j) over the group's KV heads and the block's tokens. It is the logarithm of a weight: blocks share a
 /// row as in the softmax of the scores over the blocks that the row sees.
 ///
-/// Reading every query and key once is all that it costs; no token stands out of its block. Every token counts, so `stride`
-/// has no effect. A block on the diagonal has the mean of all its keys, also of those that some queries of the row do not
+/// It reads every query and key once, and multiplies means alone; a single token does not stand out of its block. Every token
+/// counts, so `stride` has no effect. A block on the diagonal has the mean of all its keys, also of those that some queries of the row do not
 /// see: it is always kept, and what it weighs matters to budgets that add up weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MeanPool;
@@ -37,12 +37,14 @@ const SCORE: &[&str] = &[
     "scorer/mean_pool/score.cuh",
 ];
 
-/// Threads of a CTA that computes means: a multiple of those of a row.
+/// Threads of a CTA that computes means; those beyond whole tokens are idle while it adds up.
 const MEAN_THREADS: u32 = 256;
 /// Threads of a CTA that multiplies them.
 const SCORE_THREADS: u32 = 128;
-/// Rows of blocks, and blocks, of a tile.
-const TILE: u32 = 64;
+/// Rows of blocks of a tile: few, so that the rows of a context, which see more and more, make even work.
+const ROWS_TILE: u32 = 32;
+/// Blocks of a tile.
+const BLOCKS_TILE: u32 = 64;
 /// Dims that are multiplied at a time.
 const STEP: u32 = 32;
 
@@ -67,14 +69,15 @@ impl Contract for MeanPool {
         let constants = [
             ("MEAN_THREADS", MEAN_THREADS),
             ("MEAN_SCORE_THREADS", SCORE_THREADS),
-            ("MEAN_TILE", TILE),
+            ("MEAN_ROWS_TILE", ROWS_TILE),
+            ("MEAN_BLOCKS_TILE", BLOCKS_TILE),
             ("MEAN_STEP", STEP),
         ];
         let of_pool = format!("pool:      {MEAN_THREADS} sums of 8 floats");
         let of_score = format!(
             "score:     {} B of mean queries, and {} B for a step of mean keys",
-            TILE * cx.spec.head_dim * 4,
-            TILE * STEP * 4
+            ROWS_TILE * cx.spec.head_dim * 4,
+            BLOCKS_TILE * STEP * 4
         );
         Part {
             kernels: vec![
@@ -143,8 +146,9 @@ fn score(cx: &Cx<'_>) -> Kernel {
         arch: Arch::Sm80,
         params: lay_out(fields),
         threads: SCORE_THREADS,
-        shared: number(TILE * (cx.spec.head_dim + STEP) * 4),
-        grid: [Expr::from(Scalar::Rows).ceil_div(TILE), Scalar::Groups.into(), Scalar::Batch.into()],
+        shared: number((ROWS_TILE * cx.spec.head_dim + BLOCKS_TILE * STEP) * 4),
+        // Groups first: CTAs of the last rows, which have the most to do, begin side by side.
+        grid: [Scalar::Groups.into(), Expr::from(Scalar::Rows).ceil_div(ROWS_TILE), Scalar::Batch.into()],
         pack: 1,
         bounds: "MEAN_SCORE_THREADS",
         files: SCORE.into(),
