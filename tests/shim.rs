@@ -14,6 +14,7 @@ fn selftest(elem: &str) {
         &host::folder().join("selftest.cpp"),
         &format!("shim_selftest_{elem}"),
         &[&format!("-DELEM_{elem}")],
+        &[host::shim()],
     );
     let report = host::run(&program, &[]);
     let caught =
@@ -35,10 +36,12 @@ fn selftest_f16() {
 /// Fibers without the hand-written switch, as on processors other than x86-64.
 #[test]
 fn selftest_on_portable_fibers() {
+    let shim = host::object(&host::folder().join("shim.cpp"), "shim_ucontext.o", &["-DSHIM_UCONTEXT", "-O1"]);
     let program = host::compile(
         &host::folder().join("selftest.cpp"),
         "shim_selftest_ucontext",
-        &["-DELEM_BF16", "-DSHIM_UCONTEXT", "-O1"],
+        &["-DELEM_BF16", "-O1"],
+        &[&shim],
     );
     assert!(host::run(&program, &["6"]).ends_with("0 failures\n"));
 }
@@ -46,7 +49,8 @@ fn selftest_on_portable_fibers() {
 /// Which tile comes when: long contexts alone take the first part of it, and no stage that is run here has one.
 #[test]
 fn every_tile_comes_once() {
-    let program = host::compile(&host::folder().join("order.cpp"), "tile_order", &["-DELEM_BF16"]);
+    let program =
+        host::compile(&host::folder().join("order.cpp"), "tile_order", &["-DELEM_BF16"], &[host::shim()]);
     assert_eq!(host::run(&program, &[]), "0 failures\n");
 }
 
@@ -57,7 +61,7 @@ fn programs_are_kept_until_they_would_be_others() {
     let made = |number: u32, flags: &[&str]| {
         let text = format!("#include <cstdio>\nint main() {{ std::printf(\"%d %d\", {number}, TIMES); }}\n");
         fs::write(&source, text).expect("the target folder can be written");
-        let program = host::compile(&source, "kept", flags);
+        let program = host::compile(&source, "kept", flags, &[]);
         let time = fs::metadata(&program).and_then(|known| known.modified()).expect("a time");
         (host::run(&program, &[]), time)
     };

@@ -110,10 +110,9 @@ fn summary(spec: &Spec, plan: &Plan, width: Width) -> String {
     let stages = match plan.why_dense() {
         Some(why @ WhyDense::Short { .. }) => format!("dense attention alone: {why} (--dense-below)"),
         Some(why) => format!("dense attention alone: {why}"),
-        None => match plan.groups() {
-            1 => "1 proxy head, with one list of blocks for each row".into(),
-            proxies => format!("{proxies} proxy heads, each with one list of blocks for each row"),
-        },
+        None => {
+            format!("{} of heads; one list of blocks for each group and row", count(plan.groups(), "group"))
+        }
     };
     line("stages", stages);
     line(

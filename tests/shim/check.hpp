@@ -2,10 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "machine.hpp"
+#include "buffer.hpp"
 #include "shim.hpp"
 
 namespace check {

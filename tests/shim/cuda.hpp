@@ -9,8 +9,8 @@
 
 #include "../../templates/prelude/types.cuh"
 
-// Kernels are plain functions; `extern __shared__` finds the array that memory.hpp defines. The storage class is
-// thread_local because it may follow `extern`.
+// Kernels are plain functions; `extern __shared__` finds the array that memory.cpp defines. The storage class is
+// __thread because it may follow `extern`.
 #define __global__
 #define __device__
 #define __host__
@@ -18,7 +18,7 @@
 #define __launch_bounds__(...)
 #define __forceinline__ inline __attribute__((always_inline))
 #define __align__(n) __attribute__((aligned(n)))
-#define __shared__ thread_local
+#define __shared__ __thread
 
 struct uint3 {
     unsigned x, y, z;

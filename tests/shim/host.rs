@@ -15,25 +15,43 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shim")
 }
 
-/// Compiles `source` to an executable called `name`, with `flags` beside the usual ones, and returns its path. A program
-/// that is there already, made of the same texts by the same compiler with the same flags, is taken as it is.
-pub(crate) fn compile(source: &Path, name: &str, flags: &[&str]) -> PathBuf {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let made_of = program.with_extension("made-of");
-    let key = key(source, flags);
-    if program.exists() && fs::read_to_string(&made_of).is_ok_and(|known| known == key) {
-        return program;
+/// Compiles `source` and links it with `objects` to an executable called `name`, with `flags` beside the usual ones, and
+/// returns its path. A program that is there already, made of the same texts by the same compiler with the same flags, is
+/// taken as it is.
+pub(crate) fn compile(source: &Path, name: &str, flags: &[&str], objects: &[&Path]) -> PathBuf {
+    make(source, name, flags, objects)
+}
+
+/// Compiles `source` to an object file, in the same way.
+pub(crate) fn object(source: &Path, name: &str, flags: &[&str]) -> PathBuf {
+    make(source, name, &[flags, &["-c"]].concat(), &[])
+}
+
+/// The object file of what the shim's wrappers do, which every harness is linked with.
+pub(crate) fn shim() -> &'static Path {
+    static OBJECT: OnceLock<PathBuf> = OnceLock::new();
+    OBJECT.get_or_init(|| object(&folder().join("shim.cpp"), "shim.o", &[]))
+}
+
+/// Processes that make the same file at the same time do not see each other's halves: it gets its name when it is whole.
+fn make(source: &Path, name: &str, flags: &[&str], objects: &[&Path]) -> PathBuf {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let made_of = beside(&file, "made-of");
+    let key = key(source, flags, objects);
+    if file.exists() && fs::read_to_string(&made_of).is_ok_and(|known| known == key) {
+        return file;
     }
-    let _ = fs::remove_file(&made_of); // a program that is being written is made of nothing yet
     let compiler = compiler();
+    let unfinished = beside(&file, &std::process::id().to_string());
     let output = Command::new(compiler)
         .args(USUAL)
         .arg("-I")
         .arg(folder())
         .args(flags)
         .arg(source)
+        .args(objects)
         .arg("-o")
-        .arg(&program)
+        .arg(&unfinished)
         .output()
         .unwrap_or_else(|error| panic!("{compiler} was found but does not start: {error}"));
     assert!(
@@ -42,28 +60,37 @@ pub(crate) fn compile(source: &Path, name: &str, flags: &[&str]) -> PathBuf {
         source.display(),
         String::from_utf8_lossy(&output.stderr)
     );
+    let _ = fs::remove_file(&made_of); // it is of the file that goes
+    fs::rename(&unfinished, &file).expect("the target folder can be written");
     fs::write(made_of, key).expect("the target folder can be written");
-    program
+    file
 }
 
-/// Tells whether a program would become the same: a hash of the compiler's version, the flags, the source, and whatever it
-/// may include.
-fn key(source: &Path, flags: &[&str]) -> String {
+/// A file's name with a suffix.
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    file.with_file_name(format!("{}.{suffix}", file.file_name().expect("a file's path").display()))
+}
+
+/// Tells whether a file would become the same: a hash of the compiler's version, the flags, the source, whatever it may
+/// include, and what the objects are made of.
+fn key(source: &Path, flags: &[&str], objects: &[&Path]) -> String {
     static INCLUDED: OnceLock<String> = OnceLock::new();
     let included = INCLUDED.get_or_init(|| {
         let version = Command::new(compiler()).arg("--version").output().map(|output| output.stdout);
         let mut text = String::from_utf8_lossy(&version.unwrap_or_default()).into_owned();
-        read_below(&folder(), &mut text);
-        read_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("templates"), &mut text);
+        for below in ["tests/shim", "tests/stages", "templates"] {
+            read_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join(below), &mut text);
+        }
         text
     });
     let mut hasher = DefaultHasher::new();
     let source = fs::read(source).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
-    (compiler(), USUAL, flags, source, included).hash(&mut hasher);
+    let objects = objects.iter().map(|object| fs::read(beside(object, "made-of")).unwrap_or_default());
+    (compiler(), USUAL, flags, source, included, objects.collect::<Vec<_>>()).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
-/// Appends every file below a folder, in the order of their names.
+/// Appends every C++ file below a folder, in the order of their names.
 fn read_below(folder: &Path, text: &mut String) {
     let failed = |error| panic!("{}: {error}", folder.display());
     let mut paths: Vec<_> = fs::read_dir(folder)
@@ -74,7 +101,7 @@ fn read_below(folder: &Path, text: &mut String) {
     for path in paths {
         if path.is_dir() {
             read_below(&path, text);
-        } else {
+        } else if path.extension().is_none_or(|extension| extension != "rs") {
             *text += &fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         }
     }

@@ -1,7 +1,7 @@
 // Runs CUDA kernel bodies on the CPU, without a GPU or its toolkit, to test numerics and synchronisation.
 //
 // A harness defines ELEM_BF16 or ELEM_F16, includes this file where the device text has its prelude, then the
-// kernel text, and calls
+// kernel text, is linked with shim.cpp, and calls
 //
 //     shim::launch(grid, block, shared_bytes, seed, [&] { kernel(arguments...); });
 //
@@ -17,8 +17,6 @@
 #pragma once
 
 #include "cuda.hpp"
-#include "fiber.hpp"
-#include "machine.hpp"
 #include "memory.hpp"
 #include "convert.hpp"
 #include "async.hpp"

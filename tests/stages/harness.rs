@@ -10,6 +10,7 @@ use std::fmt::{self, Write};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::thread::ScopedJoinHandle;
 
 /// A compiled module.
@@ -110,7 +111,7 @@ impl Harness {
             let source = dir.join(format!("{name}_{}.cpp", unit.id));
             std::fs::write(&source, main_text(spec, &module, unit))
                 .expect("the target folder can be written");
-            host::compile(&source, &program, &["-O1", "-no-pie", "-w"])
+            host::compile(&source, &program, &["-O1", "-no-pie", "-w"], &[host::shim(), main_object()])
         };
         let programs = std::thread::scope(|scope| {
             let compile = &compile;
@@ -212,22 +213,31 @@ fn record(out: &mut Vec<u8>, kind: u8, name: &str, value: i64, bytes: &[u8]) {
     out.extend(bytes);
 }
 
+/// What is the same in every program beside the shim.
+fn main_object() -> &'static Path {
+    static OBJECT: OnceLock<PathBuf> = OnceLock::new();
+    OBJECT.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stages/main.cpp");
+        host::object(&source, "stages/main.o", &[])
+    })
+}
+
 fn main_text(spec: &Spec, module: &Module, unit: &Unit) -> String {
     let elem = match spec.dtype {
         Dtype::F16 => "ELEM_F16",
         Dtype::Bf16 => "ELEM_BF16",
     };
     let kernels = || module.kernels.iter().filter(|kernel| kernel.unit == unit.id);
-    let mut out = format!("#define {elem}\n#include \"shim.hpp\"\n{}\n{RUNTIME}\n", unit.kernels);
+    let mut out =
+        format!("#define {elem}\n#include \"shim.hpp\"\n{}\n#include \"../stages/main.hpp\"\n", unit.kernels);
     for kernel in kernels() {
         out.push_str(&launch_text(kernel, spec.dtype));
     }
-    out.push_str("int main(int argc, char** argv) {\n    try {\n        read(argv[1]);\n");
+    out.push_str("const Launcher launchers[] = {\n");
     for id in kernels().map(|kernel| kernel.id) {
-        let _ = writeln!(out, "        if (std::string(argv[3]) == \"{id}\") launch_{id}();");
+        let _ = writeln!(out, "    {{\"{id}\", launch_{id}}},");
     }
-    out.push_str("        write(argv[2]);\n    } catch (const shim::Error& error) {\n");
-    out.push_str("        fprintf(stderr, \"%s\\n\", error.what());\n        return 1;\n    }\n}\n");
+    out.push_str("    {nullptr, nullptr},\n};\n");
     out
 }
 
@@ -272,36 +282,3 @@ fn launch_text(kernel: &Kernel, dtype: Dtype) -> String {
     );
     out
 }
-
-const RUNTIME: &str = r#"
-#include <cstdio>
-#include <cstdlib>
-#include <map>
-#include <string>
-static std::map<std::string, long long> numbers;
-static std::map<std::string, std::pair<char*, size_t>> buffers;
-static long long number(const char* name) { return numbers.at(name); }
-static char* buffer(const char* name) { return buffers.at(name).first; }
-static void read(const char* path) {
-    FILE* file = fopen(path, "rb");
-    for (int kind; (kind = fgetc(file)) != EOF;) {
-        std::string name((size_t)fgetc(file), ' ');
-        long long value;
-        fread(&name[0], 1, name.size(), file);
-        fread(&value, 8, 1, file);
-        if (kind == 0) {
-            numbers[name] = value;
-        } else {
-            char* bytes = (char*)aligned_alloc(256, ((size_t)value + 255) / 256 * 256);
-            fread(bytes, 1, (size_t)value, file);
-            buffers[name] = {bytes, (size_t)value};
-        }
-    }
-    fclose(file);
-}
-static void write(const char* path) {
-    FILE* file = fopen(path, "wb");
-    for (auto& [name, bytes] : buffers) fwrite(bytes.first, 1, bytes.second, file);
-    fclose(file);
-}
-"#;

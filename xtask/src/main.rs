@@ -1,8 +1,11 @@
 //! Tasks of the repository, as `cargo xtask TASK`. Everything they install goes into `target/`.
 
 mod bench;
+mod book;
 mod buildtime;
 mod candle;
+#[cfg(test)]
+mod documentation;
 mod kernels;
 mod model;
 mod release;
@@ -23,6 +26,8 @@ cargo xtask kernels [--check] [--candidates]
                                  wheel), and prints registers, spills, shared memory and code size; --candidates
                                  includes all candidate tiles of the tuner (minutes)
 cargo xtask transcripts          runs every subcommand of `proxyattn` without a GPU, and writes docs/cli.md
+cargo xtask book [OPTIONS]       builds the documentation as a book into target/book, with mdBook, which is installed into
+                                 target/ first (minutes); OPTIONS are those of `mdbook build`, such as --open
 cargo xtask pictures             draws the pictures of the documentation from the data beside them, into docs/pictures
 cargo xtask candle-cuda [--gpu]  lints and tests the CUDA code of proxyattn-candle without a CUDA toolkit: on a stub
                                  driver, or with --gpu on the machine's GPU
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
         Some("release") => release::checklist(&rest),
         Some("kernels") => kernels::run(&rest),
         Some("transcripts") => transcripts::write(),
+        Some("book") => book::build(&rest),
         Some("pictures") => run::step(&mut run::cargo(&["run", "--quiet", "--package", "pictures"])),
         Some("candle-cuda") => candle::cuda(&rest),
         Some("model") => model::fetch(),

@@ -24,11 +24,9 @@ pub(crate) fn run(args: &DoctorArgs) -> Outcome {
     let verdict = Verdict::of(&env, &nvrtc.found);
     let width = Width::stdout();
 
-    let mut text = format!("{} {}.", painted(verdict.style, "This machine:"), verdict.what);
-    if let Some(more) = &verdict.more {
-        text += &format!("\n  {more}");
-    }
-    let mut out = width.fit(&text, 2) + "\n\n";
+    let what = format!("{} {}.\n", painted(verdict.style, "This machine:"), verdict.what);
+    let more = verdict.more.map_or(String::new(), |more| format!("  {more}\n"));
+    let mut out = width.fit(&what, 2) + &width.fit(&more, 0) + "\n";
     let mut facts = facts::all(&env, driver.as_ref(), &nvrtc.found, args.verbose);
     facts.extend(Env::unknown().into_iter().map(|name| {
         let text = format!("{name}: not a variable of proxyattn");

@@ -30,10 +30,10 @@ fn a_short_context_is_told_from_one_that_is_kept() {
         let why = format!("dense attention alone: the context is shorter than {below} tokens");
         assert!(told.contains(&why) && !told.contains("pool_queries"), "{told}");
         let told = run(&["--arch", arch, "--tokens", &below.to_string()]);
-        assert!(told.contains("8 proxy heads") && told.contains("pool_queries"), "{told}");
+        assert!(told.contains("8 groups of heads") && told.contains("pool_queries"), "{told}");
     }
     let told = run(&["--tokens", "1024", "--dense-below", "0"]);
-    assert!(told.contains("8 proxy heads"), "{told}");
+    assert!(told.contains("8 groups of heads"), "{told}");
 }
 
 #[test]

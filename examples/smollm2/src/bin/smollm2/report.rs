@@ -76,7 +76,7 @@ impl fmt::Display for Run {
         if let Some(why) = self.why_dense {
             return writeln!(f, "  density         100% of the blocks: ran dense, {why}");
         }
-        writeln!(f, "  density         {:.1}% of the tiles; per layer", 100.0 * self.density())?;
+        writeln!(f, "  density         {:.1}% of the blocks; per layer", 100.0 * self.density())?;
         for layers in self.densities.chunks(15) {
             let layers: Vec<_> = layers.iter().map(|density| format!("{:3.0}", 100.0 * density)).collect();
             writeln!(f, "                  {}", layers.join(" "))?;
