@@ -239,6 +239,18 @@ fn bad_arguments_are_refused_in_one_line() {
     }
 }
 
+#[test]
+fn a_picture_that_could_not_be_written_is_refused_beforehand() {
+    for (name, told) in [
+        ("a.jpg", "expected a file name that ends in .svg or .png"),
+        ("no/such/folder/a.png", "there is no folder `no/such/folder`"),
+    ] {
+        let error = args::Args::try_parse_from(["prefill", "--picture", name]).unwrap_err().to_string();
+        assert!(error.contains("--picture") && error.contains(told), "{error}");
+    }
+    assert!(args::Args::try_parse_from(["prefill", "--picture", "a.SVG"]).is_ok());
+}
+
 /// What the program says of an input, without a picture.
 fn text(arguments: &str) -> String {
     let words = ["prefill", "--no-picture"].into_iter().chain(arguments.split_whitespace());
@@ -263,7 +275,7 @@ fn the_report_opens_with_what_it_comes_to() {
 fn what_is_dense_says_why() {
     let declared = text("--synthetic 700 --budget all");
     assert!(
-        declared.contains("Ran dense, ") && declared.contains(" ms: every block is visited."),
+        declared.contains("Ran dense, ") && declared.contains(" ms: `budget = all` visits every block."),
         "{declared}"
     );
     let kept = text("--synthetic 300");

@@ -1,7 +1,7 @@
 //! From arguments to output: load, measure, draw, report.
 
 use super::{
-    args::{Args, BUNDLED},
+    args::{Args, BUNDLED, PICTURE},
     measure::measure,
     picture, report,
 };
@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args) -> Result<String> {
         Input::Bf16(input) => measure(input, &needles, args.budget, &device)?,
         Input::F16(input) => measure(input, &needles, args.budget, &device)?,
     };
-    let picture = (!args.no_picture).then_some(args.picture.as_path());
+    let picture = (!args.no_picture).then(|| args.picture.as_deref().unwrap_or(Path::new(PICTURE)));
     if let Some(path) = picture {
         chart::save(&picture::Tiles::new(&outcome).picture(&name), &LIGHT, path)
             .map_err(|error| format!("--picture {}: {error}", path.display()))?;

@@ -2,12 +2,15 @@
 
 use super::kernels::Budget;
 use clap::{Parser, builder::PossibleValuesParser, builder::TypedValueParser};
-use kit::input::HEAD_DIMS;
+use kit::{chart, input::HEAD_DIMS};
 use std::path::PathBuf;
 
 /// The attention inputs that come with the repository.
 pub(super) const BUNDLED: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/smollm2-layer13-4096.safetensors");
+
+/// Where the picture goes if no file is named.
+pub(super) const PICTURE: &str = "target/prefill.png";
 
 /// What describes the generated input.
 const GENERATED: [&str; 6] = ["synthetic", "heads", "kv_heads", "head_dim", "similarity", "seed"];
@@ -66,14 +69,10 @@ pub(super) struct Args {
     #[arg(long)]
     pub(super) json: bool,
 
-    /// Output file for the picture of true attention mass next to the selected blocks
-    #[arg(
-        long,
-        value_name = "FILE.png",
-        default_value = "target/prefill.png",
-        conflicts_with = "no_picture"
-    )]
-    pub(super) picture: PathBuf,
+    /// SVG or PNG file for the picture of true attention mass next to the selected blocks
+    /// [default: target/prefill.png]
+    #[arg(long, value_name = "FILE.png", value_parser = chart::file, conflicts_with = "no_picture")]
+    pub(super) picture: Option<PathBuf>,
 
     /// Do not draw a picture
     #[arg(long)]

@@ -4,6 +4,14 @@ use crate::problem::MAX_TOKENS;
 use core::{fmt, str::FromStr};
 
 /// A number of tokens on a command line: `131072`, `128K` or `1M`, where K is 1024 and M is 1024 K. At least 1, at most 2³⁰.
+///
+/// ```
+/// use proxyattn::{NoTokenCount, TokenCount};
+///
+/// assert_eq!("128K".parse::<TokenCount>().map(TokenCount::get), Ok(131_072));
+/// assert_eq!("many".parse::<TokenCount>(), Err(NoTokenCount::Text));
+/// assert_eq!("0".parse::<TokenCount>(), Err(NoTokenCount::Range));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenCount(usize);
 

@@ -61,7 +61,7 @@ __device__ __forceinline__ void samples_levels(const Params& p, u32 row, u64 gro
 //@end
 
 // The ranks of a row's blocks, by all of a CTA's THREADS: the score of a block is the largest of its samples' log₂
-// probabilities. `take` is told each block's; behind it all threads have met.
+// probabilities. `take` receives each block's; behind it all threads have met.
 //@if SEGMENTS
 template <u32 THREADS, class Params, class Take>
 __device__ __forceinline__ void rank_blocks(const Params& p, u64 group_row, const RowBlocks& r, u32 segments, u32 lse,

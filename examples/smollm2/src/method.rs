@@ -4,6 +4,7 @@ use crate::{Config, Error, Result};
 use core::fmt;
 use proc_macro2::{LexError, TokenStream};
 use proxyattn::codegen::{Budget, Dtype, Spec};
+use proxyattn::{Plan, Problem, WhyDense};
 use proxyattn_attribute::{Errors, arguments, read};
 
 /// How the tokens of one [`step`](crate::Runner::step) attend to the cache and to each other: always causal.
@@ -53,6 +54,16 @@ impl Method {
     /// Whether every block is visited by configuration.
     pub fn is_full(&self) -> bool {
         self.spec.is_dense()
+    }
+
+    /// Why the first `tokens` tokens of a context attend to every block; `None` where blocks are selected.
+    ///
+    /// # Errors
+    /// [`Error::Attention`] for no tokens, or more than a kernel takes.
+    pub fn why_dense(&self, config: &Config, tokens: usize) -> Result<Option<WhyDense>> {
+        let Config { heads, kv_heads, .. } = *config;
+        let problem = Problem { batch: 1, heads, kv_heads, q_len: tokens, kv_len: tokens };
+        Ok(Plan::new(&self.spec, &problem)?.why_dense())
     }
 
     /// Refuses what a runner of this model cannot run: runners keep q, k and v in bf16, attend causally, and have the
@@ -141,6 +152,23 @@ mod tests {
         assert!(Method::parse("head_dim = 64, block = 128", &CONFIG).is_ok());
         let pasted = Method::parse("#[proxy_attention(groups = 1)]", &CONFIG).unwrap();
         assert_eq!(pasted.to_string(), "groups = 1");
+    }
+
+    #[test]
+    fn short_prompts_are_dense_and_say_why() {
+        let why = |text: &str, tokens| {
+            Method::parse(text, &CONFIG)
+                .unwrap()
+                .why_dense(&CONFIG, tokens)
+                .unwrap()
+                .map(|why| why.to_string())
+        };
+        assert_eq!(why("full", 8000).as_deref(), Some("`budget = all` visits every block"));
+        assert_eq!(
+            why("default", 14).as_deref(),
+            Some("the context is so short that the budget keeps every block")
+        );
+        assert_eq!(why("default", 8000), None);
     }
 
     #[test]

@@ -5,6 +5,17 @@ use crate::abi::{Buffer, Scalar, Scratch, Size};
 use crate::geometry::Shape;
 
 /// What a budget that looks at inputs has a count for: the layout of [`Scratch::Measured`].
+///
+/// ```
+/// use proxyattn_codegen::{Budget, Measured, Place, Spec, cuda::Shape};
+///
+/// // A dynamic budget has one count for each head; the first of the second sequence comes after those of the first.
+/// assert_eq!(Spec::DEFAULT.budget.measures(), Some(Measured::Heads));
+/// let shape = Shape { batch: 2, heads: 8, kv_heads: 2, q_len: 4096, kv_len: 4096 };
+/// let place = Place { batch: 1, head: 0, row: 63 };
+/// assert_eq!(Measured::Heads.at(&Spec::DEFAULT, &shape, place), 8);
+/// assert_eq!(Budget::All.measures(), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured {
     /// Each query head, on the last row of blocks: `[batch, heads]`.

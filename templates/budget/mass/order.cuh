@@ -42,7 +42,7 @@ __device__ __forceinline__ void sort_keys(u32 keys, u32 count) {
     sync_threads();
 }
 
-// Goes through the masses in order: of each place, `take` is told its mass, that of the blocks up to it, and the whole.
+// Goes through the masses in order: of each place, `take` receives its mass, that of the blocks up to it, and the whole.
 // `sums` has a word for each warp.
 template <class Mass, class Take>
 __device__ __forceinline__ void cumulate(u32 sums, u32 count, const Mass& mass_of, const Take& take) {

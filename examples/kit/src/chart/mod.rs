@@ -25,7 +25,7 @@ use image::{ImageError, RgbImage};
 use plotters::prelude::*;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The width of a picture in a page of the documentation, in pixels.
 pub const WIDTH: u32 = 830;
@@ -86,6 +86,22 @@ pub fn save(picture: &impl Picture, theme: &Theme, path: &Path) -> Result<(), Er
         }
     }
     Ok(())
+}
+
+/// The file of a picture as a command line names it: for a flag's parser, so that a mistake is told before anything runs.
+///
+/// # Errors
+/// A name that does not end in `.svg` or `.png`, and a folder that is not there.
+pub fn file(name: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(name);
+    let format = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    if !matches!(format.as_deref(), Some("svg" | "png")) {
+        return Err(Error::Format.to_string());
+    }
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() || folder.is_dir() => Ok(path),
+        folder => Err(format!("there is no folder `{}`", folder.unwrap_or(&path).display())),
+    }
 }
 
 /// A picture as the text of an SVG file.

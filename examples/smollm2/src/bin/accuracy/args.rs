@@ -62,7 +62,7 @@ pub(crate) struct Args {
     pub(crate) json: Option<PathBuf>,
 
     /// Draw accuracy against density to this SVG or PNG file
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg", value_parser = kit::chart::file)]
     pub(crate) picture: Option<PathBuf>,
 
     /// Run nothing; show the results in the --json file

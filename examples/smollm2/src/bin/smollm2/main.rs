@@ -82,7 +82,9 @@ fn read(
     progress.finish_and_clear();
     let answer = best.unwrap_or_default();
     let text = tokenizer.decode(&answer.tokens)?;
-    Ok(Run { method: method.to_string(), prompt: prompt.len(), answer, text, densities: densities.layers() })
+    let why_dense = method.why_dense(runner.config(), prompt.len())?;
+    let (method, prompt, densities) = (method.to_string(), prompt.len(), densities.layers());
+    Ok(Run { method, prompt, answer, text, densities, why_dense })
 }
 
 /// The tokens that are read.

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 use indicatif::ProgressBar;
+use proxyattn::WhyDense;
 use serde_json::json;
 use smollm2::{Answer, Detail, Observer, Runner, Visits};
 
@@ -47,6 +48,8 @@ pub(crate) struct Run {
     pub(crate) answer: Answer,
     pub(crate) text: String,
     pub(crate) densities: Vec<f64>,
+    /// Why nothing was selected, if nothing was.
+    pub(crate) why_dense: Option<WhyDense>,
 }
 
 impl Run {
@@ -69,6 +72,9 @@ impl fmt::Display for Run {
         )?;
         if let Some(more) = tokens.len().checked_sub(1).filter(|&more| more > 0) {
             writeln!(f, "  every other     {}", time(decode.total() / more as u32))?;
+        }
+        if let Some(why) = self.why_dense {
+            return writeln!(f, "  density         100% of the blocks: ran dense, {why}");
         }
         writeln!(f, "  density         {:.1}% of the blocks; per layer", 100.0 * self.density())?;
         for layers in self.densities.chunks(15) {
@@ -108,6 +114,7 @@ pub(crate) fn json(runs: &[Run], prompt: &[u32], runner: &dyn Runner) -> String 
             "attention_ms": ms(run.answer.prefill.attention),
             "rest_ms": ms(run.answer.prefill.rest),
             "decode_ms": ms(run.answer.decode.total()),
+            "why_dense": run.why_dense.map(|why| why.to_string()),
             "density": run.density(),
             "density_by_layer": run.densities,
         })
