@@ -97,7 +97,7 @@ impl Harness {
             let source = dir.join(format!("{name}_{}.cpp", unit.id));
             std::fs::write(&source, main_text(spec, &module, unit))
                 .expect("the target folder can be written");
-            host::compile(&source, &program, &["-O1", "-no-pie", "-w"], &[host::shim(), main_object()])
+            host::compile(&source, &program, &["-O0", "-no-pie", "-w"], &[host::shim(), main_object()])
         };
         let programs = std::thread::scope(|scope| {
             let compile = &compile;
