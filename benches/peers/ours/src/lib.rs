@@ -53,6 +53,10 @@ struct MeasuredNative7;
     budget = dynamic(gamma = 0.1, order = own, weigh = none)
 )]
 struct MeasuredExact10;
+#[proxy_attention(scorer = mean_pool, budget = ratio(0.10))]
+struct MeanPool10;
+#[proxy_attention(budget = top_p(0.1))]
+struct TopP10;
 #[proxy_attention(budget = dynamic(gamma = 0.9), groups = 1, stride = 4)]
 struct BudgetOneProxy;
 #[proxy_attention(budget = dynamic(gamma = 0.9), stride = 4)]
@@ -94,6 +98,8 @@ fn open(name: &str) -> Result<Option<Attention<bf16>>> {
         MeasuredExact10,
         Default5,
         Default10,
+        MeanPool10,
+        TopP10,
         BudgetOneProxy,
         BudgetAllProxies,
         BudgetOneProxyAllKeys,
