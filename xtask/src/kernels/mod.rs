@@ -29,6 +29,11 @@ struct Built {
 /// A cubin, and what is in it.
 type Code = (Arc<Cubin>, HashMap<String, sass::Function>);
 
+/// Installs the compiler.
+pub(crate) fn install() -> Outcome {
+    wheels::nvrtc(false).map(drop)
+}
+
 /// Prints registers, spills, shared memory and code size of every kernel. With `--check`, whatever the compiler had to
 /// give up fails: an advisory, a warning, a spill, a kernel that does not fit a multiprocessor, a matrix product without
 /// tensor cores. The newest compiler must take the same text.
