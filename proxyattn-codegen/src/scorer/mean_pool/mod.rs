@@ -39,14 +39,18 @@ const SCORE: &[&str] = &[
 
 /// Threads of a CTA that computes means; those beyond whole tokens are idle while it adds up.
 const MEAN_THREADS: u32 = 256;
-/// Threads of a CTA that multiplies them.
-const SCORE_THREADS: u32 = 128;
-/// Rows of blocks of a tile: few, so that the rows of a context, which see more and more, make even work.
-const ROWS_TILE: u32 = 32;
-/// Blocks of a tile.
-const BLOCKS_TILE: u32 = 64;
-/// Dims that are multiplied at a time.
-const STEP: u32 = 32;
+/// Rows of blocks of a tile.
+const ROWS_TILE: u32 = 64;
+/// Threads of a CTA that multiplies them, a warp for 16 rows.
+const SCORE_THREADS: u32 = ROWS_TILE / 16 * 32;
+/// Blocks of a tile: of wide heads as many as a thread's registers take, while the tile before is multiplied.
+const fn blocks_tile(spec: &Spec) -> u32 {
+    if spec.head_dim > 128 { 32 } else { 64 }
+}
+/// Bytes of means in shared memory, as two bf16 for each number.
+const fn tile_bytes(spec: &Spec, vectors: u32) -> u32 {
+    vectors * spec.head_dim * 4
+}
 
 impl Contract for MeanPool {
     /// A block is a sample.
@@ -70,14 +74,13 @@ impl Contract for MeanPool {
             ("MEAN_THREADS", MEAN_THREADS),
             ("MEAN_SCORE_THREADS", SCORE_THREADS),
             ("MEAN_ROWS_TILE", ROWS_TILE),
-            ("MEAN_BLOCKS_TILE", BLOCKS_TILE),
-            ("MEAN_STEP", STEP),
+            ("MEAN_BLOCKS_TILE", blocks_tile(cx.spec)),
         ];
         let of_pool = format!("pool:      {MEAN_THREADS} sums of 8 floats");
         let of_score = format!(
-            "score:     {} B of mean queries, and {} B for a step of mean keys",
-            ROWS_TILE * cx.spec.head_dim * 4,
-            BLOCKS_TILE * STEP * 4
+            "score:     {} B of mean queries, and {} B of mean keys, each as two bf16",
+            tile_bytes(cx.spec, ROWS_TILE),
+            tile_bytes(cx.spec, blocks_tile(cx.spec))
         );
         Part {
             kernels: vec![
@@ -146,7 +149,7 @@ fn score(cx: &Cx<'_>) -> Kernel {
         arch: Arch::Sm80,
         params: lay_out(fields),
         threads: SCORE_THREADS,
-        shared: number((ROWS_TILE * cx.spec.head_dim + BLOCKS_TILE * STEP) * 4),
+        shared: number(tile_bytes(cx.spec, ROWS_TILE + blocks_tile(cx.spec))),
         // Groups first: CTAs of the last rows, which have the most to do, begin side by side.
         grid: [Scalar::Groups.into(), Expr::from(Scalar::Rows).ceil_div(ROWS_TILE), Scalar::Batch.into()],
         pack: 1,
