@@ -330,6 +330,8 @@ stages! { Arch::Sm80;
         |t| t, &[[1, 1, 1, 70, 90], [1, 1, 1, 90, 70]];
 }
 
+#[path = "stages/antidiagonal.rs"]
+mod antidiagonal;
 #[path = "stages/scored.rs"]
 mod scored;
 
