@@ -4,11 +4,16 @@
 __device__ __forceinline__ i32 level_of(float log2_probability) {
     return __float2int_rn(log2_probability * STEPS_PER_LOG2);
 }
+//@if POOL_SUM
+// Samples whose scores are read together.
+#define SUMMED (SAMPLES_Q < 8 ? SAMPLES_Q : 8)
+//@else
 //@if SAMPLES_BY_EIGHT
 // The larger score of two samples: their codes as a pair, and their levels.
 __device__ __forceinline__ i32 score_of_two(u32 codes, u32 level_low, u32 level_high) {
     return max(dp2a_lo(codes, STEPS_PER_CODE, (i32)level_low), dp2a_lo(codes, STEPS_PER_CODE << 8, (i32)level_high));
 }
+//@end
 //@end
 
 // Floats as integers of the same order.
@@ -60,8 +65,13 @@ __device__ __forceinline__ void samples_levels(const Params& p, u32 row, u64 gro
 }
 //@end
 
+//@if POOL_SUM
+// The ranks of a row's blocks, by all of a CTA's THREADS: the score of a block is log₂ of the sum of its samples'
+// probabilities. `take` receives each block's; behind it all threads have met.
+//@else
 // The ranks of a row's blocks, by all of a CTA's THREADS: the score of a block is the largest of its samples' log₂
 // probabilities. `take` receives each block's; behind it all threads have met.
+//@end
 //@if SEGMENTS
 template <u32 THREADS, class Params, class Take>
 __device__ __forceinline__ void rank_blocks(const Params& p, u64 group_row, const RowBlocks& r, u32 segments, u32 lse,
@@ -82,6 +92,40 @@ __device__ __forceinline__ void rank_blocks(const Params& p, u64 group_row, cons
 //@else
             const u32 of_segment = levels;
 //@end
+//@if POOL_SUM
+            // The scores of SUMMED samples from the first-th on.
+            auto scores_of = [&](u32 first, i32 (&scores)[SUMMED]) {
+//@if SAMPLES_BY_EIGHT
+                const u32x4 eight = ld_global_nc_v4(of_block + first);
+                const u32 pairs[4] = {eight.x, eight.y, eight.z, eight.w};
+#pragma unroll
+                for (u32 i = 0; i < SUMMED; ++i) {
+                    const u32 code = pairs[i / 2] >> i % 2 * 16 & 0xffff;
+                    scores[i] = (i32)code * STEPS_PER_CODE + (i32)ld_shared_u32(of_segment + (first + i) * 4);
+                }
+//@else
+#pragma unroll
+                for (u32 i = 0; i < SUMMED; ++i)
+                    scores[i] = (i32)of_block[i] * STEPS_PER_CODE + (i32)ld_shared_u32(of_segment + i * 4);
+//@end
+            };
+            i32 top = -0x7fffffff, scores[SUMMED];
+#pragma unroll
+            for (u32 first = 0; first < SAMPLES_Q; first += SUMMED) {
+                scores_of(first, scores);
+#pragma unroll
+                for (u32 i = 0; i < SUMMED; ++i) top = max(top, scores[i]);
+            }
+            float sum = 0.0f; // the largest weighs 1
+#pragma unroll
+            for (u32 first = 0; first < SAMPLES_Q; first += SUMMED) {
+                if (SAMPLES_Q > SUMMED) scores_of(first, scores);
+#pragma unroll
+                for (u32 i = 0; i < SUMMED; ++i)
+                    sum += exp2_approx(((float)scores[i] - (float)top) * (1.0f / STEPS_PER_LOG2));
+            }
+            const i32 score = top + level_of(log2_approx(sum));
+//@else
             i32 score = -0x7fffffff;
 //@if SAMPLES_BY_EIGHT
 #pragma unroll
@@ -97,6 +141,7 @@ __device__ __forceinline__ void rank_blocks(const Params& p, u64 group_row, cons
 #pragma unroll
             for (u32 i = 0; i < SAMPLES_Q; ++i)
                 score = max(score, (i32)of_block[i] * STEPS_PER_CODE + (i32)ld_shared_u32(of_segment + i * 4));
+//@end
 //@end
             const bool pinned = block < r.sink || (block >= r.local && block < r.diagonal_end);
             take(block, pinned ? RANK_PINNED : rank_of((float)score * (1.0f / STEPS_PER_LOG2)));

@@ -25,7 +25,11 @@ named! {
         MeanQ = "mean_q",
         /// Mean keys of the blocks.
         MeanK = "mean_k",
-        /// The largest score of each sample in each block.
+        /// Mean queries of the groups, one strided part after the other.
+        StridedQ = "strided_q",
+        /// Mean keys of the groups, one strided part after the other.
+        StridedK = "strided_k",
+        /// The score of each sample in each block, before it is normalised.
         Maxima = "maxima",
         /// The score of code 0 of each sample's maxima.
         Floors = "floors",
@@ -63,6 +67,7 @@ impl Scratch {
     pub const fn elem(self) -> Elem {
         match self {
             Scratch::ProxyQ | Scratch::ProxyK | Scratch::Centres => Elem::Dtype,
+            Scratch::StridedQ | Scratch::StridedK => Elem::Dtype,
             Scratch::ProxyQ8 | Scratch::ProxyK8 => Elem::E4m3,
             Scratch::Maxima => Elem::U16,
             Scratch::QFactors | Scratch::KFactors | Scratch::MeanQ | Scratch::MeanK => Elem::F32,

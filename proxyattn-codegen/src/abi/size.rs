@@ -23,6 +23,8 @@ named! {
         KvHeads = "kv_heads",
         /// Proxy heads.
         Groups = "groups",
+        /// Strided parts of all groups: tokens at so many offsets into their windows.
+        Parts = "parts",
         /// Query heads to a KV head.
         HeadsPerKv = "heads_per_kv",
         /// Query heads to a group.
@@ -33,6 +35,8 @@ named! {
         QSamples = "q_samples",
         /// Sampled keys.
         KvSamples = "kv_samples",
+        /// Windows of keys that are full, or 1 where there is none.
+        FullWindows = "full_windows",
         /// Sampled keys of a unit of the scoring pass.
         SegmentKeys = "segment_keys",
         /// Such units along the keys.
@@ -54,11 +58,13 @@ impl Scalar {
             Scalar::Heads => shape.heads,
             Scalar::KvHeads => shape.kv_heads,
             Scalar::Groups => shape.groups(spec),
+            Scalar::Parts => shape.groups(spec) * u64::from(spec.sample_window().kv),
             Scalar::HeadsPerKv => shape.heads_per_kv(),
             Scalar::HeadsPerGroup => shape.heads / shape.groups(spec),
             Scalar::KvHeadsPerGroup => shape.kv_heads / shape.groups(spec),
             Scalar::QSamples => shape.q_samples(spec),
             Scalar::KvSamples => shape.kv_samples(spec),
+            Scalar::FullWindows => (shape.kv_len / u64::from(spec.sample_window().kv)).max(1),
             Scalar::SegmentKeys => shape.segment_keys(spec),
             Scalar::Segments => shape.segments(spec),
             Scalar::BlocksPerCta => Shape::BLOCKS_PER_CTA,

@@ -331,14 +331,17 @@ fn divisors_help(whole: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ArchSet, Block, Budget, Dynamic, Keep, Ratio, Split, Stride, TopK};
+    use crate::{Antidiagonal, ArchSet, Block, Budget, Dynamic, Keep, Ratio, Scorer, Split, Stride, TopK};
 
     /// Specs that break exactly `rule`. The match is exhaustive, so a new rule must come with one.
     fn breaking(rule: Rule) -> Vec<Spec> {
         let base = Spec::DEFAULT;
         vec![match rule {
-            // Every value of every scorer's parts is right.
-            Rule::Scorer => return vec![],
+            Rule::Scorer => {
+                return [0, 2, 32]
+                    .map(|stride| Spec { scorer: Scorer::Antidiagonal(Antidiagonal { stride }), ..base })
+                    .into();
+            }
             Rule::Budget => return budgets().map(|budget| Spec { budget, ..base }).to_vec(),
             Rule::HeadDim => Spec { head_dim: 100, ..base },
             Rule::BlockQ => Spec { block: Block { q: 48, kv: 64 }, ..base },
