@@ -25,6 +25,14 @@ named! {
         MeanQ = "mean_q",
         /// Mean keys of the blocks.
         MeanK = "mean_k",
+        /// What the scores of a last query sum to in each block.
+        LastLogs = "last_logs",
+        /// What the scores of a last query sum to.
+        LastSums = "last_sums",
+        /// What share of the last queries' attention each block holds.
+        Verticals = "verticals",
+        /// The same of the last queries of one row.
+        Slashes = "slashes",
         /// The largest score of each sample in each block.
         Maxima = "maxima",
         /// The score of code 0 of each sample's maxima.
@@ -66,6 +74,7 @@ impl Scratch {
             Scratch::ProxyQ8 | Scratch::ProxyK8 => Elem::E4m3,
             Scratch::Maxima => Elem::U16,
             Scratch::QFactors | Scratch::KFactors | Scratch::MeanQ | Scratch::MeanK => Elem::F32,
+            Scratch::LastLogs | Scratch::LastSums | Scratch::Verticals | Scratch::Slashes => Elem::F32,
             Scratch::Floors | Scratch::Lse | Scratch::Norms => Elem::F32,
             Scratch::PartialMax | Scratch::PartialSum | Scratch::PartialWeighted => Elem::F32,
             Scratch::Masses | Scratch::Shares | Scratch::Measured => Elem::U32,
