@@ -61,8 +61,14 @@ impl Random {
 }
 
 /// What lies between kernels and has strides.
-const PROXIES: [Tensor; 4] =
-    [Tensor::ProxyQ, Tensor::ProxyQ8, Tensor::Keys(Keys::Pooled), Tensor::Keys(Keys::Pooled8)];
+const PROXIES: [Tensor; 6] = [
+    Tensor::ProxyQ,
+    Tensor::ProxyQ8,
+    Tensor::Keys(Keys::Pooled),
+    Tensor::Keys(Keys::Pooled8),
+    Tensor::StridedQ,
+    Tensor::StridedK,
+];
 
 fn inputs_of(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     let mut random = Random(seed);

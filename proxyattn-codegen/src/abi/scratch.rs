@@ -25,6 +25,10 @@ named! {
         MeanQ = "mean_q",
         /// Mean keys of the blocks.
         MeanK = "mean_k",
+        /// Mean queries of the groups, one strided part after the other.
+        StridedQ = "strided_q",
+        /// Mean keys of the groups, one strided part after the other.
+        StridedK = "strided_k",
         /// What the scores of a last query sum to in each block.
         LastLogs = "last_logs",
         /// What the scores of a last query sum to.
@@ -33,7 +37,7 @@ named! {
         Verticals = "verticals",
         /// The same of the last queries of one row.
         Slashes = "slashes",
-        /// The largest score of each sample in each block.
+        /// The score of each sample in each block, before it is normalised.
         Maxima = "maxima",
         /// The score of code 0 of each sample's maxima.
         Floors = "floors",
@@ -71,6 +75,7 @@ impl Scratch {
     pub const fn elem(self) -> Elem {
         match self {
             Scratch::ProxyQ | Scratch::ProxyK | Scratch::Centres => Elem::Dtype,
+            Scratch::StridedQ | Scratch::StridedK => Elem::Dtype,
             Scratch::ProxyQ8 | Scratch::ProxyK8 => Elem::E4m3,
             Scratch::Maxima => Elem::U16,
             Scratch::QFactors | Scratch::KFactors | Scratch::MeanQ | Scratch::MeanK => Elem::F32,
