@@ -24,6 +24,9 @@ macro_rules! scorers {
             /// Sums over the antidiagonals of a group's attention, in squares of `stride` by `stride` tokens (`XAttention`,
             /// arXiv 2503.16428).
             antidiagonal: Antidiagonal(kind) => kind;
+            /// What the last queries' attention gives to columns of blocks and to diagonals of blocks, the larger of the two
+            /// (MInference, arXiv 2407.02490; `FlexPrefill`, arXiv 2502.20766).
+            vertical_slash: VerticalSlash(kind) => kind;
         }
     };
 }
