@@ -42,6 +42,9 @@ macro_rules! budgets {
             top_p: TopP(kind) => kind;
             /// The blocks of each row that weigh a share of what its heaviest weighs, by the scorer's scores (`FlashPrefill`).
             relative: Relative(kind) => kind;
+            /// The fewest blocks that hold a share of a curve fitted to the softmax mass of the head's own last queries on a few
+            /// of the blocks, and at least some tokens (Tactic, arXiv 2502.12216).
+            fitted: Fitted(kind) => kind;
             /// Every block: dense attention.
             all: All => $crate::All;
         }

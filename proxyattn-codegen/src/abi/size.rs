@@ -1,7 +1,7 @@
 //! Numbers that no GPU decides.
 
-use crate::Spec;
 use crate::geometry::Shape;
+use crate::{Places, Spec};
 use core::fmt;
 
 named! {
@@ -37,6 +37,8 @@ named! {
         SegmentKeys = "segment_keys",
         /// Such units along the keys.
         Segments = "segments",
+        /// Blocks of a head that a budget measures, if it does not measure all.
+        SampledBlocks = "sampled_blocks",
         /// Blocks of one CTA of the budget's portable pass over the keys.
         BlocksPerCta = "blocks_per_cta",
     }
@@ -61,6 +63,7 @@ impl Scalar {
             Scalar::KvSamples => shape.kv_samples(spec),
             Scalar::SegmentKeys => shape.segment_keys(spec),
             Scalar::Segments => shape.segments(spec),
+            Scalar::SampledBlocks => Places::of(spec, shape.blocks(spec)).count(),
             Scalar::BlocksPerCta => Shape::BLOCKS_PER_CTA,
         }
     }

@@ -6,7 +6,7 @@ use super::norms::Norms;
 use crate::cpu::pack::{Keys, pack_queries};
 use crate::cpu::simd::{Kernel, PANEL, Row, Simd, dispatch};
 use crate::cpu::tile::{self, MASKED};
-use crate::memory::{filled, product};
+use crate::memory::{filled, product, room};
 use crate::{Element, Observer, Plan, Result, Stage, inputs::Inputs};
 use proxyattn_codegen::Weigh;
 use rayon::prelude::*;
@@ -27,6 +27,53 @@ impl Partial {
     const NOTHING: Self = Self { max: [MASKED; PANEL], sum: [0.0; PANEL], weighed: [0.0; PANEL] };
 }
 
+/// What some blocks weigh to the last queries of a head.
+pub(super) struct Partials {
+    /// `[block][panel]`.
+    data: Vec<Partial>,
+    panels: usize,
+    queries: usize,
+}
+
+impl Partials {
+    /// Of a head, `batch · heads + head`, with the weights of its keys, where they are weighed.
+    pub(super) fn of<T: Element>(
+        seen: &Seen<'_, T>,
+        head: usize,
+        weights: Option<&[f32]>,
+        blocks: &[u32],
+    ) -> Result<Self> {
+        let Seen { plan, inputs, keys, .. } = *seen;
+        let (problem, scale) = (plan.problem(), seen.scale.queries);
+        let dim = plan.spec().head_dim as usize;
+        let queries = (plan.spec().block.q as usize).min(problem.q_len);
+        let first_query = problem.q_len - queries;
+        let panels = queries.div_ceil(PANEL);
+        let (batch, head) = (head / problem.heads, head % problem.heads);
+        let mut q = filled("budgets", panels * dim, [0.0; PANEL])?;
+        dispatch(PackQueries { inputs, batch, head, first_query, scale, q: &mut q });
+        let kv_head = batch * problem.kv_heads + head / problem.heads_per_kv();
+        let mut data = filled("budgets", product(&[blocks.len(), panels]), Partial::NOTHING)?;
+        let units = data.par_chunks_mut(BLOCKS_PER_UNIT * panels).zip(blocks.par_chunks(BLOCKS_PER_UNIT));
+        units.for_each(|(partials, blocks)| {
+            dispatch(Unit { plan, keys, kv_head, weights, q: &q, first_query, blocks, partials });
+        });
+        Ok(Self { data, panels, queries })
+    }
+
+    /// How many queries there are.
+    pub(super) fn queries(&self) -> usize {
+        self.queries
+    }
+
+    /// Of a query and each block, the largest logit, base 2, and what the keys weigh under it.
+    pub(super) fn of_query(&self, query: usize) -> impl Iterator<Item = (f32, f32)> + Clone {
+        let (panel, lane) = (query / PANEL, query % PANEL);
+        let of_blocks = self.data.iter().skip(panel).step_by(self.panels);
+        of_blocks.map(move |partial| (partial.max[lane], partial.sum[lane]))
+    }
+}
+
 /// The masses of the last row's blocks for each head.
 pub(super) struct Masses {
     /// `[batch · head][block]`.
@@ -40,34 +87,24 @@ impl Masses {
         weigh: Weigh,
         observer: &dyn Observer,
     ) -> Result<Self> {
-        let Seen { plan, inputs, keys, .. } = *seen;
-        let scale = seen.scale.queries;
+        let (plan, inputs) = (seen.plan, seen.inputs);
         let (problem, geometry) = (plan.problem(), plan.geometry());
-        let dim = plan.spec().head_dim as usize;
         let blocks = geometry.visible(geometry.rows() - 1);
-        let queries = (plan.spec().block.q as usize).min(problem.q_len);
-        let first_query = problem.q_len - queries;
-        let panels = queries.div_ceil(PANEL);
         let norms = match weigh {
             Weigh::None => None,
             Weigh::Values => Some(Norms::of(&inputs.v, plan.spec().block.kv as usize)?),
         };
+        let mut all = room("budgets", blocks)?;
+        all.extend(0..blocks as u32);
 
         let heads = problem.batch * problem.heads;
         let mut data = filled("budgets", product(&[heads, blocks]), 0.0)?;
         observer.begin(Stage::Budget, heads);
         data.par_chunks_mut(blocks).enumerate().try_for_each(|(i, masses)| {
-            let (batch, head) = (i / problem.heads, i % problem.heads);
-            let mut q = filled("budgets", panels * dim, [0.0; PANEL])?;
-            dispatch(PackQueries { inputs, batch, head, first_query, scale, q: &mut q });
-            let kv_head = batch * problem.kv_heads + head / problem.heads_per_kv();
+            let kv_head = i / problem.heads * problem.kv_heads + i % problem.heads / problem.heads_per_kv();
             let weights = norms.as_ref().map(|norms| norms.of_head(kv_head));
-            let mut partials = filled("budgets", blocks * panels, Partial::NOTHING)?;
-            partials.par_chunks_mut(BLOCKS_PER_UNIT * panels).enumerate().for_each(|(unit, partials)| {
-                let first_block = unit * BLOCKS_PER_UNIT;
-                dispatch(Unit { plan, keys, kv_head, weights, q: &q, first_query, first_block, partials });
-            });
-            dispatch(Sum { partials: &partials, panels, queries, masses });
+            let Partials { data, panels, queries } = Partials::of(seen, i, weights, &all)?;
+            dispatch(Sum { partials: &data, panels, queries, masses });
             observer.advance(Stage::Budget, 1);
             Ok(())
         })?;
@@ -119,7 +156,7 @@ struct Unit<'a> {
     /// `[panel][dim][32]`.
     q: &'a [Row],
     first_query: usize,
-    first_block: usize,
+    blocks: &'a [u32],
     /// `[block][panel]`.
     partials: &'a mut [Partial],
 }
@@ -135,8 +172,8 @@ impl Kernel for Unit<'_> {
         let panels = self.q.len() / dim;
 
         let mut buffer = vec![[0.0; PANEL]; block];
-        for (i, partials) in self.partials.chunks_exact_mut(panels).enumerate() {
-            let first = (self.first_block + i) * block;
+        for (&at, partials) in self.blocks.iter().zip(self.partials.chunks_exact_mut(panels)) {
+            let first = at as usize * block;
             let keys = self.keys.range(self.kv_head, first, block);
             for ((panel, q), partial) in self.q.chunks_exact(dim).enumerate().zip(partials) {
                 let token = self.first_query + panel * PANEL;
