@@ -25,7 +25,7 @@ use logits::{Eight128, Large64, Large128, Large256, LargeLast, SIZES};
 use made_up::{check_counts, check_select};
 use proxyattn::codegen::cuda::{HopperTiles, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stage, Stride, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Fitted, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stage, Stride, Weigh,
 };
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
@@ -370,6 +370,14 @@ stages! { Arch::Sm80;
             head_dim: 64, dtype: Dtype::F16, groups: Some(1), stride: Stride { q: 4, kv: 4 },
             budget: shared_out(0.05, 256), ..Spec::DEFAULT
         }, |t| t, &[[1, 6, 2, 100, 1000]];
+}
+
+stages! { Arch::Sm80;
+    /// Windows of several blocks, in a list that is long enough; a proxy for two KV heads, heads that do not fill a CTA.
+    fitted: bf16, Spec {
+            head_dim: 64, block: Block { q: 64, kv: 32 }, groups: Some(1), stride: Stride { q: 16, kv: 8 },
+            budget: Budget::Fitted(Fitted { share: 0.6, min_tokens: 64 }), ..Spec::DEFAULT
+        }, |t| t, &[[1, 6, 2, 100, 7200], [2, 3, 1, 50, 3300]];
 }
 
 stages! { Arch::Sm90a;

@@ -46,6 +46,11 @@ macro_rules! budgets {
             /// The fewest blocks of each row that hold a share of what the row's blocks weigh by their scores (`XAttention`,
             /// arXiv 2503.16428).
             top_p: TopP(kind) => kind;
+            /// The blocks of each row that weigh a share of what its heaviest weighs, by the scorer's scores (`FlashPrefill`).
+            relative: Relative(kind) => kind;
+            /// The fewest blocks that hold a share of a curve fitted to the softmax mass of the head's own last queries on a few
+            /// of the blocks, and at least some tokens (Tactic, arXiv 2502.12216).
+            fitted: Fitted(kind) => kind;
             /// Every block: dense attention.
             all: All => $crate::All;
         }

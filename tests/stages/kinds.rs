@@ -44,12 +44,16 @@ fn check(name: &str, arch: Arch, spec: Spec) {
     }
 }
 
-/// With a budget that counts in each row by its scores.
+/// With the budgets that go by the scores of each row.
 fn every_scorer(arch: Arch) {
-    let by_scores = budgets().into_iter().find(|budget| budget.measures() == Some(Measured::Rows));
-    let budget = by_scores.expect("some budget goes by scores");
+    let in_a_kernel = |budget: &Budget| budget.measures() == Some(Measured::Rows);
+    let in_select = |budget: &Budget| budget.ends_by_score();
+    let by_scores = [budgets().into_iter().find(in_a_kernel), budgets().into_iter().find(in_select)];
     for (i, scorer) in scorers().into_iter().enumerate() {
-        check(&format!("scorer_{i}"), arch, Spec { scorer, budget, ..SMALL });
+        for (j, budget) in by_scores.into_iter().enumerate() {
+            let budget = budget.expect("some budget goes by scores");
+            check(&format!("scorer_{i}_{j}"), arch, Spec { scorer, budget, ..SMALL });
+        }
     }
 }
 

@@ -27,7 +27,9 @@ named! {
         Score = "score",
         /// Norms of values.
         BudgetNorms = "budget_norms",
-        /// The last queries of each head against all keys.
+        /// The blocks of each group's list that are measured.
+        BudgetOrder = "budget_order",
+        /// The last queries of each head against all keys, or those of some blocks.
         BudgetPartials = "budget_partials",
         /// What share of each head's mass the blocks hold.
         BudgetMasses = "budget_masses",
@@ -53,6 +55,7 @@ impl KernelId {
                 Stage::Score
             }
             KernelId::BudgetNorms
+            | KernelId::BudgetOrder
             | KernelId::BudgetPartials
             | KernelId::BudgetMasses
             | KernelId::BudgetShares

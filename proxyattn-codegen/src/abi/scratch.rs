@@ -45,6 +45,8 @@ named! {
         Lse = "lse",
         /// Pieces of the scorer's work that are taken.
         ScoreTickets = "units",
+        /// Blocks of each group's list that a budget measures.
+        Sampled = "sampled",
         /// Norms ‖v‖₂ of values.
         Norms = "norms",
         /// Scores that partial sums refer to, of each last query and block.
@@ -82,7 +84,7 @@ impl Scratch {
             Scratch::LastLogs | Scratch::LastSums | Scratch::Verticals | Scratch::Slashes => Elem::F32,
             Scratch::Floors | Scratch::Lse | Scratch::Norms => Elem::F32,
             Scratch::PartialMax | Scratch::PartialSum | Scratch::PartialWeighted => Elem::F32,
-            Scratch::Masses | Scratch::Shares | Scratch::Measured => Elem::U32,
+            Scratch::Sampled | Scratch::Masses | Scratch::Shares | Scratch::Measured => Elem::U32,
             Scratch::Lists | Scratch::Counts | Scratch::Runs => Elem::U32,
             Scratch::ScoreTickets | Scratch::AttendTickets => Elem::U32,
         }

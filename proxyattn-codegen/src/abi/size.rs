@@ -1,7 +1,7 @@
 //! Numbers that no GPU decides.
 
-use crate::Spec;
 use crate::geometry::Shape;
+use crate::{Places, Spec};
 use core::fmt;
 
 named! {
@@ -41,6 +41,8 @@ named! {
         SegmentKeys = "segment_keys",
         /// Such units along the keys.
         Segments = "segments",
+        /// Blocks of a head that a budget measures, if it does not measure all.
+        SampledBlocks = "sampled_blocks",
         /// Blocks of one CTA of the budget's portable pass over the keys.
         BlocksPerCta = "blocks_per_cta",
     }
@@ -67,6 +69,7 @@ impl Scalar {
             Scalar::FullWindows => (shape.kv_len / u64::from(spec.sample_window().kv)).max(1),
             Scalar::SegmentKeys => shape.segment_keys(spec),
             Scalar::Segments => shape.segments(spec),
+            Scalar::SampledBlocks => Places::of(spec, shape.blocks(spec)).count(),
             Scalar::BlocksPerCta => Shape::BLOCKS_PER_CTA,
         }
     }

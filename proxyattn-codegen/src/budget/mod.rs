@@ -10,6 +10,7 @@ pub use measured::{Measured, Place};
 
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
+use crate::select::ByScore;
 use crate::syntax::Kind;
 use crate::{Block, Key, Spec};
 
@@ -75,6 +76,11 @@ pub(crate) trait Contract: Kind {
         false
     }
 
+    /// The text of `select` where lists end by the scores of their blocks, and not after a number that is known before.
+    fn by_score(&self) -> Option<ByScore> {
+        None
+    }
+
     /// Tokens that it keeps of every row that has as many, whatever the scores are.
     fn floor_tokens(&self, _: Block) -> u64 {
         0
@@ -98,7 +104,7 @@ pub(crate) trait Contract: Kind {
     }
 
     /// The template of `wanted_blocks`, which says to `select` what [`wanted`](Self::wanted) says; none where nothing is
-    /// selected.
+    /// selected, or [by its score](Self::by_score).
     fn wanted_text(&self) -> &'static [&'static str];
 
     /// Its kernels, buffers, sections and constants.
@@ -130,6 +136,11 @@ impl Budget {
     /// Whether heads of a group may visit different numbers of blocks of one row.
     pub fn differs_within_group(self) -> bool {
         self.contract(|budget| budget.differs_within_group())
+    }
+
+    /// Whether lists end by the scores of their blocks: then `select` itself counts what it keeps.
+    pub fn ends_by_score(self) -> bool {
+        self.contract(|budget| budget.by_score().is_some())
     }
 
     /// Tokens that it keeps of every row that has as many, whatever the scores are.

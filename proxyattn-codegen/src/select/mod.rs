@@ -26,10 +26,24 @@ pub(crate) fn ranked_over(cx: &Cx<'_>) -> Vec<Field> {
     fields
 }
 
+/// How `select` ends lists by the scores of their blocks, and counts these itself.
+pub(crate) struct ByScore {
+    /// The template of the kernel.
+    pub(crate) file: &'static str,
+    /// Words of its shared memory beside levels, sums and ranks.
+    pub(crate) words: &'static [(&'static str, u32)],
+    /// What lies in it, in a line.
+    pub(crate) memory: &'static str,
+}
+
 /// Templates that stand behind the budget's `wanted_blocks`.
 const AFTER: &[&str] = &["select/ranking.cuh", "select/select.cuh"];
 
 const SELECT_THREADS: u32 = 128;
+/// Warps of a CTA of `select`.
+pub(crate) const WARPS: u32 = SELECT_THREADS / 32;
+/// Steps of a unit of log2 in which scores are compared, as `select/ranks.cuh` has them.
+pub(crate) const STEPS_PER_LOG2: u32 = 4096;
 /// Values of the first digit of a rank.
 const DIGITS: u32 = 256;
 /// Heads of a group, and so cuts of its ranking, that `select` has room for.
@@ -48,17 +62,20 @@ pub(crate) fn part(cx: &Cx<'_>) -> Part {
         ("MAX_CUTS", MAX_CUTS),
         ("LEVEL_SEGMENTS", LEVEL_SEGMENTS),
     ];
-    let memory = "select:    words for a histogram, one a warp, the samples' levels, the cuts, and a rank for each block";
+    let (heading, memory) = match cx.spec.budget.contract(|budget| budget.by_score()) {
+        Some(by_score) => ("Shared memory of select, in words.", by_score.memory),
+        None => (
+            "Shared memory of select, in words. A warp has words of its own: a histogram, later where its share of each\n\
+             // segment goes.",
+            "select:    words for a histogram, one a warp, the samples' levels, the cuts, and a rank for each block",
+        ),
+    };
     Part {
         kernels: vec![select(cx)],
         buffers: buffers(cx),
         sections: vec![("SAMPLES_BY_EIGHT", cx.samples_q().is_multiple_of(8))],
         shared: numbers.map(|(name, value)| (name, value.to_string())).into(),
-        tables: vec![(
-            "Shared memory of select, in words. A warp has words of its own: a histogram, later where its share of each\n\
-             // segment goes.",
-            words(cx).defines(),
-        )],
+        tables: vec![(heading, words(cx).defines())],
         memory: vec![(UnitId::Scoring, memory.into())],
         ..Part::default()
     }
@@ -85,8 +102,15 @@ fn select(cx: &Cx<'_>) -> Kernel {
         pack: 1,
         // As many CTAs as hide how they wait: left to itself, the compiler takes a few registers more.
         bounds: "SELECT_THREADS, 10",
-        files: [RANKS, cx.spec.budget.contract(|budget| budget.wanted_text()), AFTER].concat(),
+        files: files(cx),
     }
+}
+
+fn files(cx: &Cx<'_>) -> Vec<&'static str> {
+    cx.spec.budget.contract(|budget| match budget.by_score() {
+        Some(by_score) => [RANKS, &[by_score.file]].concat(),
+        None => [RANKS, budget.wanted_text(), AFTER].concat(),
+    })
 }
 
 fn buffers(cx: &Cx<'_>) -> Vec<Buffer> {
@@ -117,6 +141,10 @@ pub(crate) fn sample_words(cx: &Cx<'_>) -> (u32, u32) {
 /// Shared memory of `select`. Behind the beginning of the ranks lies one for each block.
 fn words(cx: &Cx<'_>) -> Words {
     let (levels, sums) = sample_words(cx);
+    if let Some(by_score) = cx.spec.budget.contract(|budget| budget.by_score()) {
+        let samples = [("SELECT_LEVELS", levels), ("SELECT_LSE", sums)];
+        return Words::new(&[&samples, by_score.words, &[("SELECT_RANKS", 0)]].concat());
+    }
     Words::new(&[
         ("SELECT_HISTOGRAM", DIGITS),
         ("SELECT_OF_WARPS", SELECT_THREADS / 32 * MAX_CUTS),

@@ -5,7 +5,7 @@ mod mass;
 
 use crate::compare::{Lists, Ties};
 use crate::stages::Buffers;
-use crate::{Grid, Oracle};
+use crate::{Grid, Oracle, Scores};
 use proxyattn_codegen::Budget;
 
 /// A budget, as the reference answers for it.
@@ -21,6 +21,12 @@ pub(crate) trait Contract {
     /// What is counted for each head and row of a sequence, `[head][row]`: 0 where nothing is.
     fn measured(&self, oracle: &Oracle, _batch: usize) -> Vec<Vec<usize>> {
         vec![vec![0; oracle.rows()]; oracle.heads]
+    }
+
+    /// How many blocks of a row `select` keeps by their log₂ scores, −∞ of those that have none; `None` where it is told how
+    /// many.
+    fn kept(&self, _: &Grid, _row: usize, _scores: &Scores) -> Option<usize> {
+        None
     }
 
     /// Of each head of a sequence, whether other counts than the reference's are as good where some differ: rounding or a
@@ -87,6 +93,11 @@ impl Grid {
         let visible = self.visible(row);
         let wanted = contract(self.spec.budget, |budget| budget.wanted(self, row, measured));
         wanted.max(self.pinned(row)).min(visible)
+    }
+
+    /// As the contract has it.
+    pub(crate) fn kept(&self, row: usize, scores: &Scores) -> Option<usize> {
+        contract(self.spec.budget, |budget| budget.kept(self, row, scores))
     }
 }
 

@@ -28,6 +28,11 @@ impl Ties {
         self.nats
     }
 
+    /// How many nats below the best of a row blocks have no order.
+    pub(crate) fn depth(&self) -> f64 {
+        self.depth
+    }
+
     pub(crate) fn excuse(&self, a: f64, b: f64, best: f64) -> bool {
         relative_gap(a, b) <= self.relative || (a - b).abs() <= self.nats || best - a.max(b) > self.depth
     }

@@ -3,7 +3,7 @@
 use super::Contract;
 use crate::heads::{dot, log_sum_exp};
 use crate::stages::{Buffers, Sampled};
-use crate::{Heads, Oracle, Scores};
+use crate::{Grid, Heads, Oracle, Scores};
 use proxyattn_codegen::cuda::Scratch;
 use proxyattn_codegen::{MeanPool, Scorer};
 
@@ -46,6 +46,10 @@ impl Contract for MeanPool {
             logits.into_iter().map(|logit| logit - sum).collect()
         };
         (0..oracle.batch * oracle.groups * oracle.rows()).map(of_row).collect()
+    }
+
+    fn scored(&self, grid: &Grid, row: usize) -> usize {
+        grid.visible(row)
     }
 
     fn sampled<'a>(&self, oracle: &'a Oracle, left: &Buffers<'_>) -> Box<Sampled<'a>> {

@@ -1,7 +1,7 @@
 //! What a block is worth to a row. A scorer is a line of `scorers!` and a folder, which implements the contract.
 
-use crate::Oracle;
 use crate::stages::{Buffers, Sampled};
+use crate::{Grid, Oracle};
 use proxyattn_codegen::Scorer;
 
 /// Log-scores of the blocks that a row sees: logarithms of weights, −∞ where no sampled query of the row sees a sampled key.
@@ -16,6 +16,14 @@ pub(crate) trait Contract {
 
     /// Log-scores of every row, `[batch · groups, rows]`.
     fn scores(&self, oracle: &Oracle) -> Vec<Scores>;
+
+    /// How many of the blocks that a row sees, from the first on, have a score: those of which its last sample sees a key
+    /// sample.
+    fn scored(&self, grid: &Grid, row: usize) -> usize {
+        let (window, samples) = (grid.spec.sample_window(), grid.spec.block_samples());
+        let last = (grid.row_tokens(row).end - 1) / window.q as usize * window.q as usize;
+        grid.keys_seen(last).div_ceil(window.kv as usize).div_ceil(samples.kv as usize)
+    }
 
     /// Asserts that the buffers before those of `score` are near the reference's, and says what `score` should make of them.
     fn sampled<'a>(&self, oracle: &'a Oracle, left: &Buffers<'_>) -> Box<Sampled<'a>>;
@@ -39,6 +47,13 @@ macro_rules! make {
     };
 }
 proxyattn_codegen::scorers!(make);
+
+impl Grid {
+    /// As the contract has it.
+    pub(crate) fn scored(&self, row: usize) -> usize {
+        contract(self.spec.scorer, |scorer| scorer.scored(self, row))
+    }
+}
 
 impl Oracle {
     /// Log-scores of every row, `[batch · groups, rows]`.

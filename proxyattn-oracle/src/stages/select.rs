@@ -1,7 +1,7 @@
 //! What `select` leaves, for any scorer and budget.
 
 use super::Buffers;
-use crate::in_order_of_cuts;
+use crate::{Scores, in_order_of_cuts};
 use proxyattn_codegen::Place;
 use proxyattn_codegen::cuda::Scratch;
 
@@ -18,6 +18,13 @@ impl Buffers<'_> {
         }
     }
 
+    /// How many blocks of a row `select` keeps by scores, if it does: what no sample sees has none.
+    fn kept(&self, row: usize, mut scores: Scores) -> Option<usize> {
+        let scored = self.grid.scored(row);
+        scores.iter_mut().skip(scored).for_each(|score| *score = f64::NEG_INFINITY);
+        self.grid.kept(row, &scores)
+    }
+
     /// Lists and counts, exactly: the ranking is by f32 scores, and its arithmetic is two operations.
     pub fn select(&self) {
         let grid = self.grid;
@@ -28,10 +35,12 @@ impl Buffers<'_> {
         for sequence in 0..grid.batch * groups {
             for row in 0..rows {
                 let at = sequence * rows + row;
-                let ranking = grid.ranking(row, &self.scores(&samples, sequence, row));
+                let scores = self.scores(&samples, sequence, row);
+                let (ranking, kept) = (grid.ranking(row, &scores), self.kept(row, scores));
                 let mut wanted = Vec::new();
                 for head in sequence * heads..(sequence + 1) * heads {
-                    let want = grid.count(measured(head / grid.heads, head % grid.heads, row), row);
+                    let measured = || measured(head / grid.heads, head % grid.heads, row);
+                    let want = grid.count(kept.unwrap_or_else(measured), row);
                     assert_eq!(counts[head * rows + row] as usize, want, "count of head {head}, row {row}");
                     wanted.push(want);
                 }

@@ -4,7 +4,7 @@ use super::pack::{Keys, pack_queries};
 use super::simd::{Kernel, PANEL, Row, Simd, dispatch};
 use super::tile::{self, MASKED};
 use crate::inputs::Inputs;
-use crate::memory::filled;
+use crate::memory::{filled, product};
 use crate::{Element, Plan, Result};
 use rayon::prelude::*;
 
@@ -22,6 +22,22 @@ pub(super) struct Partial {
 
 impl Partial {
     const NOTHING: Self = Self { max: [MASKED; PANEL], sum: [0.0; PANEL], weighed: [0.0; PANEL] };
+}
+
+/// What some blocks weigh to the last queries of a head.
+pub(super) struct Partials {
+    /// `[block][panel]`.
+    pub(super) data: Vec<Partial>,
+    pub(super) panels: usize,
+}
+
+impl Partials {
+    /// Of a query and each block, the largest logit, base 2, and what the keys weigh under it.
+    pub(super) fn of_query(&self, query: usize) -> impl Iterator<Item = (f32, f32)> + Clone {
+        let (panel, lane) = (query / PANEL, query % PANEL);
+        let of_blocks = self.data.iter().skip(panel).step_by(self.panels);
+        of_blocks.map(move |partial| (partial.max[lane], partial.sum[lane]))
+    }
 }
 
 /// The last queries of a head, as panels.
@@ -49,26 +65,26 @@ impl LastQueries {
     }
 
     /// Panels of queries.
-    pub(super) fn panels(&self) -> usize {
+    fn panels(&self) -> usize {
         self.panels.len() / self.dim
     }
 
-    /// Of the first `blocks` blocks of a KV head's keys, `[block][panel]`; keys weigh what `weights` says.
+    /// Of `blocks` blocks of a KV head's keys, of which the i-th is block `block(i)`; keys weigh what `weights` says.
     pub(super) fn partials(
         &self,
         what: &'static str,
         plan: &Plan,
         (keys, kv_head): (&Keys, usize),
         weights: Option<&[f32]>,
-        blocks: usize,
-    ) -> Result<Vec<Partial>> {
+        (blocks, block): (usize, &(dyn Fn(usize) -> usize + Sync)),
+    ) -> Result<Partials> {
         let panels = self.panels();
-        let mut partials = filled(what, blocks * panels, Partial::NOTHING)?;
-        partials.par_chunks_mut(BLOCKS_PER_UNIT * panels).enumerate().for_each(|(unit, partials)| {
-            let first_block = unit * BLOCKS_PER_UNIT;
-            dispatch(Unit { plan, keys, kv_head, weights, queries: self, first_block, partials });
+        let mut data = filled(what, product(&[blocks, panels]), Partial::NOTHING)?;
+        data.par_chunks_mut(BLOCKS_PER_UNIT * panels).enumerate().for_each(|(unit, partials)| {
+            let block = |i| block(unit * BLOCKS_PER_UNIT + i);
+            dispatch(Unit { plan, keys, kv_head, weights, queries: self, block: &block, partials });
         });
-        Ok(partials)
+        Ok(Partials { data, panels })
     }
 }
 
@@ -102,7 +118,8 @@ struct Unit<'a> {
     /// Of the head's keys, where they are weighed.
     weights: Option<&'a [f32]>,
     queries: &'a LastQueries,
-    first_block: usize,
+    /// The number of each of them.
+    block: &'a dyn Fn(usize) -> usize,
     /// `[block][panel]`.
     partials: &'a mut [Partial],
 }
@@ -118,7 +135,7 @@ impl Kernel for Unit<'_> {
 
         let mut buffer = vec![[0.0; PANEL]; block];
         for (i, partials) in self.partials.chunks_exact_mut(self.queries.panels()).enumerate() {
-            let first = (self.first_block + i) * block;
+            let first = (self.block)(i) * block;
             let keys = self.keys.range(self.kv_head, first, block);
             for ((panel, q), partial) in panels.chunks_exact(*dim).enumerate().zip(partials) {
                 let token = first_query + panel * PANEL;

@@ -1,5 +1,10 @@
+//@if SAMPLED
+// budget_partials: the last queries of each head against a range of its group's measured blocks; of each (block, query) the
+// largest score and the sum under it.
+//@else
 // budget_partials: the last queries of each head against a range of blocks; of each (block, query) the largest score
 // and the sum under it.
+//@end
 #define BUDGET_HEADS (SCORING_ROWS / BLOCK_Q)
 
 //@if VALUES
@@ -71,13 +76,27 @@ __device__ __forceinline__ void running_add(Weighted& running, const float (&s)[
     hold_queries(q, lane_base_a(ring + warp_id() * 32 * ROW_BYTES));
     sync_threads(); // the ring takes the place of the queries
 
+//@if SAMPLED
+    const u32 blocks = min((u32)p.blocks_per_cta, (u32)p.sampled_blocks - first_block);
+    const u64 group = (u64)batch * p.groups + kv_head / p.kv_heads_per_group;
+    const u32* sampled = p.sampled + group * p.sampled_blocks + first_block;
+    auto key_of = [&](u32 tile) -> i32 {
+        return (i32)(sampled[tile / (BLOCK_KV / RING_KEYS)] * BLOCK_KV + tile % (BLOCK_KV / RING_KEYS) * RING_KEYS);
+    };
+//@else
     const u32 blocks = min((u32)p.blocks_per_cta, (u32)p.blocks - first_block);
     const i32 first_key = (i32)(first_block * BLOCK_KV);
+//@end
     const u32 tiles = blocks * (BLOCK_KV / RING_KEYS);
     auto load = [&](u32 tile) {
         if (tile < tiles)
+//@if SAMPLED
+            copy_rows<RING_KEYS, SCORING_THREADS>(ring + tile % RING_STAGES * RING_BYTES,
+                                                  HeadRows{k, p.k_token, p.kv_len}, key_of(tile));
+//@else
             copy_rows<RING_KEYS, SCORING_THREADS>(ring + tile % RING_STAGES * RING_BYTES,
                                                   HeadRows{k, p.k_token, p.kv_len}, first_key + (i32)(tile * RING_KEYS));
+//@end
         cp_async_commit();
     };
     for (u32 tile = 0; tile + 1 < RING_STAGES; ++tile) load(tile);
@@ -113,7 +132,11 @@ __device__ __forceinline__ void running_add(Weighted& running, const float (&s)[
         if (!present) continue;
         float s[2][RING_N][4];
         multiply_keys(s, q, lane_base_b(ring + tile % RING_STAGES * RING_BYTES));
+//@if SAMPLED
+        const i32 key = key_of(tile);
+//@else
         const i32 key = first_key + (i32)(tile * RING_KEYS);
+//@end
         if (key + RING_KEYS > sequence.limit(first_query)) mask_keys(s, key, limits);
         if (tile % (BLOCK_KV / RING_KEYS) == 0) running_start(running);
         float max[2][2];
@@ -125,7 +148,11 @@ __device__ __forceinline__ void running_add(Weighted& running, const float (&s)[
         running_add(running, s, max);
 //@end
         if (tile % (BLOCK_KV / RING_KEYS) + 1 == BLOCK_KV / RING_KEYS) {
+//@if SAMPLED
+            const u64 block = head * p.sampled_blocks + first_block + tile / (BLOCK_KV / RING_KEYS);
+//@else
             const u64 block = head * p.blocks + first_block + tile / (BLOCK_KV / RING_KEYS);
+//@end
             float sum[2][2];
 #pragma unroll
             for (u32 i = 0; i < 4; ++i) sum[i / 2][i % 2] = quad_sum(running.sum[i / 2][i % 2]);

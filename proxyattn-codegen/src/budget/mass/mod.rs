@@ -6,6 +6,7 @@
 
 pub(super) mod order;
 pub(super) mod rows;
+pub(super) mod sampled;
 
 pub use order::Order;
 pub use rows::Rows;
@@ -89,7 +90,7 @@ pub(super) fn part(cx: &Cx<'_>, weigh: Weigh) -> Part {
     Part {
         kernels,
         buffers: buffers(cx, weigh),
-        sections: vec![("VALUES", weigh == Weigh::Values)],
+        sections: vec![("VALUES", weigh == Weigh::Values), ("SAMPLED", false)],
         shared: vec![("NORM_THREADS", NORM_THREADS.to_string()), ("MASS_THREADS", MASS_THREADS.to_string())],
         tables: vec![(
             "Shared memory of budget_masses, in words: of each warp and query.",
@@ -114,23 +115,26 @@ fn buffers(cx: &Cx<'_>, weigh: Weigh) -> Vec<Buffer> {
     use Scalar::{Batch, Blocks, Heads, KvHeads, KvLen};
     let s = Size::Scalar;
     let buffer = |scratch, dims, holds| Buffer { scratch, dims, holds };
-    let partial = vec![s(Batch), s(Heads), s(Blocks), cx.size(Macro::BlockQ)];
-    let max = "a score near the largest of a (last query, block), base 2";
-    let plain = [
-        buffer(Scratch::PartialMax, partial.clone(), max),
-        buffer(Scratch::PartialSum, partial.clone(), "sum under that score"),
-    ];
+    let plain = partial_buffers(cx, s(Blocks));
     let masses =
         buffer(Scratch::Masses, vec![s(Batch), s(Heads), s(Blocks)], "share of a head's mass, in 2^-31");
     match weigh {
         Weigh::Values => {
             let norms = buffer(Scratch::Norms, vec![s(Batch), s(KvHeads), s(KvLen)], "norm of a value");
             let weighted = "the same, each key's part times its norm";
-            let weighted = buffer(Scratch::PartialWeighted, partial, weighted);
+            let weighted = buffer(Scratch::PartialWeighted, plain[0].dims.clone(), weighted);
             [norms].into_iter().chain(plain).chain([weighted, masses]).collect()
         }
         Weigh::None => plain.into_iter().chain([masses]).collect(),
     }
+}
+
+/// What `budget_partials` leaves of so many blocks.
+fn partial_buffers(cx: &Cx<'_>, blocks: Size) -> [Buffer; 2] {
+    let dims = vec![Size::Scalar(Scalar::Batch), Size::Scalar(Scalar::Heads), blocks, cx.size(Macro::BlockQ)];
+    let max = "a score near the largest of a (last query, block), base 2";
+    let buffer = |scratch, holds| Buffer { scratch, dims: dims.clone(), holds };
+    [buffer(Scratch::PartialMax, max), buffer(Scratch::PartialSum, "sum under that score")]
 }
 
 fn norms(cx: &Cx<'_>) -> Kernel {

@@ -2,7 +2,7 @@
 
 use super::unit;
 use crate::Arch;
-use crate::abi::build::{lay_out, number, numbers, read};
+use crate::abi::build::{lay_out, number, numbers, read, write};
 use crate::abi::{Expr, Field, Kernel, KernelId, Scalar, Scratch, UnitId};
 use crate::pipeline::{Cx, Part, Words};
 use crate::select;
@@ -31,6 +31,11 @@ pub(in crate::budget) fn part(
     file: &'static str,
 ) -> Part {
     let kernel = kernel(cx, id, order, writes, file);
+    listed(cx, kernel, order)
+}
+
+/// A kernel that orders blocks, and what it needs.
+fn listed(cx: &Cx<'_>, kernel: Kernel, order: Order) -> Part {
     let (heading, holds) = match order {
         Order::List => (
             "Shared memory in which blocks are ordered, in words: of each warp, of samples, of each block; behind it a\n\
@@ -50,6 +55,22 @@ pub(in crate::budget) fn part(
         tables: vec![(heading, words(cx, order).defines())],
         ..Part::default()
     }
+}
+
+/// The kernel that writes some blocks of each group's list to [`Scratch::Sampled`], in the order of the list. `files` are its
+/// own.
+pub(in crate::budget) fn sampling(cx: &Cx<'_>, files: &[&'static str]) -> Part {
+    let mut fields: Vec<_> = select::ranked_by().map(read).into();
+    fields.push(write(Scratch::Sampled));
+    fields.extend(select::ranked_over(cx).into_iter().chain(numbers([Scalar::SampledBlocks])));
+    let kernel = Kernel {
+        id: KernelId::BudgetOrder,
+        params: lay_out(fields),
+        grid: [Scalar::Groups.into(), Scalar::Batch.into(), number(1)],
+        files: [select::RANKS, &[SORT, LIST], files].concat(),
+        ..kernel(cx, KernelId::BudgetOrder, Order::List, write(Scratch::Sampled), LIST)
+    };
+    listed(cx, kernel, Order::List)
 }
 
 /// Shared memory. The keys by which blocks are ordered are one for each, and so are the blocks, in half words.

@@ -2,7 +2,7 @@
 
 mod stages;
 
-pub(super) use stages::masses;
+pub(super) use stages::{masses, partials};
 
 use crate::heads::{dot, log_sum_exp};
 use crate::{Grid, Oracle};

@@ -59,8 +59,9 @@ impl Measure {
     }
 }
 
-/// Partial sums under `partial_max`, of a head.
-fn partials(
+/// Asserts partial sums under `partial_max`, of a head: `want` says of a query the log of each, for the blocks of which there are
+/// partials.
+pub(crate) fn partials(
     left: &Buffers<'_>,
     buffer: Scratch,
     [batch, head]: [usize; 2],

@@ -57,14 +57,19 @@ pub(super) fn in_own_order(masses: &Masses) -> Result<Vec<Held>> {
 
 /// The same in the order in which the list of the head's group is filled.
 pub(super) fn in_list_order<T: Element>(seen: &Seen<'_, T>, masses: &Masses) -> Result<Vec<Held>> {
+    let rankings = list_orders(seen)?;
+    par_made(masses.heads(), |head| {
+        let (masses, ranking) = (masses.of_head(head), &rankings[head / seen.plan.heads_per_group()]);
+        Held::of(ranking.iter().map(|&block| masses[block as usize]))
+    })
+}
+
+/// The blocks of the last row in the order in which the list of each group is filled: `[batch · group]`.
+pub(super) fn list_orders<T: Element>(seen: &Seen<'_, T>) -> Result<Vec<Vec<u32>>> {
     let (plan, geometry) = (seen.plan, seen.plan.geometry());
     let last = geometry.rows() - 1;
-    let rankings = par_made(plan.problem().batch * plan.groups(), |group| {
+    par_made(plan.problem().batch * plan.groups(), |group| {
         select::ranking(&geometry, last, seen.scores.row(group, last))
-    })?;
-    par_made(masses.heads(), |head| {
-        let (masses, ranking) = (masses.of_head(head), &rankings[head / plan.heads_per_group()]);
-        Held::of(ranking.iter().map(|&block| masses[block as usize]))
     })
 }
 

@@ -116,11 +116,11 @@ impl Last<'_> {
         let (problem, blocks) = (plan.problem(), plan.geometry().blocks());
         let kv_head = head / problem.heads_per_kv();
         let queries = &self.queries[head];
-        let partials = queries.partials("scores", plan, (self.keys, kv_head), None, blocks)?;
+        let partials = queries.partials("scores", plan, (self.keys, kv_head), None, (blocks, &|block| block))?;
         let count = self.rows.q_len - self.rows.first_query;
         // log₂ Σ 2^score over the keys of a block, and over all.
         let of_block = |query: usize, block: usize| {
-            let partial = &partials[block * queries.panels() + query / PANEL];
+            let partial = &partials.data[block * partials.panels + query / PANEL];
             f64::from(partial.max[query % PANEL]) + f64::from(partial.sum[query % PANEL]).log2()
         };
         let mut sums = room("scores", count)?;

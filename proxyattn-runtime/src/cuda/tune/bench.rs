@@ -168,7 +168,30 @@ impl<'a> Bench<'a> {
             let stream = self.loader.device.stream();
             stream.memcpy_htod(&counts, &mut measured).map_err(failed("cuMemcpyHtoDAsync"))?;
         }
-        self.launch(&self.sets[set], kernels, &[Stage::Select, Stage::Attend])
+        self.launch(&self.sets[set], kernels, &[Stage::Select])?;
+        if self.loader.spec.budget.ends_by_score() {
+            self.shorten(set)?;
+        }
+        self.launch(&self.sets[set], kernels, &[Stage::Attend])
+    }
+
+    /// Of lists that ended by scores, which hardly tell blocks of random inputs apart, as much as the bucket keeps.
+    fn shorten(&mut self, set: usize) -> Result<()> {
+        let (plan, loader) = (self.launch.plan, self.loader);
+        if plan.is_dense() {
+            return Ok(());
+        }
+        let (share, rows) = (Bucket::of(plan).share(), plan.geometry().rows());
+        let range = self.launch.layout.range(Scratch::Counts);
+        let mut counts = self.sets[set].workspace.slice_mut(range.start as usize..range.end as usize);
+        let stream = loader.device.stream();
+        let mut host = stream.clone_dtoh(&counts).map_err(failed("cuMemcpyDtoHAsync"))?;
+        stream.synchronize().map_err(failed("cuStreamSynchronize"))?;
+        for (i, count) in host.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let most = (plan.geometry().visible(i % rows) as f64 * share).ceil().max(1.0) as u32;
+            *count = u32::from_ne_bytes(*count).min(most).to_ne_bytes();
+        }
+        stream.memcpy_htod(&host, &mut counts).map_err(failed("cuMemcpyHtoDAsync"))
     }
 
     /// Blocks of each head or group of them, where the budget is measured: those of the bucket, more for some heads than for
