@@ -9,9 +9,14 @@
 mod backends;
 #[path = "gpu/beyond.rs"]
 mod beyond;
+#[path = "conformance/given.rs"]
+#[allow(dead_code)]
+mod given;
 #[path = "conformance/kernels.rs"]
 #[allow(dead_code)]
 mod kernels;
+#[path = "gpu/lists.rs"]
+mod lists;
 #[path = "conformance/logits.rs"]
 #[allow(dead_code)]
 mod logits;

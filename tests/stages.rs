@@ -13,6 +13,8 @@ mod harness;
 mod host;
 #[path = "stages/kinds.rs"]
 mod kinds;
+#[path = "stages/lists.rs"]
+mod lists;
 #[path = "conformance/logits.rs"]
 #[allow(dead_code)]
 mod logits;

@@ -1,5 +1,6 @@
 //! A loaded kernel, and how it is called.
 
+mod lists;
 mod raw;
 
 use crate::cuda::CudaKernels;

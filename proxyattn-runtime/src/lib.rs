@@ -28,6 +28,7 @@ mod inputs;
 pub mod jit;
 mod kernel;
 mod library_path;
+mod lists;
 mod memory;
 mod observe;
 mod once;
@@ -44,7 +45,7 @@ pub mod tune;
 pub use attention::Attention;
 #[doc(hidden)]
 pub use cpu::InstructionSet;
-pub use cuda::{CudaDevice, DriverInfo, GpuInfo, RawArgs, RawTensor};
+pub use cuda::{CudaDevice, DriverInfo, GpuInfo, RawArgs, RawLists, RawTensor};
 pub use cudarc;
 pub use dense_below::WhyDense;
 pub use device::Device;
@@ -53,6 +54,9 @@ pub use element::Element;
 pub use error::{Error, Result};
 pub use geometry::Geometry;
 pub use kernel::AttentionKernel;
+#[doc(hidden)]
+pub use lists::Packed;
+pub use lists::{ListView, Lists};
 pub use observe::{Observer, Stage, StageTimes, Trace};
 pub use plan::Plan;
 pub use problem::Problem;

@@ -54,6 +54,11 @@ impl Plan {
         self
     }
 
+    /// The same plan, but over lists from outside, which alone decide what is visited.
+    pub(crate) fn over_lists(self) -> Self {
+        Self { dense: None, ..self }
+    }
+
     /// Whether the budget's minimum covers every row, so that no block can be dropped whatever the scores are.
     fn keeps_every_block(&self) -> bool {
         let geometry = self.geometry();

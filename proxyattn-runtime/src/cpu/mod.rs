@@ -54,6 +54,15 @@ pub(crate) fn prefill<T: Element>(
     T::prefill(checked, out, observer)
 }
 
+/// Runs attention alone, over a selection from outside.
+pub(crate) fn prefill_over<T: Element>(
+    checked: &Checked<'_, T>,
+    selection: &Selection,
+    out: &mut ViewMut<'_, T>,
+) -> Result<()> {
+    T::prefill_over(checked, selection, out)
+}
+
 /// [`check`], for a type that is known.
 pub(crate) fn check_of<'a, T: Element>(plan: &'a Plan, inputs: &'a Inputs<'a, T>) -> Result<Checked<'a, T>> {
     let begun = Instant::now();
@@ -101,4 +110,18 @@ pub(crate) fn prefill_of<T: Element>(
     attend::attend(plan, inputs, (&keys, &values), &selection, scale.queries, &out, observer)?;
     lap(Stage::Attend);
     Ok((selection, times))
+}
+
+/// [`prefill_over`], for a type that is known.
+pub(crate) fn prefill_over_of<T: Element>(
+    checked: &Checked<'_, T>,
+    selection: &Selection,
+    out: &mut ViewMut<'_, T>,
+) -> Result<()> {
+    let &Checked { plan, inputs, scale, .. } = checked;
+    let block = plan.spec().block.kv as usize;
+    let out = out.rows().ok_or_else(|| inputs::not_here("out"))?;
+    let keys = pack::Keys::pack(&inputs.k, block, scale.keys)?;
+    let values = pack::Values::pack(&inputs.v, block)?;
+    attend::attend(plan, inputs, (&keys, &values), selection, scale.queries, &out, &())
 }

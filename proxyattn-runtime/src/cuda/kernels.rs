@@ -98,7 +98,7 @@ impl CudaKernels {
         self.loader.arch
     }
 
-    pub(super) fn device(&self) -> &CudaDevice {
+    pub(crate) fn device(&self) -> &CudaDevice {
         &self.loader.device
     }
 
@@ -110,6 +110,11 @@ impl CudaKernels {
     /// A plan's kernels, if they can run its problem.
     pub(super) fn launch<'a>(&'a self, plan: &'a Plan) -> Result<Launch<'a>> {
         Launch::new(&self.loader, &self.lanes, self.tuned.pick(plan), plan)
+    }
+
+    /// The kernel that follows lists from outside, if it can run a plan's problem.
+    pub(super) fn launch_over_lists<'a>(&'a self, plan: &'a Plan) -> Result<Launch<'a>> {
+        Launch::over_lists(&self.loader, &self.lanes, &self.tuned.pick(plan), plan)
     }
 
     /// The memory between kernels, for one call at a time.

@@ -33,6 +33,14 @@ impl Layout {
         Self::new(|scratch| if used[scratch as usize] { bytes(scratch) } else { 0 })
     }
 
+    /// The same without lists, for those that come from outside.
+    pub(crate) fn without_lists(&self) -> Self {
+        Self::new(|scratch| match scratch {
+            Scratch::Lists | Scratch::Counts | Scratch::Runs => 0,
+            other => self.range(other).end - self.range(other).start,
+        })
+    }
+
     /// Buffers of so many bytes, one after the other; what 64 bits do not hold is `u64::MAX`, which no memory is.
     fn new(bytes_of: impl Fn(Scratch) -> u64) -> Self {
         let mut end = 0u64;

@@ -2,6 +2,7 @@
 //! is made once.
 
 mod args;
+mod given;
 mod lanes;
 mod layout;
 mod limits;
@@ -11,7 +12,8 @@ mod tensor_map;
 mod tensors;
 mod workspace;
 
-pub use args::{RawArgs, RawTensor};
+pub use args::{RawArgs, RawLists, RawTensor};
+pub(crate) use given::Given;
 pub(crate) use lanes::Lanes;
 pub(crate) use layout::Layout;
 pub(crate) use limits::check_stages;
@@ -50,6 +52,18 @@ impl<'a> Launch<'a> {
         let mut running = kernels.iter().filter(|kernel| kernel.runs(plan.is_dense()));
         let maps = running.any(|kernel| kernel.table.takes_maps());
         Ok(Self { loader, lanes, kernels, plan, layout, maps })
+    }
+
+    /// Of attention alone, over lists that are not in the workspace.
+    pub(crate) fn over_lists(
+        loader: &'a Loader,
+        lanes: &'a Lanes,
+        kernels: &[Arc<LoadedKernel>],
+        plan: &'a Plan,
+    ) -> Result<Self> {
+        let attend = kernels.iter().filter(|kernel| kernel.table.id.stage() == Stage::Attend);
+        let launch = Self::new(loader, lanes, attend.cloned().collect(), plan)?;
+        Ok(Self { layout: launch.layout.without_lists(), ..launch })
     }
 
     /// Refuses a tensor that the kernels cannot read.
@@ -94,9 +108,11 @@ impl<'a> Launch<'a> {
         };
         let sources = Sources {
             loader: self.loader,
+            spec: &self.loader.spec,
             shape: Shape::from(self.plan.problem()),
             layout: &self.layout,
             args,
+            lists: None,
         };
         let mut params = Params::EMPTY;
         let mut enqueue = |on: CUstream, turns: &[Turn]| {
