@@ -217,6 +217,10 @@ fn each_stage_launches_its_kernels() {
         // Where tiles are handed out one by one, the count begins at zero.
         let cleared: &[&str] = if gpu == "9.0" { &["4"] } else { &[] };
         assert_eq!(lines(&text, "dense", "memset "), cleared, "{gpu}");
+        // A launch for each query head of a KV head, each of which counts from zero.
+        assert_eq!(lines(&text, "given", "launch "), [KERNELS[8]; 2], "{gpu}");
+        assert_eq!(lines(&text, "given", "memset "), cleared.repeat(2), "{gpu}");
+        assert_eq!(lines(&text, "lists", "launch "), [""; 0], "{gpu}");
     }
 }
 

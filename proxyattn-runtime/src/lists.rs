@@ -4,6 +4,7 @@ mod check;
 mod packed;
 mod view;
 
+#[doc(hidden)]
 pub use packed::Packed;
 pub use view::ListView;
 
@@ -22,6 +23,21 @@ use proxyattn_codegen::Spec;
 /// - [`Attention::lists_of`](crate::Attention::lists_of) from the [`Selection`] of another call, so that a layer visits the
 ///   blocks that an earlier one has chosen;
 /// - [`Attention::lists_on_device`](crate::Attention::lists_on_device) from a GPU's memory, which is not checked.
+///
+/// ```
+/// use proxyattn::prelude::*;
+/// use proxyattn::{ListView, Lists};
+///
+/// #[proxy_attention(head_dim = 64)]
+/// struct Layer;
+///
+/// // 128 tokens: each row of 64 visits its own block alone.
+/// let attention = Layer::load(&Device::cpu())?;
+/// let problem = Problem { batch: 1, heads: 4, kv_heads: 2, q_len: 128, kv_len: 128 };
+/// let lists: Lists = attention.lists(&problem, &ListView::heads_first(&[0, 1], [1, 1, 2, 1])?)?;
+/// assert_eq!(lists.selection().expect("checked lists").blocks(0, 3, 1), [1]);
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Lists {
     pub(crate) problem: Problem,

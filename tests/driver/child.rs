@@ -5,8 +5,8 @@ use proxyattn::codegen::cuda::candidates;
 use proxyattn::codegen::{Arch, Budget, Dynamic, Order, Rows, Spec, Weigh};
 use proxyattn::tune::{Outcome, Progress};
 use proxyattn::{
-    Attention, AttentionKernel, Device, Error, Problem, RawArgs, RawTensor, Result, Stage, Tensor, Tune,
-    dense_below, proxy_attention,
+    Attention, AttentionKernel, Device, Error, ListView, Problem, RawArgs, RawTensor, Result, Stage, Tensor,
+    Tune, dense_below, proxy_attention,
 };
 use std::time::Duration;
 
@@ -185,6 +185,13 @@ fn steps(then: Then) -> Result<()> {
     let trace = step("traced", then, || attention.prefill_traced(&q, &k, &v, &()))?;
     assert_eq!(trace.selection.count(0, 0, 0), 0, "kernels of the stub write nothing");
     let all = step("dense", then, || dense.prefill(&q, &k, &v))?;
+    // A list for each query head: every row visits the blocks before it.
+    let rows = TOKENS / 64;
+    let visits = |i: usize| if i % rows <= i / rows % rows { (i % rows) as i32 } else { -1 };
+    let ids: Vec<i32> = (0..HEADS * rows * rows).map(visits).collect();
+    let view = ListView::heads_first(&ids, [1, HEADS, rows, rows])?;
+    let lists = step("lists", then, || attention.lists(&problem(TOKENS), &view))?;
+    let over = step("given", then, || attention.prefill_with(&q, &k, &v, &lists))?;
     let copy = step("copy", then, || q.to(&device))?;
     let back = step("download", then, || copy.to(&Device::cpu()))?;
     assert!(back.as_slice() == more.as_slice(), "what comes back is what was sent");
@@ -207,6 +214,6 @@ fn steps(then: Then) -> Result<()> {
     }
 
     println!("step release");
-    drop((out, trace, all, copy, q, k, v, attention, dense, device));
+    drop((out, trace, all, lists, over, copy, q, k, v, attention, dense, device));
     Ok(())
 }

@@ -55,7 +55,7 @@ fn check_one_failure(text: &str) -> Result<(), String> {
         [(i, told, error)] => {
             // The events of an upload are looked at by whatever uses it next.
             let next = text.lines().skip(at).find_map(|line| line.strip_prefix("step "));
-            let late = matches!(step, "upload" | "copy") && Some(told) == next;
+            let late = matches!(step, "upload" | "lists" | "copy") && Some(told) == next;
             let launched = text.lines().take(i).skip(at).any(|line| line.starts_with("launch "));
             let good = i > at && error.starts_with("cuda: ");
             if good && (silent || (!launched && (told == step || late))) {

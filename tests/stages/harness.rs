@@ -134,7 +134,7 @@ impl Harness {
         let mut number = |name: &str, value: i64| record(&mut input, 0, name, value, &[]);
         number("seed", seed as i64);
         for scalar in Scalar::ALL {
-            let own = memory.numbers.get(&scalar).copied();
+            let own = memory.numbers.get(scalar).copied();
             number(scalar.name(), own.unwrap_or_else(|| scalar.of(spec, shape) as i64));
         }
         // Pooled keys and sampled ones have one name.

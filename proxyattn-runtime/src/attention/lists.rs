@@ -11,7 +11,7 @@ use crate::{
 
 impl<T: Element> Attention<T> {
     /// Makes block lists from outside ready for [`prefill_with`](Self::prefill_with): checks them, and on a GPU copies them
-    /// there. So a trained gate (SeerAttention), an indexer (MSA) or a list of one's own runs on these kernels.
+    /// there. So the choice of a trained gate, of an indexer or of one's own runs on these kernels.
     ///
     /// A row is a block of `block.q` queries. Its list holds blocks of `block.kv` keys, or of a multiple of that
     /// ([`ListView::granularity`]), in any order, which is the order in which they are visited. Nothing is added: sinks and
@@ -184,7 +184,7 @@ impl<T: Element> Attention<T> {
             (None, Form::Host(selection)) => Ok(Over::Cpu(cpu::check(plan, inputs)?, selection)),
             (Some(kernels), Form::Device(given, _)) if given.is_on(kernels.device()) => {
                 given.check(&self.spec)?;
-                Ok(Over::Cuda(cuda::check_over(kernels, plan, inputs)?, given))
+                Ok(Over::Cuda(cuda::check_over(kernels, plan, inputs, given)?))
             }
             _ => Err(lists.elsewhere(&self.device)),
         }
@@ -195,14 +195,14 @@ impl<T: Element> Attention<T> {
 #[expect(clippy::large_enum_variant, reason = "one on the stack of each call")]
 enum Over<'a, T> {
     Cpu(cpu::Checked<'a, T>, &'a Selection),
-    Cuda(cuda::Checked<'a>, &'a Given),
+    Cuda((cuda::Checked<'a>, cuda::Borrowed<'a>)),
 }
 
 impl<T: Element> Over<'_, T> {
     fn run(self, out: &mut ViewMut<'_, T>) -> Result<()> {
         match self {
             Self::Cpu(checked, selection) => cpu::prefill_over(&checked, selection, out),
-            Self::Cuda(checked, given) => cuda::prefill_over(checked, given, out),
+            Self::Cuda(checked) => cuda::prefill_over(checked, out),
         }
     }
 }

@@ -23,7 +23,7 @@ mod tune;
 
 pub use device::{CudaDevice, DriverInfo, GpuInfo};
 pub(crate) use kernels::CudaKernels;
-pub(crate) use launch::Given;
+pub(crate) use launch::{Borrowed, Given};
 pub use launch::{RawArgs, RawLists, RawTensor};
 
 use crate::inputs::Inputs;
@@ -55,8 +55,10 @@ pub(crate) fn check_over<'a, T: Element>(
     kernels: &'a CudaKernels,
     plan: &'a Plan,
     inputs: &'a Inputs<'a, T>,
-) -> Result<Checked<'a>> {
-    check_of(kernels, kernels.launch_over_lists(plan)?, inputs)
+    given: &'a Given,
+) -> Result<(Checked<'a>, Borrowed<'a>)> {
+    let checked = check_of(kernels, kernels.launch_over_lists(plan)?, inputs)?;
+    Ok((checked, given.borrow(kernels.device())))
 }
 
 fn check_of<'a, T: Element>(
@@ -87,15 +89,15 @@ pub(crate) fn prefill<T: Element>(checked: Checked<'_>, out: &mut ViewMut<'_, T>
 
 /// Enqueues attention over lists from outside; returns before it has run.
 pub(crate) fn prefill_over<T: Element>(
-    checked: Checked<'_>,
-    given: &Given,
+    (checked, lists): (Checked<'_>, Borrowed<'_>),
     out: &mut ViewMut<'_, T>,
 ) -> Result<()> {
     let stream = checked.kernels.stream().cu_stream();
-    with_memory(checked, out, |launch, args, _| {
+    with_memory(checked, out, move |launch, args, _| {
+        let lists = lists; // until the launches are in the stream
         // SAFETY: as in `prefill`; lists are copied ones, which cudarc orders as it does tensors, or those that the caller of
         // `Attention::lists_on_device` vouches for.
-        unsafe { launch.run_over(given, args, stream) }
+        unsafe { launch.run_over(&lists, args, stream) }
     })
 }
 

@@ -113,17 +113,26 @@ impl Given {
         }
     }
 
-    /// The addresses of the first part's lists, counts and runs, and what orders other work around theirs.
-    fn addresses<'a>(&'a self, device: &'a CudaDevice) -> ([u64; 3], Option<SyncOnDrop<'a>>) {
-        match &self.memory {
+    /// The addresses, and what orders other work around the launches that are made while it lives.
+    pub(crate) fn borrow<'a>(&'a self, device: &'a CudaDevice) -> Borrowed<'a> {
+        let (first, guard) = match &self.memory {
             Memory::Raw(RawLists { lists, counts, runs, .. }) => ([*lists, *counts, runs.unwrap_or(0)], None),
             Memory::Own(memory) => {
                 let (lists, guard) = memory.device_ptr(device.stream());
                 let [of_lists, of_counts, _] = self.words.map(|words| words * self.parts as u64 * 4);
                 ([lists, lists + of_lists, lists + of_lists + of_counts], Some(guard))
             }
-        }
+        };
+        Borrowed { given: self, first, _guard: guard }
     }
+}
+
+/// Lists for the launches of a call.
+pub(crate) struct Borrowed<'a> {
+    given: &'a Given,
+    /// The first part's lists, counts and runs.
+    first: [u64; 3],
+    _guard: Option<SyncOnDrop<'a>>,
 }
 
 impl Launch<'_> {
@@ -131,9 +140,14 @@ impl Launch<'_> {
     ///
     /// # Safety
     /// As [`run`](Self::run), for the lists, too.
-    pub(crate) unsafe fn run_over(&self, given: &Given, args: &RawArgs, stream: CUstream) -> Result<()> {
+    pub(crate) unsafe fn run_over(
+        &self,
+        lists: &Borrowed<'_>,
+        args: &RawArgs,
+        stream: CUstream,
+    ) -> Result<()> {
         let (loader, problem) = (self.loader, self.plan.problem());
-        let (first, _guard) = given.addresses(&loader.device);
+        let Borrowed { given, first, .. } = lists;
         let spec = Spec { groups: Some(given.groups as u32), ..loader.spec };
         let mut params = Params::EMPTY;
         for part in 0..given.parts {

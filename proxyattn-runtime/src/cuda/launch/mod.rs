@@ -13,7 +13,7 @@ mod tensors;
 mod workspace;
 
 pub use args::{RawArgs, RawLists, RawTensor};
-pub(crate) use given::Given;
+pub(crate) use given::{Borrowed, Given};
 pub(crate) use lanes::Lanes;
 pub(crate) use layout::Layout;
 pub(crate) use limits::check_stages;
