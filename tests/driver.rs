@@ -58,6 +58,7 @@ const WORKING: &[&str] = &[
     "cuMemcpyHtoDAsync_v2",
     "cuMemcpyDtoHAsync_v2",
     "cuMemcpyDtoDAsync_v2",
+    "cuMemsetD2D8Async",
     "cuMemsetD8Async",
     "cuTensorMapEncodeTiled",
     "cuLaunchKernel",
@@ -221,6 +222,10 @@ fn each_stage_launches_its_kernels() {
         assert_eq!(lines(&text, "given", "launch "), [KERNELS[8]; 2], "{gpu}");
         assert_eq!(lines(&text, "given", "memset "), cleared.repeat(2), "{gpu}");
         assert_eq!(lines(&text, "lists", "launch "), [""; 0], "{gpu}");
+        // The output of the pruned head is zeroed behind attention: each token's 64 elements of two bytes.
+        let memsets = lines(&text, "pruned", "memset ");
+        assert_eq!(memsets.last(), Some(&"704 x 128"), "{gpu}: {memsets:?}");
+        assert_eq!(memsets.iter().filter(|memset| memset.contains('x')).count(), 1, "{gpu}: {memsets:?}");
     }
 }
 

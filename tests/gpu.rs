@@ -30,7 +30,7 @@ use half::bf16;
 use inputs::{Case, Inputs};
 use kernels::*;
 use proxyattn::codegen::{Arch, ArchSet, Spec};
-use proxyattn::{Attention, AttentionKernel, Device, Element, Tensor};
+use proxyattn::{Attention, AttentionKernel, Device, Element, LayerShares, Tensor};
 use proxyattn_oracle::Oracle;
 use proxyattn_oracle::compare::{self, Agreement, KernelLists};
 use proxyattn_oracle::inputs;
@@ -64,10 +64,12 @@ fn check<K: AttentionKernel>(device: &Device, cases: &[Case]) {
 
 /// The same of a configuration that is known only now.
 fn check_of<T: Element>((name, spec): (&str, &Spec), device: &Device, cases: &[Case]) {
-    let attention = Attention::<T>::load(spec, device).expect("the kernel loads").with_dense_below(0);
     let (mut total, mut worst) = (Agreement::default(), (0.0f64, 0.0f64));
     for case in cases {
         let context = format!("{name} {case:?} {spec:?}");
+        let layer = LayerShares::new(&proxyattn_oracle::weights(case.problem.heads)).expect("weights");
+        let attention = Attention::<T>::load_layer(spec, device, &layer).expect("the kernel loads");
+        let attention = attention.with_dense_below(0);
         let inputs = Inputs::<T>::generate(case, spec.head_dim);
         let q = on(device, &inputs.q, inputs.q_shape);
         let k = on(device, &inputs.k, inputs.kv_shape);

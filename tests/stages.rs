@@ -25,9 +25,11 @@ use buffers::{Tensors, grid};
 use harness::{Harness, Memory, Place};
 use logits::{Eight128, Large64, Large128, Large256, SIZES};
 use made_up::{check_counts, check_select};
-use proxyattn::codegen::cuda::{HopperTiles, KernelId, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
+use proxyattn::codegen::cuda::{
+    HopperTiles, KernelId, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled,
+};
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stride, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Scorer, Share, Spec, Split, Stride, Weigh,
 };
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
@@ -86,6 +88,12 @@ fn inputs_of(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
         let [heads, samples] = tensor.extents().map(|extent| extent.of(spec, shape) as i64);
         [heads * samples * dim, samples * dim, dim]
     };
+    if let Some(share) = spec.budget.of_layer() {
+        // In the same millionths as a loaded layer.
+        let of_head = |weight: f64| Share::of(share * weight).millionths().to_le_bytes();
+        let shares = proxyattn_oracle::weights(shape.heads as usize).into_iter().flat_map(of_head);
+        memory.put(Scratch::HeadShares, shares.collect());
+    }
     let [batch, head, token] = memory.strides[&Tensor::K];
     memory
         .strides

@@ -27,6 +27,7 @@ mod geometry;
 mod inputs;
 pub mod jit;
 mod kernel;
+mod layer;
 mod library_path;
 mod lists;
 mod memory;
@@ -54,6 +55,7 @@ pub use element::Element;
 pub use error::{Error, Result};
 pub use geometry::Geometry;
 pub use kernel::AttentionKernel;
+pub use layer::{HeadShares, LayerShares};
 #[doc(hidden)]
 pub use lists::Packed;
 pub use lists::{ListView, Lists};

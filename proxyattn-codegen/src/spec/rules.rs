@@ -331,7 +331,7 @@ fn divisors_help(whole: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ArchSet, Block, Budget, Dynamic, Keep, Ratio, Split, Stride, TopK};
+    use crate::{ArchSet, Block, Budget, Dynamic, Keep, PerHead, Ratio, Split, Stride, TopK};
 
     /// Specs that break exactly `rule`. The match is exhaustive, so a new rule must come with one.
     fn breaking(rule: Rule) -> Vec<Spec> {
@@ -358,7 +358,7 @@ mod tests {
     }
 
     /// Budgets that each break one of their rules.
-    fn budgets() -> [Budget; 8] {
+    fn budgets() -> [Budget; 10] {
         let ratio = Ratio { split: Split::Heads, ..Ratio::DEFAULT };
         [
             Budget::Dynamic(Dynamic { gamma: f64::NAN, ..Dynamic::DEFAULT }),
@@ -369,6 +369,8 @@ mod tests {
             Budget::ratio(10.0),
             Budget::Ratio(Ratio { share: 0.0, ..ratio }),
             Budget::Ratio(Ratio { min_tokens: 63, ..ratio }),
+            Budget::PerHead(PerHead { share: 0.0, ..PerHead::DEFAULT }),
+            Budget::PerHead(PerHead { min_tokens: 63, ..PerHead::DEFAULT }),
         ]
     }
 

@@ -28,6 +28,7 @@ pub use simd::InstructionSet;
 pub(crate) use simd::isa;
 
 use crate::inputs::Inputs;
+use crate::layer::Layer;
 use crate::{Element, Observer, Plan, Result, Selection, Stage, StageTimes, ViewMut};
 use inputs::Scale;
 use std::time::Instant;
@@ -108,6 +109,14 @@ pub(crate) fn prefill_of<T: Element>(
         }
     };
     attend::attend(plan, inputs, (&keys, &values), &selection, scale.queries, &out, observer)?;
+    for head in inputs.layer.into_iter().flat_map(Layer::pruned) {
+        for (batch, token) in
+            (0..plan.problem().batch).flat_map(|batch| (0..plan.problem().q_len).map(move |t| (batch, t)))
+        {
+            // SAFETY: the units of attention are done, and each row is named once.
+            unsafe { out.row(batch, head, token) }.fill(T::from_f32(0.0));
+        }
+    }
     lap(Stage::Attend);
     Ok((selection, times))
 }

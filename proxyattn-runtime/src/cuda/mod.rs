@@ -47,7 +47,7 @@ pub(crate) fn check<'a, T: Element>(
     plan: &'a Plan,
     inputs: &'a Inputs<'a, T>,
 ) -> Result<Checked<'a>> {
-    check_of(kernels, kernels.launch(plan)?, inputs)
+    check_of(kernels, kernels.launch(plan, inputs.layer)?, inputs)
 }
 
 /// The same of attention over lists from outside.

@@ -159,6 +159,7 @@ impl Launch<'_> {
                 shape: Shape::from(&Problem { heads: problem.heads / given.parts, ..*problem }),
                 layout: &self.layout,
                 args: &args,
+                layer: 0,
                 lists: Some(ListsAt { lists, counts, runs, width: given.width as u64 }),
             };
             for kernel in self.kernels.iter().filter(|kernel| kernel.runs(false)) {

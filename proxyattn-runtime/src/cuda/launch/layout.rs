@@ -26,7 +26,8 @@ impl Layout {
         let shape = Shape::from(plan.problem());
         let mut used = [false; BUFFERS];
         for kernel in kernels.iter().filter(|kernel| kernel.runs(plan.is_dense())) {
-            kernel.table.scratch().for_each(|scratch| used[scratch as usize] = true);
+            let own = kernel.table.scratch().filter(|scratch| !scratch.of_layer());
+            own.for_each(|scratch| used[scratch as usize] = true);
         }
         let bytes =
             |scratch| loader.module.buffer(scratch).map_or(0, |buffer| buffer.bytes(&loader.spec, &shape));

@@ -20,6 +20,8 @@ pub(super) struct Sources<'a> {
     pub(super) args: &'a RawArgs,
     /// Lists from outside, in place of those in the workspace.
     pub(super) lists: Option<ListsAt>,
+    /// What the budget reads of the layer; 0 where there is nothing.
+    pub(super) layer: u64,
 }
 
 /// Where the lists of a launch lie.
@@ -121,6 +123,9 @@ impl Sources<'_> {
                 Scratch::Runs => return given.runs,
                 _ => {}
             }
+        }
+        if scratch.of_layer() {
+            return self.layer;
         }
         self.args.workspace + self.layout.range(scratch).start
     }
