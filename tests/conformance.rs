@@ -16,6 +16,8 @@ mod determinism;
 mod given;
 #[path = "conformance/kernels.rs"]
 mod kernels;
+#[path = "conformance/layers.rs"]
+mod layers;
 #[path = "conformance/layouts.rs"]
 mod layouts;
 #[path = "conformance/logits.rs"]
@@ -73,5 +75,26 @@ mod lists_from_outside {
     #[test]
     fn bad_lists_are_refused() {
         Backends::cpu().each(given::bad_lists_are_refused);
+    }
+}
+
+mod layers_of_a_model {
+    use super::*;
+    use proxyattn_oracle::compare;
+
+    #[test]
+    fn pruned_heads_are_zero() {
+        let judge = |got: &[half::bf16], want: &[f64], dim: usize| compare::output(got, want, dim).map(drop);
+        Backends::cpu().each(|device| layers::pruned_heads_are_zero(device, &judge));
+    }
+
+    #[test]
+    fn layers_have_their_own_shares() {
+        Backends::cpu().each(layers::layers_have_their_own_shares);
+    }
+
+    #[test]
+    fn a_layer_that_does_not_fit_is_refused() {
+        Backends::cpu().each(layers::a_layer_that_does_not_fit_is_refused);
     }
 }

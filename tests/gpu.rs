@@ -15,6 +15,8 @@ mod given;
 #[path = "conformance/kernels.rs"]
 #[allow(dead_code)]
 mod kernels;
+#[path = "conformance/layers.rs"]
+mod layers;
 #[path = "gpu/lists.rs"]
 mod lists;
 #[path = "conformance/logits.rs"]
@@ -188,4 +190,12 @@ fn large_logits_keep_their_order() {
     logits::rankings_keep_their_order::<logits::Large256>(&backends);
     logits::rankings_in_eight_bits_keep_their_order::<logits::Eight128>(&backends);
     logits::rankings_keep_their_order::<Large64Portable>(&backends);
+}
+
+#[test]
+fn layers_have_shares_of_their_heads() {
+    let Some(device) = gpu() else { return };
+    layers::pruned_heads_are_zero(&device, &lists::judge);
+    layers::layers_have_their_own_shares(&device);
+    layers::a_layer_that_does_not_fit_is_refused(&device);
 }

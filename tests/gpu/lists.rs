@@ -4,7 +4,7 @@ use super::*;
 use proxyattn::cudarc::driver::DevicePtr;
 use proxyattn::{Packed, Problem, RawLists};
 
-fn judge<T: Element>(got: &[T], want: &[f64], dim: usize) -> Result<(), String> {
+pub(crate) fn judge<T: Element>(got: &[T], want: &[f64], dim: usize) -> Result<(), String> {
     let (all, token) = compare::distance(got, want, dim);
     match all <= OUTPUT && token <= TOKEN {
         true => Ok(()),
