@@ -79,9 +79,9 @@ pub use proxyattn_codegen as codegen;
 pub use proxyattn_macros::proxy_attention;
 pub use proxyattn_runtime::{
     AsView, Attention, AttentionKernel, BlockMap, CudaDevice, Device, DeviceName, DriverInfo, Element, Error,
-    Geometry, GpuInfo, NoTokenCount, Observer, Plan, Problem, RawArgs, RawTensor, Result, Scratch, Selection,
-    Stage, StageTimes, Tensor, TokenCount, Trace, Tune, UnknownDevice, View, ViewMut, WhyDense, cudarc,
-    dense_below, env, jit, synthetic, tune,
+    Geometry, GpuInfo, HeadShares, LayerShares, ListView, Lists, NoTokenCount, Observer, Plan, Problem,
+    RawArgs, RawLists, RawTensor, Result, Scratch, Selection, Stage, StageTimes, Tensor, TokenCount, Trace,
+    Tune, UnknownDevice, View, ViewMut, WhyDense, cudarc, dense_below, env, jit, synthetic, tune,
 };
 
 /// What a program that runs attention wants in scope.
@@ -107,7 +107,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private;
 #[doc(hidden)]
-pub use proxyattn_runtime::shapes;
+pub use proxyattn_runtime::{Packed, shapes};
 
 /// The programs in the documentation.
 #[cfg(doctest)]

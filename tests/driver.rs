@@ -58,6 +58,7 @@ const WORKING: &[&str] = &[
     "cuMemcpyHtoDAsync_v2",
     "cuMemcpyDtoHAsync_v2",
     "cuMemcpyDtoDAsync_v2",
+    "cuMemsetD2D8Async",
     "cuMemsetD8Async",
     "cuTensorMapEncodeTiled",
     "cuLaunchKernel",
@@ -217,6 +218,14 @@ fn each_stage_launches_its_kernels() {
         // Where tiles are handed out one by one, the count begins at zero.
         let cleared: &[&str] = if gpu == "9.0" { &["4"] } else { &[] };
         assert_eq!(lines(&text, "dense", "memset "), cleared, "{gpu}");
+        // A launch for each query head of a KV head, each of which counts from zero.
+        assert_eq!(lines(&text, "given", "launch "), [KERNELS[8]; 2], "{gpu}");
+        assert_eq!(lines(&text, "given", "memset "), cleared.repeat(2), "{gpu}");
+        assert_eq!(lines(&text, "lists", "launch "), [""; 0], "{gpu}");
+        // The output of the pruned head is zeroed behind attention: each token's 64 elements of two bytes.
+        let memsets = lines(&text, "pruned", "memset ");
+        assert_eq!(memsets.last(), Some(&"704 x 128"), "{gpu}: {memsets:?}");
+        assert_eq!(memsets.iter().filter(|memset| memset.contains('x')).count(), 1, "{gpu}: {memsets:?}");
     }
 }
 

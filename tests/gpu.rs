@@ -9,9 +9,16 @@
 mod backends;
 #[path = "gpu/beyond.rs"]
 mod beyond;
+#[path = "conformance/given.rs"]
+#[allow(dead_code)]
+mod given;
 #[path = "conformance/kernels.rs"]
 #[allow(dead_code)]
 mod kernels;
+#[path = "conformance/layers.rs"]
+mod layers;
+#[path = "gpu/lists.rs"]
+mod lists;
 #[path = "conformance/logits.rs"]
 #[allow(dead_code)]
 mod logits;
@@ -25,7 +32,7 @@ use half::bf16;
 use inputs::{Case, Inputs};
 use kernels::*;
 use proxyattn::codegen::{Arch, ArchSet, Spec};
-use proxyattn::{Attention, AttentionKernel, Device, Element, Tensor};
+use proxyattn::{Attention, AttentionKernel, Device, Element, LayerShares, Tensor};
 use proxyattn_oracle::Oracle;
 use proxyattn_oracle::compare::{self, Agreement, KernelLists};
 use proxyattn_oracle::inputs;
@@ -59,10 +66,12 @@ fn check<K: AttentionKernel>(device: &Device, cases: &[Case]) {
 
 /// The same of a configuration that is known only now.
 fn check_of<T: Element>((name, spec): (&str, &Spec), device: &Device, cases: &[Case]) {
-    let attention = Attention::<T>::load(spec, device).expect("the kernel loads").with_dense_below(0);
     let (mut total, mut worst) = (Agreement::default(), (0.0f64, 0.0f64));
     for case in cases {
         let context = format!("{name} {case:?} {spec:?}");
+        let layer = LayerShares::new(&proxyattn_oracle::weights(case.problem.heads)).expect("weights");
+        let attention = Attention::<T>::load_layer(spec, device, &layer).expect("the kernel loads");
+        let attention = attention.with_dense_below(0);
         let inputs = Inputs::<T>::generate(case, spec.head_dim);
         let q = on(device, &inputs.q, inputs.q_shape);
         let k = on(device, &inputs.k, inputs.kv_shape);
@@ -181,4 +190,12 @@ fn large_logits_keep_their_order() {
     logits::rankings_keep_their_order::<logits::Large256>(&backends);
     logits::rankings_in_eight_bits_keep_their_order::<logits::Eight128>(&backends);
     logits::rankings_keep_their_order::<Large64Portable>(&backends);
+}
+
+#[test]
+fn layers_have_shares_of_their_heads() {
+    let Some(device) = gpu() else { return };
+    layers::pruned_heads_are_zero(&device, &lists::judge);
+    layers::layers_have_their_own_shares(&device);
+    layers::a_layer_that_does_not_fit_is_refused(&device);
 }

@@ -13,6 +13,8 @@ mod harness;
 mod host;
 #[path = "stages/kinds.rs"]
 mod kinds;
+#[path = "stages/lists.rs"]
+mod lists;
 #[path = "conformance/logits.rs"]
 #[allow(dead_code)]
 mod logits;
@@ -23,9 +25,9 @@ use buffers::{Tensors, grid};
 use harness::{Harness, Memory, Place};
 use logits::{Eight128, Large64, Large128, Large256, LargeLast, SIZES};
 use made_up::{check_counts, check_select};
-use proxyattn::codegen::cuda::{HopperTiles, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
+use proxyattn::codegen::cuda::{HopperTiles, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Fitted, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stage, Stride, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Fitted, Keep, Order, Ratio, Rows, Scorer, Share, Spec, Split, Stage, Stride, Weigh,
 };
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
@@ -90,6 +92,12 @@ fn inputs_of(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
         let [heads, samples] = tensor.extents().map(|extent| extent.of(spec, shape) as i64);
         [heads * samples * dim, samples * dim, dim]
     };
+    if let Some(share) = spec.budget.of_layer() {
+        // In the same millionths as a loaded layer.
+        let of_head = |weight: f64| Share::of(share * weight).millionths().to_le_bytes();
+        let shares = proxyattn_oracle::weights(shape.heads as usize).into_iter().flat_map(of_head);
+        memory.put(Scratch::HeadShares, shares.collect());
+    }
     let [batch, head, token] = memory.strides[&Tensor::K];
     memory
         .strides

@@ -1,15 +1,17 @@
 //! A loaded kernel, and how it is called.
 
+mod lists;
 mod raw;
 
 use crate::cuda::CudaKernels;
 use crate::dense_below;
 use crate::env::Env;
 use crate::inputs::Inputs;
+use crate::layer::Layer;
 use crate::tune::{Choice, Progress, Record, Remeasured, Source, Tune, TuneReport, Tuned};
 use crate::{
-    AsView, Device, Element, Error, Observer, Plan, Problem, Result, Selection, StageTimes, Tensor, Trace,
-    ViewMut, cpu, cuda,
+    AsView, Device, Element, Error, LayerShares, Observer, Plan, Problem, Result, Selection, StageTimes,
+    Tensor, Trace, ViewMut, cpu, cuda,
 };
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -45,6 +47,8 @@ pub struct Attention<T> {
     /// The kernels, on a GPU.
     kernels: Option<Arc<CudaKernels>>,
     dense_below: usize,
+    /// What the budget asks of the layer.
+    layer: Option<Arc<Layer>>,
     elem: PhantomData<fn() -> T>,
 }
 
@@ -69,10 +73,20 @@ impl<T: Element> Attention<T> {
         Self::load_tuned(spec, device, Tune::from_env()?, &[])
     }
 
+    /// [`load`](Self::load) for one layer of a model. Configurations whose budget is `per_head(…)` ask for its shares; others
+    /// do not look at them. All layers have the same kernels, which are compiled and loaded once.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`Error::Shape`] for another number of heads than the configuration declares.
+    pub fn load_layer(spec: &Spec, device: &Device, layer: &LayerShares) -> Result<Self> {
+        Self::named_of_layer(UNNAMED, spec, device, Tune::from_env()?, &[], Some(layer))
+    }
+
     /// [`load`](Self::load) with tiles as `tune` says, whatever the environment says. [`Tune::Now`] measures `problems`
     /// that have no record, the others ignore them; the CPU has no tiles to choose.
     ///
     /// # Errors
+    /// [`Error::Unavailable`] for a configuration that asks for its [layer](Self::load_layer);
     /// [`Error::Spec`] if `spec` breaks a rule, [`Error::Shape`] if it names another element type than `T`;
     /// [`Error::Environment`] if a [variable](crate::env) has a value without a meaning;
     /// on a GPU also what [`Jit::cubin`](crate::jit::Jit::cubin) returns, [`Error::Unavailable`] for a configuration
@@ -89,6 +103,18 @@ impl<T: Element> Attention<T> {
         tune: Tune,
         problems: &[Problem],
     ) -> Result<Self> {
+        Self::named_of_layer(name, spec, device, tune, problems, None)
+    }
+
+    /// The same for a layer.
+    pub(crate) fn named_of_layer(
+        name: &'static str,
+        spec: &Spec,
+        device: &Device,
+        tune: Tune,
+        problems: &[Problem],
+        layer: Option<&LayerShares>,
+    ) -> Result<Self> {
         Env::process().check_all_but_tune()?;
         let violations = spec.violations();
         if !violations.is_empty() {
@@ -101,15 +127,20 @@ impl<T: Element> Attention<T> {
                 got: format!("an element type of {}", T::DTYPE),
             });
         }
+        let gpu = match device {
+            Device::Cpu => None,
+            Device::Cuda(cuda) => Some(cuda),
+        };
+        let layer = Layer::of(name, spec, layer, gpu)?.map(Arc::new);
         let kernels = match device {
             Device::Cpu => None,
             Device::Cuda(cuda) => Some(CudaKernels::shared(name, spec, cuda, tune)?),
         };
         let dense_below = dense_below::tokens(spec, kernels.as_ref().map(|kernels| kernels.arch()));
         let device = device.clone();
-        let loaded = Self { name, spec: *spec, device, kernels, dense_below, elem: PhantomData };
+        let loaded = Self { name, spec: *spec, device, kernels, dense_below, layer, elem: PhantomData };
         if let (Some(kernels), Tune::Now(limit)) = (&loaded.kernels, tune) {
-            kernels.tuner().tune(&loaded.plans(problems)?, limit, true, &mut |_| ())?;
+            kernels.tuner(loaded.layer()).tune(&loaded.plans(problems)?, limit, true, &mut |_| ())?;
         }
         Ok(loaded)
     }
@@ -165,7 +196,7 @@ impl<T: Element> Attention<T> {
         limit: Duration,
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<TuneReport> {
-        self.on_gpu("tune")?.tuner().tune(&self.plans(problems)?, limit, false, progress)
+        self.on_gpu("tune")?.tuner(self.layer()).tune(&self.plans(problems)?, limit, false, progress)
     }
 
     /// Measures recorded tiles again: for each of these problems, the tiles of its records and the default ones, launched
@@ -180,7 +211,7 @@ impl<T: Element> Attention<T> {
         problems: &[Problem],
         progress: &mut dyn FnMut(&Progress<'_>),
     ) -> Result<Vec<Remeasured>> {
-        self.on_gpu("remeasure")?.tuner().remeasure(&self.plans(problems)?, progress)
+        self.on_gpu("remeasure")?.tuner(self.layer()).remeasure(&self.plans(problems)?, progress)
     }
 
     /// Which tuning records the kernel uses; none on the CPU.
@@ -211,7 +242,7 @@ impl<T: Element> Attention<T> {
     /// As [`plan`](Self::plan); on a GPU also [`Error::Overflow`] and [`Error::Cuda`].
     pub fn warmup(&self, problems: &[Problem]) -> Result<()> {
         let plans = self.plans(problems)?;
-        self.kernels.as_ref().map_or(Ok(()), |kernels| kernels.warmup(&plans))
+        self.kernels.as_ref().map_or(Ok(()), |kernels| kernels.warmup(&plans, self.layer()))
     }
 
     /// What the kernel would do for a shape: dense if it is shorter than [`dense_below`](Self::dense_below).
@@ -219,7 +250,13 @@ impl<T: Element> Attention<T> {
     /// # Errors
     /// [`Error::Shape`] or [`Error::Overflow`] for a shape that the kernel cannot run.
     pub fn plan(&self, problem: &Problem) -> Result<Plan> {
-        Ok(Plan::new(&self.spec, problem)?.dense_below(self.dense_below))
+        let plan = Plan::new(&self.spec, problem)?.dense_below(self.dense_below);
+        self.layer().map_or(Ok(()), |layer| layer.check(problem.heads)).map(|()| plan)
+    }
+
+    /// What the budget asks of the layer.
+    fn layer(&self) -> Option<&Layer> {
+        self.layer.as_deref()
     }
 
     fn plans(&self, problems: &[Problem]) -> Result<Vec<Plan>> {
@@ -263,7 +300,7 @@ impl<T: Element> Attention<T> {
     /// magnitudes that could overflow f32. Memory is allocated after these checks: [`Error::Memory`] where there is none for
     /// the output or for the buffers between the stages. On a GPU, [`Error::Cuda`].
     pub fn prefill(&self, q: &impl AsView<T>, k: &impl AsView<T>, v: &impl AsView<T>) -> Result<Tensor<T>> {
-        let inputs = Inputs::new(q, k, v);
+        let inputs = Inputs::new(q, k, v).of_layer(self.layer());
         let plan = self.plan_for(&inputs)?;
         let checked = self.check(&plan, &inputs)?;
         let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
@@ -301,7 +338,7 @@ impl<T: Element> Attention<T> {
         v: &impl AsView<T>,
         mut out: ViewMut<'_, T>,
     ) -> Result<()> {
-        let inputs = Inputs::new(q, k, v);
+        let inputs = Inputs::new(q, k, v).of_layer(self.layer());
         let plan = self.plan_for(&inputs)?;
         inputs.check_output(&out)?;
         self.check(&plan, &inputs)?.run(&mut out)
@@ -335,7 +372,7 @@ impl<T: Element> Attention<T> {
         v: &impl AsView<T>,
         observer: &dyn Observer,
     ) -> Result<Trace<T>> {
-        let inputs = Inputs::new(q, k, v);
+        let inputs = Inputs::new(q, k, v).of_layer(self.layer());
         let plan = self.plan_for(&inputs)?;
         let checked = self.check(&plan, &inputs)?;
         let mut output = Tensor::uninit(inputs.q.shape(), &self.device)?;
@@ -355,7 +392,7 @@ impl<T: Element> Attention<T> {
         mut out: ViewMut<'_, T>,
         observer: &dyn Observer,
     ) -> Result<(Selection, StageTimes)> {
-        let inputs = Inputs::new(q, k, v);
+        let inputs = Inputs::new(q, k, v).of_layer(self.layer());
         let plan = self.plan_for(&inputs)?;
         inputs.check_output(&out)?;
         self.check(&plan, &inputs)?.run_traced(&mut out, observer)
@@ -412,7 +449,8 @@ impl<T: Element> Checked<'_, T> {
 
 impl<T> Clone for Attention<T> {
     fn clone(&self) -> Self {
-        Self { device: self.device.clone(), kernels: self.kernels.clone(), ..*self }
+        let (device, kernels, layer) = (self.device.clone(), self.kernels.clone(), self.layer.clone());
+        Self { device, kernels, layer, ..*self }
     }
 }
 

@@ -20,6 +20,12 @@ mod sealed {
             out: &mut ViewMut<'_, Self>,
             observer: &dyn Observer,
         ) -> Result<(Selection, StageTimes)>;
+
+        fn prefill_over(
+            checked: &cpu::Checked<'_, Self>,
+            selection: &Selection,
+            out: &mut ViewMut<'_, Self>,
+        ) -> Result<()>;
     }
 
     macro_rules! sealed {
@@ -35,6 +41,14 @@ mod sealed {
                     observer: &dyn Observer,
                 ) -> Result<(Selection, StageTimes)> {
                     cpu::prefill_of(checked, out, observer)
+                }
+
+                fn prefill_over(
+                    checked: &cpu::Checked<'_, Self>,
+                    selection: &Selection,
+                    out: &mut ViewMut<'_, Self>,
+                ) -> Result<()> {
+                    cpu::prefill_over_of(checked, selection, out)
                 }
             }
         )+};

@@ -36,7 +36,7 @@ pub enum Error {
     /// A shape does not fit the kernel, or the other arguments.
     #[error("`{arg}`: expected {expected}, got {got}")]
     Shape {
-        /// The argument: `q`, `k`, `v`, `out`, `plan`, or a dimension of a problem.
+        /// The argument: `q`, `k`, `v`, `out`, `plan`, `lists`, or a dimension of a problem.
         arg: &'static str,
         /// What was expected.
         expected: String,
@@ -112,6 +112,16 @@ pub enum Error {
         limit: f32,
         /// The largest magnitude in `v`.
         max_v: f32,
+    },
+    /// A block list from outside that attention cannot follow.
+    #[error("`lists`: expected {expected}, got {got} at [batch {}, list head {}, row {}]", at[0], at[1], at[2])]
+    Lists {
+        /// What was expected.
+        expected: String,
+        /// What was given.
+        got: String,
+        /// The list: batch, list head, row.
+        at: [usize; 3],
     },
     /// An invalid configuration. The attribute rejects these at compile time, so this comes only from a configuration that
     /// was built by hand.

@@ -107,6 +107,23 @@ impl Geometry {
         first..last + 1
     }
 
+    /// The blocks of a row that attention masks token by token, and that kernels therefore find in every list: those of the
+    /// diagonal under the causal rule.
+    pub(crate) fn masked(&self, row: usize) -> Range<usize> {
+        if self.causal { self.diagonal(row) } else { 0..0 }
+    }
+
+    /// Whether the rows of another geometry see the same blocks; what they keep may differ.
+    pub(crate) fn same_blocks(&self, other: &Self) -> bool {
+        Self { sink: other.sink, local: other.local, ..*self } == *other
+    }
+
+    /// Its blocks, for a message.
+    pub(crate) fn blocks_text(&self) -> String {
+        let rule = if self.causal { "causal" } else { "not causal" };
+        format!("blocks of {} queries and {} keys, {rule}", self.block_q, self.block_kv)
+    }
+
     /// Whether a visible block is kept regardless of score: a sink, local to the row, or on its diagonal.
     pub fn is_pinned(&self, row: usize, block: usize) -> bool {
         self.pins(row)(block)

@@ -1,5 +1,6 @@
 //! The tensors of a call: do their shapes describe a problem?
 
+use crate::layer::Layer;
 use crate::shapes::Shapes;
 use crate::{AsView, Error, Problem, Result, View, ViewMut};
 use proxyattn_codegen::Spec;
@@ -16,11 +17,18 @@ pub struct Inputs<'a, T> {
     pub(crate) q: View<'a, T>,
     pub(crate) k: View<'a, T>,
     pub(crate) v: View<'a, T>,
+    /// The kernel's layer, where the configuration asks for one.
+    pub(crate) layer: Option<&'a Layer>,
 }
 
 impl<'a, T> Inputs<'a, T> {
     pub(crate) fn new(q: &'a impl AsView<T>, k: &'a impl AsView<T>, v: &'a impl AsView<T>) -> Self {
-        Self { q: q.as_view(), k: k.as_view(), v: v.as_view() }
+        Self { q: q.as_view(), k: k.as_view(), v: v.as_view(), layer: None }
+    }
+
+    /// For a kernel of this layer.
+    pub(crate) fn of_layer(self, layer: Option<&'a Layer>) -> Self {
+        Self { layer, ..self }
     }
 
     /// Refuses an output of another shape than that of the queries.

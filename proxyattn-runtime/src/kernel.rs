@@ -1,6 +1,6 @@
 //! A type that stands for a configuration.
 
-use crate::{Attention, Device, Element, Problem, Result, Tune};
+use crate::{Attention, Device, Element, LayerShares, Problem, Result, Tune};
 use proxyattn_codegen::cuda::emit;
 use proxyattn_codegen::{Arch, Spec};
 
@@ -45,6 +45,15 @@ pub trait AttentionKernel: 'static {
     /// As [`Attention::load_tuned`].
     fn load_tuned(device: &Device, tune: Tune, problems: &[Problem]) -> Result<Attention<Self::Elem>> {
         Attention::named(Self::NAME, &Self::SPEC, device, tune, problems)
+    }
+
+    /// [`load`](Self::load) for one layer of a model. Configurations whose budget is `per_head(…)` ask for its shares; others
+    /// do not look at them, so that a program may load every kernel so.
+    ///
+    /// # Errors
+    /// As [`Attention::load_layer`].
+    fn load_layer(device: &Device, layer: &LayerShares) -> Result<Attention<Self::Elem>> {
+        Attention::named_of_layer(Self::NAME, &Self::SPEC, device, Tune::from_env()?, &[], Some(layer))
     }
 
     /// The CUDA text of the configuration for a family of GPUs, with its default tiles: header-free, to be read, diffed,

@@ -54,13 +54,20 @@ impl Plan {
         self
     }
 
+    /// The same plan, but over lists from outside, which alone decide what is visited.
+    pub(crate) fn over_lists(self) -> Self {
+        Self { dense: None, ..self }
+    }
+
     /// Whether the budget's minimum covers every row, so that no block can be dropped whatever the scores are.
     fn keeps_every_block(&self) -> bool {
         let geometry = self.geometry();
+        // Any share of a layer's, where there is one: that of a pruned head is set apart.
+        let least = usize::from(self.spec.budget.of_layer().is_some());
         // The last row drops blocks first, so for a long context the first check ends the loop.
         (0..geometry.rows())
             .rev()
-            .all(|row| geometry.count(&self.spec.budget, 0, row) == geometry.visible(row))
+            .all(|row| geometry.count(&self.spec.budget, least, row) == geometry.visible(row))
     }
 
     /// The configuration.

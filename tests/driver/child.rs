@@ -5,13 +5,16 @@ use proxyattn::codegen::cuda::candidates;
 use proxyattn::codegen::{Arch, Budget, Dynamic, Order, Rows, Spec, Weigh};
 use proxyattn::tune::{Outcome, Progress};
 use proxyattn::{
-    Attention, AttentionKernel, Device, Error, Problem, RawArgs, RawTensor, Result, Stage, Tensor, Tune,
-    dense_below, proxy_attention,
+    Attention, AttentionKernel, Device, Error, LayerShares, ListView, Problem, RawArgs, RawTensor, Result,
+    Stage, Tensor, Tune, dense_below, proxy_attention,
 };
 use std::time::Duration;
 
 #[proxy_attention(head_dim = 64, budget = dynamic(order = list, weigh = values))]
 pub(crate) struct Sparse;
+
+#[proxy_attention(head_dim = 64, budget = per_head(0.1))]
+struct OfLayer;
 
 #[proxy_attention(head_dim = 64, budget = all)]
 struct Dense;
@@ -185,6 +188,17 @@ fn steps(then: Then) -> Result<()> {
     let trace = step("traced", then, || attention.prefill_traced(&q, &k, &v, &()))?;
     assert_eq!(trace.selection.count(0, 0, 0), 0, "kernels of the stub write nothing");
     let all = step("dense", then, || dense.prefill(&q, &k, &v))?;
+    // A list for each query head: every row visits the blocks before it.
+    let rows = TOKENS / 64;
+    let visits = |i: usize| if i % rows <= i / rows % rows { (i % rows) as i32 } else { -1 };
+    let ids: Vec<i32> = (0..HEADS * rows * rows).map(visits).collect();
+    let view = ListView::heads_first(&ids, [1, HEADS, rows, rows])?;
+    let lists = step("lists", then, || attention.lists(&problem(TOKENS), &view))?;
+    let over = step("given", then, || attention.prefill_with(&q, &k, &v, &lists))?;
+    // A head that is pruned.
+    let shares = LayerShares::new(&[1.0, 0.0, 1.0, 2.0])?;
+    let of_layer = step("layer", then, || OfLayer::load_layer(&device, &shares))?.with_dense_below(0);
+    let pruned = step("pruned", then, || of_layer.prefill(&q, &k, &v))?;
     let copy = step("copy", then, || q.to(&device))?;
     let back = step("download", then, || copy.to(&Device::cpu()))?;
     assert!(back.as_slice() == more.as_slice(), "what comes back is what was sent");
@@ -207,6 +221,6 @@ fn steps(then: Then) -> Result<()> {
     }
 
     println!("step release");
-    drop((out, trace, all, copy, q, k, v, attention, dense, device));
+    drop((out, trace, all, lists, over, of_layer, pruned, copy, q, k, v, attention, dense, device));
     Ok(())
 }

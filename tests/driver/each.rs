@@ -47,7 +47,7 @@ fn check_one_failure(text: &str) -> Result<(), String> {
     }
     let (at, step, call) = failed.ok_or("nothing failed")?;
     // A cubin that is refused once is made anew, and what fails while things are given back has nobody to tell.
-    let anew = step == "load" && (call == "cuModuleLoadData" || call.starts_with("cuCtx"));
+    let anew = matches!(step, "load" | "layer") && (call == "cuModuleLoadData" || call.starts_with("cuCtx"));
     let silent = anew || optional(call) || RELEASING.contains(&call) || step == "release";
     match reports[..] {
         [] if silent => Ok(()),
@@ -55,7 +55,7 @@ fn check_one_failure(text: &str) -> Result<(), String> {
         [(i, told, error)] => {
             // The events of an upload are looked at by whatever uses it next.
             let next = text.lines().skip(at).find_map(|line| line.strip_prefix("step "));
-            let late = matches!(step, "upload" | "copy") && Some(told) == next;
+            let late = matches!(step, "upload" | "lists" | "layer" | "copy") && Some(told) == next;
             let launched = text.lines().take(i).skip(at).any(|line| line.starts_with("launch "));
             let good = i > at && error.starts_with("cuda: ");
             if good && (silent || (!launched && (told == step || late))) {

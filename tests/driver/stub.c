@@ -208,6 +208,10 @@ CALL(cuMemsetD8Async, Address to, unsigned char value, size_t bytes, void *strea
     memset((void *)to, value, bytes);
     tell("\nmemset %zu\n", bytes);
 END
+CALL(cuMemsetD2D8Async, Address to, size_t pitch, unsigned char value, size_t bytes, size_t rows, void *stream)
+    for (size_t row = 0; row < rows; ++row) memset((char *)to + row * pitch, value, bytes);
+    tell("\nmemset %zu x %zu\n", rows, bytes);
+END
 #ifndef LACKS_cuModuleLoadData
 CALL(cuModuleLoadData, void **module, const void *image) *module = (void *)image; END
 #endif

@@ -5,7 +5,7 @@ use proxyattn::codegen::cuda::{Scratch, Shape, Tensor};
 use proxyattn::codegen::{Dtype, Spec};
 use proxyattn::{Element, View};
 use proxyattn_oracle::stages::{self, Buffers};
-use proxyattn_oracle::{Grid, Heads, Oracle};
+use proxyattn_oracle::{Grid, Heads, Lists, Oracle};
 
 impl stages::Memory for Memory {
     fn bytes(&self, scratch: Scratch) -> Option<&[u8]> {
@@ -50,7 +50,12 @@ impl Tensors<'_> {
 
     /// The output of `attend`, against attention over the lists' blocks.
     pub(crate) fn attended<T: Element>(&self, oracle: &Oracle, buffers: &Buffers<'_>) {
-        self.output::<T>(Tensor::Out.into(), oracle.attend(&buffers.lists()));
+        self.attended_as::<T>(oracle, &buffers.lists());
+    }
+
+    /// The same of lists that are known.
+    pub(crate) fn attended_as<T: Element>(&self, oracle: &Oracle, lists: &dyn Lists) {
+        self.output::<T>(Tensor::Out.into(), oracle.attend(lists));
     }
 
     fn output<T: Element>(&self, place: Place, want: Vec<f64>) {

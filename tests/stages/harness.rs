@@ -76,6 +76,8 @@ pub(crate) struct Memory {
     pub(crate) strides: BTreeMap<Tensor, [i64; 3]>,
     /// Buffers, as bytes.
     pub(crate) bytes: BTreeMap<Place, Vec<u8>>,
+    /// Numbers that do not follow from the shape.
+    pub(crate) numbers: BTreeMap<Scalar, i64>,
 }
 
 impl Memory {
@@ -134,7 +136,8 @@ impl Harness {
         let mut number = |name: &str, value: i64| record(&mut input, 0, name, value, &[]);
         number("seed", seed as i64);
         for scalar in Scalar::ALL {
-            number(scalar.name(), scalar.of(spec, shape) as i64);
+            let own = memory.numbers.get(scalar).copied();
+            number(scalar.name(), own.unwrap_or_else(|| scalar.of(spec, shape) as i64));
         }
         // Pooled keys and sampled ones have one name.
         let known = |&(&tensor, _): &(&Tensor, _)| {

@@ -61,6 +61,8 @@ named! {
         Shares = "shares",
         /// How many blocks the last queries of a head need.
         Measured = "measured",
+        /// What share of a row's blocks each head of the layer visits, in millionths: it comes with the layer.
+        HeadShares = "head_shares",
         /// Blocks to visit.
         Lists = "lists",
         /// How much of its group's list a head visits.
@@ -73,6 +75,11 @@ named! {
 }
 
 impl Scratch {
+    /// Whether it comes with the layer when a kernel is loaded, instead of lying in the workspace.
+    pub const fn of_layer(self) -> bool {
+        matches!(self, Scratch::HeadShares)
+    }
+
     /// The type of its elements.
     pub const fn elem(self) -> Elem {
         match self {
@@ -85,6 +92,7 @@ impl Scratch {
             Scratch::Floors | Scratch::Lse | Scratch::Norms => Elem::F32,
             Scratch::PartialMax | Scratch::PartialSum | Scratch::PartialWeighted => Elem::F32,
             Scratch::Sampled | Scratch::Masses | Scratch::Shares | Scratch::Measured => Elem::U32,
+            Scratch::HeadShares => Elem::U32,
             Scratch::Lists | Scratch::Counts | Scratch::Runs => Elem::U32,
             Scratch::ScoreTickets | Scratch::AttendTickets => Elem::U32,
         }

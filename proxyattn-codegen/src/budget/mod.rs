@@ -71,6 +71,14 @@ pub(crate) trait Contract: Kind {
         None
     }
 
+    /// The share of a head of weight 1, where heads have weights that come with the layer: then `measured` are the millionths
+    /// of a head's share, and `select` finds them in [`Scratch::HeadShares`].
+    ///
+    /// [`Scratch::HeadShares`]: crate::abi::Scratch::HeadShares
+    fn of_layer(&self) -> Option<f64> {
+        None
+    }
+
     /// Whether heads of a group may visit different numbers of blocks of one row.
     fn differs_within_group(&self) -> bool {
         false
@@ -131,6 +139,11 @@ impl Budget {
     /// What is counted to say how many blocks a head needs, where that depends on the inputs.
     pub fn measures(self) -> Option<Measured> {
         self.contract(|budget| budget.measures())
+    }
+
+    /// The share of a head of weight 1, where heads have weights that come with the layer.
+    pub fn of_layer(self) -> Option<f64> {
+        self.contract(|budget| budget.of_layer())
     }
 
     /// Whether heads of a group may visit different numbers of blocks of one row.

@@ -332,7 +332,7 @@ fn divisors_help(whole: u32) -> Option<String> {
 mod tests {
     use super::*;
     use crate::{
-        Antidiagonal, ArchSet, Block, Budget, Dynamic, Keep, Ratio, Scorer, Split, Stride, TopK,
+        Antidiagonal, ArchSet, Block, Budget, Dynamic, Keep, PerHead, Ratio, Scorer, Split, Stride, TopK,
         VerticalSlash,
     };
 
@@ -367,7 +367,7 @@ mod tests {
     }
 
     /// Budgets that each break one of their rules.
-    fn budgets() -> [Budget; 8] {
+    fn budgets() -> [Budget; 10] {
         let ratio = Ratio { split: Split::Heads, ..Ratio::DEFAULT };
         [
             Budget::Dynamic(Dynamic { gamma: f64::NAN, ..Dynamic::DEFAULT }),
@@ -378,6 +378,8 @@ mod tests {
             Budget::ratio(10.0),
             Budget::Ratio(Ratio { share: 0.0, ..ratio }),
             Budget::Ratio(Ratio { min_tokens: 63, ..ratio }),
+            Budget::PerHead(PerHead { share: 0.0, ..PerHead::DEFAULT }),
+            Budget::PerHead(PerHead { min_tokens: 63, ..PerHead::DEFAULT }),
         ]
     }
 

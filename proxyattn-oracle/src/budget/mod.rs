@@ -87,6 +87,11 @@ macro_rules! make {
 }
 proxyattn_codegen::budgets!(make);
 
+/// Weights of the heads of a layer, for budgets whose shares come with it: every suite loads this one.
+pub fn weights(heads: usize) -> Vec<f64> {
+    (0..heads).map(per_head::weight).collect()
+}
+
 impl Grid {
     /// Blocks that a head may visit in a row, when `measured` were counted for it.
     pub fn count(&self, measured: usize, row: usize) -> usize {

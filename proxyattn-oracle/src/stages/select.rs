@@ -6,11 +6,15 @@ use proxyattn_codegen::Place;
 use proxyattn_codegen::cuda::Scratch;
 
 impl Buffers<'_> {
-    /// The count that was measured for a head and row; 0 where nothing is measured.
+    /// The count that was measured for a head and row; or the layer's share of it; 0 where there is neither.
     pub(crate) fn measured(&self) -> impl Fn(usize, usize, usize) -> usize {
         let found = self.spec().budget.measures().map(|layout| (layout, self.words(Scratch::Measured)));
         let (spec, shape) = (*self.spec(), self.shape);
+        let of_layer = spec.budget.of_layer().map(|_| self.words(Scratch::HeadShares));
         move |batch, head, row| {
+            if let Some(shares) = &of_layer {
+                return shares[head] as usize;
+            }
             let place = Place { batch: batch as u64, head: head as u64, row: row as u64 };
             found
                 .as_ref()

@@ -62,7 +62,7 @@ impl<T: Element> Attention<T> {
     /// # Safety
     /// For the plan's problem, every tensor and the workspace must be valid device memory of the kernel's context
     /// until the stream has run the kernels, with nothing else writing to them meanwhile; the stream must belong to
-    /// that context.
+    /// that context. This value, or a clone of it, must live as long: kernels and the shares of a layer are its own.
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::Error::Unavailable) on the CPU; [`Error::Layout`](crate::Error::Layout) for addresses
@@ -106,6 +106,6 @@ impl<T: Element> Attention<T> {
     ) -> Result<()> {
         let kernels = self.on_gpu("launch_raw")?;
         // SAFETY: the caller promises what `launch_raw` of the kernels asks for.
-        unsafe { kernels.launch_raw(plan, args, stream, stages) }
+        unsafe { kernels.launch_raw(plan, args, stream, stages, self.layer()) }
     }
 }

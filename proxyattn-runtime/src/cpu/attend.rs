@@ -21,30 +21,45 @@ pub(super) fn attend<T: Element>(
     observer: &dyn Observer,
 ) -> Result<()> {
     let (problem, rows) = (plan.problem(), plan.geometry().rows());
-    let heads = problem.heads_per_kv();
-    // A unit is a row of blocks of one KV head: its query heads read each tile of K and V together.
-    let mut units = room("units of attend", product(&[problem.batch, problem.kv_heads, rows]))?;
+    // A unit is a row of blocks of one KV head: its query heads read each tile of K and V together. Lists from outside may
+    // differ between them.
+    let heads = if problem.kv_heads.is_multiple_of(selection.groups()) { problem.heads_per_kv() } else { 1 };
+    let of_sequence = problem.heads / heads;
+    let mut units = room("units of attend", product(&[problem.batch, of_sequence, rows]))?;
     units.extend(
         (0..problem.batch)
-            .flat_map(|batch| (0..problem.kv_heads).map(move |kv_head| (batch, kv_head)))
-            .flat_map(|(batch, kv_head)| (0..rows).map(move |row| (batch, kv_head, row)))
-            .map(|(batch, kv_head, row)| {
-                let count = |i| selection.count(batch, kv_head * heads + i, row);
-                ((0..heads).map(count).sum::<usize>(), batch, kv_head, row)
+            .flat_map(|batch| (0..of_sequence).map(move |i| (batch, i * heads)))
+            .flat_map(|(batch, first_head)| (0..rows).map(move |row| (batch, first_head, row)))
+            .map(|(batch, first_head, row)| {
+                let count = |i| selection.count(batch, first_head + i, row);
+                ((0..heads).map(count).sum::<usize>(), batch, first_head, row)
             }),
     );
     // The longest first, so that no thread is left with a long one at the end.
-    units.sort_unstable_by_key(|&(length, batch, kv_head, row)| (Reverse(length), batch, kv_head, row));
+    units.sort_unstable_by_key(|&(length, batch, first_head, row)| (Reverse(length), batch, first_head, row));
     // A thread has its own, and works on one unit at a time: no lock is ever waited for.
     let threads = rayon::current_num_threads().max(1);
     let scratches = (0..threads).map(|_| Scratch::new(plan).map(Mutex::new)).collect::<Result<Vec<_>>>()?;
 
     observer.begin(Stage::Attend, units.len());
-    units.par_iter().with_max_len(1).for_each(|&(_, batch, kv_head, row)| {
+    units.par_iter().with_max_len(1).for_each(|&(_, batch, first_head, row)| {
         let thread = rayon::current_thread_index().unwrap_or(0);
         let mut scratch = scratches[thread % threads].lock().unwrap_or_else(PoisonError::into_inner);
         let ((keys, values), scratch) = (packed, &mut *scratch);
-        dispatch(Unit { plan, inputs, keys, values, selection, scale, out, batch, kv_head, row, scratch });
+        dispatch(Unit {
+            plan,
+            inputs,
+            keys,
+            values,
+            selection,
+            scale,
+            out,
+            batch,
+            first_head,
+            heads,
+            row,
+            scratch,
+        });
         observer.advance(Stage::Attend, 1);
     });
     Ok(())
@@ -75,7 +90,7 @@ impl Scratch {
     }
 }
 
-/// One row of blocks of one KV head, with all its query heads.
+/// One row of blocks of one KV head, with those of its query heads that share a list.
 struct Unit<'a, T> {
     plan: &'a Plan,
     inputs: &'a Inputs<'a, T>,
@@ -85,7 +100,8 @@ struct Unit<'a, T> {
     scale: f32,
     out: &'a Rows<'a, T>,
     batch: usize,
-    kv_head: usize,
+    first_head: usize,
+    heads: usize,
     row: usize,
     scratch: &'a mut Scratch,
 }
@@ -97,11 +113,10 @@ impl<T: Element> Kernel for Unit<'_, T> {
     fn run<S: Simd>(self, s: S) {
         let (spec, problem, geometry) = (self.plan.spec(), self.plan.problem(), self.plan.geometry());
         let (dim, block_kv) = (spec.head_dim as usize, spec.block.kv as usize);
-        let heads = problem.heads_per_kv();
-        let first_head = self.kv_head * heads;
+        let (heads, first_head) = (self.heads, self.first_head);
         let tokens = geometry.tokens(self.row);
         let panels = tokens.len().div_ceil(PANEL);
-        let kv_sequence = self.batch * problem.kv_heads + self.kv_head;
+        let kv_sequence = self.batch * problem.kv_heads + first_head / problem.heads_per_kv();
         let Scratch { q, o, softmax, tile } = self.scratch;
         let (q, o) = (&mut q[..heads * panels * dim], &mut o[..heads * panels * dim]);
 
@@ -111,7 +126,7 @@ impl<T: Element> Kernel for Unit<'_, T> {
             pack_queries(s, q, &self.inputs.q, (self.batch, first_head + i / panels), tokens, self.scale);
         }
 
-        let group = first_head / self.plan.heads_per_group();
+        let group = first_head / (problem.heads / self.selection.groups());
         let list = self.selection.list(self.batch, group, self.row);
         for head in 0..heads {
             debug_assert!(self.selection.count(self.batch, first_head + head, self.row) <= list.len());
@@ -156,8 +171,8 @@ impl<T: Element> Kernel for Unit<'_, T> {
 
         for (i, (o, softmax)) in o.chunks_exact(dim).zip(softmax).enumerate() {
             let (head, first) = (first_head + i / panels, tokens.start + i % panels * PANEL);
-            // SAFETY: a unit owns the tokens of its row of its KV head's query heads, and no two units share a
-            // row and a KV head; within a unit each token is named once.
+            // SAFETY: a unit owns the tokens of its row of its query heads, and no two units share a row and a query
+            // head; within a unit each token is named once.
             let out = (first..tokens.end).map(|token| unsafe { self.out.row(self.batch, head, token) });
             unpack_output(s, o, &softmax.sum.map(|sum| 1.0 / sum), out);
         }

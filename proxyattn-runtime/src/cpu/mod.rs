@@ -29,6 +29,7 @@ pub use simd::InstructionSet;
 pub(crate) use simd::isa;
 
 use crate::inputs::Inputs;
+use crate::layer::Layer;
 use crate::{Element, Observer, Plan, Result, Selection, Stage, StageTimes, ViewMut};
 use inputs::Scale;
 use std::time::Instant;
@@ -53,6 +54,15 @@ pub(crate) fn prefill<T: Element>(
     observer: &dyn Observer,
 ) -> Result<(Selection, StageTimes)> {
     T::prefill(checked, out, observer)
+}
+
+/// Runs attention alone, over a selection from outside.
+pub(crate) fn prefill_over<T: Element>(
+    checked: &Checked<'_, T>,
+    selection: &Selection,
+    out: &mut ViewMut<'_, T>,
+) -> Result<()> {
+    T::prefill_over(checked, selection, out)
 }
 
 /// [`check`], for a type that is known.
@@ -100,6 +110,28 @@ pub(crate) fn prefill_of<T: Element>(
         }
     };
     attend::attend(plan, inputs, (&keys, &values), &selection, scale.queries, &out, observer)?;
+    for head in inputs.layer.into_iter().flat_map(Layer::pruned) {
+        for (batch, token) in
+            (0..plan.problem().batch).flat_map(|batch| (0..plan.problem().q_len).map(move |t| (batch, t)))
+        {
+            // SAFETY: the units of attention are done, and each row is named once.
+            unsafe { out.row(batch, head, token) }.fill(T::from_f32(0.0));
+        }
+    }
     lap(Stage::Attend);
     Ok((selection, times))
+}
+
+/// [`prefill_over`], for a type that is known.
+pub(crate) fn prefill_over_of<T: Element>(
+    checked: &Checked<'_, T>,
+    selection: &Selection,
+    out: &mut ViewMut<'_, T>,
+) -> Result<()> {
+    let &Checked { plan, inputs, scale, .. } = checked;
+    let block = plan.spec().block.kv as usize;
+    let out = out.rows().ok_or_else(|| inputs::not_here("out"))?;
+    let keys = pack::Keys::pack(&inputs.k, block, scale.keys)?;
+    let values = pack::Values::pack(&inputs.v, block)?;
+    attend::attend(plan, inputs, (&keys, &values), selection, scale.queries, &out, &())
 }

@@ -5,6 +5,7 @@ use super::launch::{Lanes, Launch, Layout, Workspace, check_stages};
 use super::load::Loader;
 use super::tune::{Recorded, TunedKernels, Tuner, warm_up};
 use crate::jit::{Jit, Program};
+use crate::layer::Layer;
 use crate::tune::{Record, Source, Tune};
 use crate::{Error, Plan, RawArgs, Result, Stage, once};
 use cudarc::driver::{CudaStream, sys::CUstream};
@@ -98,7 +99,7 @@ impl CudaKernels {
         self.loader.arch
     }
 
-    pub(super) fn device(&self) -> &CudaDevice {
+    pub(crate) fn device(&self) -> &CudaDevice {
         &self.loader.device
     }
 
@@ -108,8 +109,13 @@ impl CudaKernels {
     }
 
     /// A plan's kernels, if they can run its problem.
-    pub(super) fn launch<'a>(&'a self, plan: &'a Plan) -> Result<Launch<'a>> {
-        Launch::new(&self.loader, &self.lanes, self.tuned.pick(plan), plan)
+    pub(super) fn launch<'a>(&'a self, plan: &'a Plan, layer: Option<&'a Layer>) -> Result<Launch<'a>> {
+        Launch::new(&self.loader, &self.lanes, self.tuned.pick(plan), plan, layer)
+    }
+
+    /// The kernel that follows lists from outside, if it can run a plan's problem.
+    pub(super) fn launch_over_lists<'a>(&'a self, plan: &'a Plan) -> Result<Launch<'a>> {
+        Launch::over_lists(&self.loader, &self.lanes, &self.tuned.pick(plan), plan)
     }
 
     /// The memory between kernels, for one call at a time.
@@ -132,9 +138,10 @@ impl CudaKernels {
         args: &RawArgs,
         stream: CUstream,
         stages: &[Stage],
+        layer: Option<&Layer>,
     ) -> Result<()> {
         check_stages(plan, stages)?;
-        let launch = self.launch(plan)?;
+        let launch = self.launch(plan, layer)?;
         launch.check(args)?;
         self.device().bind()?;
         // SAFETY: the caller promises valid memory and a stream of this context, which is current now.
@@ -146,8 +153,8 @@ impl CudaKernels {
         &self.tuned
     }
 
-    pub(crate) fn tuner(&self) -> Tuner<'_> {
-        Tuner { loader: &self.loader, kernels: &self.tuned, lanes: &self.lanes }
+    pub(crate) fn tuner<'a>(&'a self, layer: Option<&'a Layer>) -> Tuner<'a> {
+        Tuner { loader: &self.loader, kernels: &self.tuned, lanes: &self.lanes, layer }
     }
 
     /// Every record that applies here, in full.
@@ -156,12 +163,12 @@ impl CudaKernels {
     }
 
     /// Launches the kernels of these plans once, on a short context, and reserves the largest workspace.
-    pub(crate) fn warmup(&self, plans: &[Plan]) -> Result<()> {
+    pub(crate) fn warmup(&self, plans: &[Plan], layer: Option<&Layer>) -> Result<()> {
         let mut bytes = 0;
         for plan in plans {
-            let launch = self.launch(plan)?;
+            let launch = self.launch(plan, layer)?;
             bytes = bytes.max(launch.layout.bytes());
-            warm_up(&self.tuner(), plan)?;
+            warm_up(&self.tuner(layer), plan)?;
         }
         self.device().bind()?;
         self.workspace().reserve(self.stream(), bytes)?;

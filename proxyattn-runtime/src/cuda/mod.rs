@@ -23,7 +23,8 @@ mod tune;
 
 pub use device::{CudaDevice, DriverInfo, GpuInfo};
 pub(crate) use kernels::CudaKernels;
-pub use launch::{RawArgs, RawTensor};
+pub(crate) use launch::{Borrowed, Given};
+pub use launch::{RawArgs, RawLists, RawTensor};
 
 use crate::inputs::Inputs;
 use crate::{Element, Observer, Plan, Result, Selection, Stage, StageTimes, ViewMut};
@@ -46,7 +47,25 @@ pub(crate) fn check<'a, T: Element>(
     plan: &'a Plan,
     inputs: &'a Inputs<'a, T>,
 ) -> Result<Checked<'a>> {
-    let launch = kernels.launch(plan)?;
+    check_of(kernels, kernels.launch(plan, inputs.layer)?, inputs)
+}
+
+/// The same of attention over lists from outside.
+pub(crate) fn check_over<'a, T: Element>(
+    kernels: &'a CudaKernels,
+    plan: &'a Plan,
+    inputs: &'a Inputs<'a, T>,
+    given: &'a Given,
+) -> Result<(Checked<'a>, Borrowed<'a>)> {
+    let checked = check_of(kernels, kernels.launch_over_lists(plan)?, inputs)?;
+    Ok((checked, given.borrow(kernels.device())))
+}
+
+fn check_of<'a, T: Element>(
+    kernels: &'a CudaKernels,
+    launch: Launch<'a>,
+    inputs: &'a Inputs<'a, T>,
+) -> Result<Checked<'a>> {
     let device = kernels.device();
     device.bind()?;
     let (q, q_guard) = borrow("q", &inputs.q, device)?;
@@ -65,6 +84,20 @@ pub(crate) fn prefill<T: Element>(checked: Checked<'_>, out: &mut ViewMut<'_, T>
         // SAFETY: `with_memory` holds every tensor and the workspace, sized for the plan, until the launches are in the
         // stream, and cudarc orders later accesses after them.
         unsafe { launch.run(args, stream, Stage::ALL) }
+    })
+}
+
+/// Enqueues attention over lists from outside; returns before it has run.
+pub(crate) fn prefill_over<T: Element>(
+    (checked, lists): (Checked<'_>, Borrowed<'_>),
+    out: &mut ViewMut<'_, T>,
+) -> Result<()> {
+    let stream = checked.kernels.stream().cu_stream();
+    with_memory(checked, out, move |launch, args, _| {
+        let lists = lists; // until the launches are in the stream
+        // SAFETY: as in `prefill`; lists are copied ones, which cudarc orders as it does tensors, or those that the caller of
+        // `Attention::lists_on_device` vouches for.
+        unsafe { launch.run_over(&lists, args, stream) }
     })
 }
 

@@ -88,3 +88,32 @@ impl RawArgs {
         Ok(())
     }
 }
+
+/// Lists in a GPU's memory, as kernels read them, for [`Attention::lists_on_device`](crate::Attention::lists_on_device). All
+/// numbers are u32 and packed.
+///
+/// A list holds the key blocks that a row of query blocks visits, each once. Each head of its group visits a prefix of it.
+///
+/// ```
+/// use proxyattn::RawLists;
+///
+/// /// A list for each of 8 KV heads, of at most 32 blocks, all of which every head visits.
+/// fn of_an_indexer(lists: u64, counts: u64) -> RawLists {
+///     RawLists { lists, counts, runs: None, groups: 8, width: 32 }
+/// }
+/// # assert_eq!(of_an_indexer(16, 32).groups, 8);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawLists {
+    /// Device address of `[batch, groups, rows, width]`.
+    pub lists: u64,
+    /// Device address of `[batch, heads, rows]`: how many blocks of its group's list each head visits.
+    pub counts: u64,
+    /// Device address of `[batch, groups, rows]`: the smallest count among the group's heads. It may be `None` where all heads
+    /// of a group have the same counts and the kernel's budget is flat, so that the kernel needs none.
+    pub runs: Option<u64>,
+    /// Groups of heads that share a list; divides the KV heads.
+    pub groups: usize,
+    /// Numbers that each list has room for.
+    pub width: usize,
+}

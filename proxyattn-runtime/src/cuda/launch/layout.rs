@@ -26,11 +26,20 @@ impl Layout {
         let shape = Shape::from(plan.problem());
         let mut used = [false; BUFFERS];
         for kernel in kernels.iter().filter(|kernel| kernel.runs(plan.is_dense())) {
-            kernel.table.scratch().for_each(|scratch| used[scratch as usize] = true);
+            let own = kernel.table.scratch().filter(|scratch| !scratch.of_layer());
+            own.for_each(|scratch| used[scratch as usize] = true);
         }
         let bytes =
             |scratch| loader.module.buffer(scratch).map_or(0, |buffer| buffer.bytes(&loader.spec, &shape));
         Self::new(|scratch| if used[scratch as usize] { bytes(scratch) } else { 0 })
+    }
+
+    /// The same without lists, for those that come from outside.
+    pub(crate) fn without_lists(&self) -> Self {
+        Self::new(|scratch| match scratch {
+            Scratch::Lists | Scratch::Counts | Scratch::Runs => 0,
+            other => self.range(other).end - self.range(other).start,
+        })
     }
 
     /// Buffers of so many bytes, one after the other; what 64 bits do not hold is `u64::MAX`, which no memory is.

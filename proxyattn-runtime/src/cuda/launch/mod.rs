@@ -2,16 +2,19 @@
 //! is made once.
 
 mod args;
+mod given;
 mod lanes;
 mod layout;
 mod limits;
 mod params;
+mod pruned;
 mod selection;
 mod tensor_map;
 mod tensors;
 mod workspace;
 
-pub use args::{RawArgs, RawTensor};
+pub use args::{RawArgs, RawLists, RawTensor};
+pub(crate) use given::{Borrowed, Given};
 pub(crate) use lanes::Lanes;
 pub(crate) use layout::Layout;
 pub(crate) use limits::check_stages;
@@ -20,6 +23,7 @@ pub(crate) use tensors::{borrow, borrow_mut};
 pub(crate) use workspace::Workspace;
 
 use super::load::{LoadedKernel, Loader};
+use crate::layer::Layer;
 use crate::{Plan, Result, Stage};
 use cudarc::driver::sys::CUstream;
 use params::{Params, Sources};
@@ -33,6 +37,7 @@ pub(crate) struct Launch<'a> {
     kernels: Arc<[Arc<LoadedKernel>]>,
     pub(crate) plan: &'a Plan,
     pub(crate) layout: Layout,
+    layer: Option<&'a Layer>,
     /// Whether the kernels read tensors through tensor maps.
     maps: bool,
 }
@@ -44,12 +49,26 @@ impl<'a> Launch<'a> {
         lanes: &'a Lanes,
         kernels: Arc<[Arc<LoadedKernel>]>,
         plan: &'a Plan,
+        layer: Option<&'a Layer>,
     ) -> Result<Self> {
         limits::check(loader, plan, &kernels)?;
+        layer.map_or(Ok(()), |layer| layer.check(plan.problem().heads))?;
         let layout = Layout::of(loader, plan, &kernels);
         let mut running = kernels.iter().filter(|kernel| kernel.runs(plan.is_dense()));
         let maps = running.any(|kernel| kernel.table.takes_maps());
-        Ok(Self { loader, lanes, kernels, plan, layout, maps })
+        Ok(Self { loader, lanes, kernels, plan, layout, layer, maps })
+    }
+
+    /// Of attention alone, over lists that are not in the workspace.
+    pub(crate) fn over_lists(
+        loader: &'a Loader,
+        lanes: &'a Lanes,
+        kernels: &[Arc<LoadedKernel>],
+        plan: &'a Plan,
+    ) -> Result<Self> {
+        let attend = kernels.iter().filter(|kernel| kernel.table.id.stage() == Stage::Attend);
+        let launch = Self::new(loader, lanes, attend.cloned().collect(), plan, None)?;
+        Ok(Self { layout: launch.layout.without_lists(), ..launch })
     }
 
     /// Refuses a tensor that the kernels cannot read.
@@ -69,7 +88,12 @@ impl<'a> Launch<'a> {
     /// nothing else writes to them meanwhile, and the stream belongs to the device's context, which is current.
     pub(crate) unsafe fn run(&self, args: &RawArgs, stream: CUstream, stages: &[Stage]) -> Result<()> {
         // SAFETY: as the caller promises; the launch's own kernels have been checked for the plan.
-        unsafe { self.run_other(&self.kernels, args, stream, stages) }
+        unsafe { self.run_other(&self.kernels, args, stream, stages) }?;
+        if stages.contains(&Stage::Attend) {
+            // SAFETY: as the caller promises.
+            unsafe { self.zero_pruned(args, stream) }?;
+        }
+        Ok(())
     }
 
     /// The same with some of the configuration's kernels, of any tiles that fit the GPU.
@@ -94,9 +118,12 @@ impl<'a> Launch<'a> {
         };
         let sources = Sources {
             loader: self.loader,
+            spec: &self.loader.spec,
             shape: Shape::from(self.plan.problem()),
             layout: &self.layout,
             args,
+            lists: None,
+            layer: self.layer.map_or(0, Layer::address),
         };
         let mut params = Params::EMPTY;
         let mut enqueue = |on: CUstream, turns: &[Turn]| {

@@ -7,14 +7,31 @@ use crate::cuda::device::failed;
 use crate::cuda::load::{LoadedKernel, Loader};
 use core::ffi::c_void;
 use cudarc::driver::{result, sys::CUstream};
-use proxyattn_codegen::cuda::{Axis, Field, Kernel, Keys, Operand, Param, Scratch, Shape, Tensor};
+use proxyattn_codegen::Spec;
+use proxyattn_codegen::cuda::{Axis, Field, Kernel, Keys, Operand, Param, Scalar, Scratch, Shape, Tensor};
 
 /// What the parameters of one launch are taken from.
 pub(super) struct Sources<'a> {
     pub(super) loader: &'a Loader,
+    /// The configuration by which the shape is seen.
+    pub(super) spec: &'a Spec,
     pub(super) shape: Shape,
     pub(super) layout: &'a Layout,
     pub(super) args: &'a RawArgs,
+    /// Lists from outside, in place of those in the workspace.
+    pub(super) lists: Option<ListsAt>,
+    /// What the budget reads of the layer; 0 where there is nothing.
+    pub(super) layer: u64,
+}
+
+/// Where the lists of a launch lie.
+#[derive(Clone, Copy)]
+pub(super) struct ListsAt {
+    pub(super) lists: u64,
+    pub(super) counts: u64,
+    pub(super) runs: u64,
+    /// Words of a list.
+    pub(super) width: u64,
 }
 
 impl Sources<'_> {
@@ -28,12 +45,9 @@ impl Sources<'_> {
         params: &mut Params,
         stream: CUstream,
     ) -> Result<()> {
-        for &word in &kernel.clears {
-            // SAFETY: the workspace holds the buffer, and the caller vouches for it and for the stream.
-            unsafe { result::memset_d8_async(self.scratch(word), 0, 4, stream) }
-                .map_err(failed("cuMemsetD8Async"))?;
-        }
-        let (table, Loader { spec, device, .. }) = (&kernel.table, self.loader);
+        // SAFETY: the caller vouches for the workspace and the stream.
+        unsafe { self.clear(kernel.clears.iter().copied(), stream) }?;
+        let (table, spec, device) = (&kernel.table, self.spec, &self.loader.device);
         self.fill(table, params)?;
         // The limits have been checked: these numbers fit.
         let grid = table.ctas(spec, &self.shape, device.multiprocessors()).map(|n| n as u32);
@@ -52,6 +66,19 @@ impl Sources<'_> {
             )
         }
         .map_err(failed("cuLaunchKernel"))
+    }
+
+    /// Sets words of the workspace to 0.
+    ///
+    /// # Safety
+    /// As [`Launch::run`](super::Launch::run).
+    pub(super) unsafe fn clear(&self, words: impl Iterator<Item = Scratch>, stream: CUstream) -> Result<()> {
+        for word in words {
+            // SAFETY: the workspace holds the buffer, and the caller vouches for it and for the stream.
+            unsafe { result::memset_d8_async(self.scratch(word), 0, 4, stream) }
+                .map_err(failed("cuMemsetD8Async"))?;
+        }
+        Ok(())
     }
 
     fn fill(&self, kernel: &Kernel, params: &mut Params) -> Result<()> {
@@ -74,15 +101,32 @@ impl Sources<'_> {
                     };
                     params.put(at, stride.to_ne_bytes());
                 }
-                Field::Scalar(scalar) => {
-                    params.put(at, (scalar.of(&self.loader.spec, &self.shape) as u32).to_ne_bytes())
-                }
+                Field::Scalar(scalar) => params.put(at, (self.scalar(scalar) as u32).to_ne_bytes()),
             }
         }
         Ok(())
     }
 
+    fn scalar(&self, scalar: Scalar) -> u64 {
+        match (&self.lists, scalar) {
+            // The kernels know a list's room by the blocks there are.
+            (Some(given), Scalar::Blocks) => given.width,
+            _ => scalar.of(self.spec, &self.shape),
+        }
+    }
+
     fn scratch(&self, scratch: Scratch) -> u64 {
+        if let Some(given) = &self.lists {
+            match scratch {
+                Scratch::Lists => return given.lists,
+                Scratch::Counts => return given.counts,
+                Scratch::Runs => return given.runs,
+                _ => {}
+            }
+        }
+        if scratch.of_layer() {
+            return self.layer;
+        }
         self.args.workspace + self.layout.range(scratch).start
     }
 
@@ -90,7 +134,7 @@ impl Sources<'_> {
     fn tensor(&self, tensor: Tensor) -> RawTensor {
         let packed = |scratch| {
             let [heads, tokens] = self.extents(tensor).map(|extent| extent as i64);
-            let dim = i64::from(self.loader.spec.head_dim);
+            let dim = i64::from(self.spec.head_dim);
             RawTensor { address: self.scratch(scratch), strides: [heads * tokens * dim, tokens * dim, dim] }
         };
         match tensor {
@@ -106,7 +150,7 @@ impl Sources<'_> {
             Tensor::StridedK => packed(Scratch::StridedK),
             Tensor::Keys(Keys::Sampled) | Tensor::Windows | Tensor::FullWindows => {
                 let RawTensor { address, strides: [batch, head, token] } = self.args.k;
-                let stride = i64::from(self.loader.spec.sample_window().kv);
+                let stride = i64::from(self.spec.sample_window().kv);
                 RawTensor { address, strides: [batch, head, token * stride] }
             }
         }
@@ -114,11 +158,11 @@ impl Sources<'_> {
 
     /// Heads and tokens of a tensor.
     fn extents(&self, tensor: Tensor) -> [u64; 2] {
-        tensor.extents().map(|extent| extent.of(&self.loader.spec, &self.shape))
+        tensor.extents().map(|extent| extent.of(self.spec, &self.shape))
     }
 
     fn map(&self, tensor: Tensor, rows: u32) -> Result<[u8; tensor_map::BYTES]> {
-        let spec = &self.loader.spec;
+        let spec = self.spec;
         // The argument whose address and strides the driver would refuse.
         let arg = match tensor {
             Tensor::Q => "q",

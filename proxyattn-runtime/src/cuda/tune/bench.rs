@@ -3,6 +3,7 @@
 use crate::cuda::device::{event_elapsed, failed, no_memory};
 use crate::cuda::launch::{Lanes, Launch, RawArgs, RawTensor};
 use crate::cuda::load::{LoadedKernel, Loader};
+use crate::layer::Layer;
 use crate::tune::Bucket;
 use crate::{Plan, Result, Stage};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, result, sys::CUevent_flags};
@@ -54,8 +55,9 @@ impl<'a> Bench<'a> {
         lanes: &'a Lanes,
         default: &Arc<[Arc<LoadedKernel>]>,
         plan: &'a Plan,
+        layer: Option<&'a Layer>,
     ) -> Result<Self> {
-        let launch = Launch::new(loader, lanes, default.clone(), plan)?;
+        let launch = Launch::new(loader, lanes, default.clone(), plan, layer)?;
         loader.device.bind()?;
         let pool = loader.device.stream().clone_htod(&pool(loader.spec.dtype));
         let pool = pool.map_err(failed("copying to the device"))?;

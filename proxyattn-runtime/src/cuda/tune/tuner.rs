@@ -6,6 +6,7 @@ use super::records::{Recorded, scope};
 use crate::cuda::launch::Lanes;
 use crate::cuda::load::{LoadedKernel, Loader, in_parallel, of_unit};
 use crate::jit::Jit;
+use crate::layer::Layer;
 use crate::tune::{
     Bucket, Constant, Measurement, Outcome, Progress, Record, Remeasured, Scope, Store, Trial, TuneReport,
     compare, constants, search,
@@ -33,6 +34,7 @@ pub(crate) struct Tuner<'a> {
     pub(crate) loader: &'a Loader,
     pub(crate) kernels: &'a TunedKernels,
     pub(crate) lanes: &'a Lanes,
+    pub(crate) layer: Option<&'a Layer>,
 }
 
 impl Tuner<'_> {
@@ -236,7 +238,7 @@ impl Tuner<'_> {
     }
 
     fn bench<'b>(&'b self, plan: &'b Plan) -> Result<Bench<'b>> {
-        Bench::new(self.loader, self.lanes, &self.kernels.default, plan)
+        Bench::new(self.loader, self.lanes, &self.kernels.default, plan, self.layer)
     }
 
     /// The candidates for a unit, without the default tiles.

@@ -24,7 +24,7 @@ pub(crate) fn warm_up(tuner: &Tuner<'_>, plan: &Plan) -> Result<()> {
         short = half;
     }
     let short = shorter(&Problem { batch: 1, ..short })?;
-    Bench::new(tuner.loader, tuner.lanes, &tuner.kernels.default, &short)?
+    Bench::new(tuner.loader, tuner.lanes, &tuner.kernels.default, &short, tuner.layer)?
         .output(&tuner.kernels.pick(plan))
         .map(drop)
 }
