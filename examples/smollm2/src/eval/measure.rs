@@ -41,19 +41,18 @@ impl Measure<'_> {
                 let contexts = source.set.contexts.iter();
                 for context in contexts.filter(|context| self.flags.wants(context.task, context.index)) {
                     let (length, task) = (context.tokens.len(), context.task);
-                    let key =
-                        Key { method: &name, set: &source.name, length, task, context: context.index };
+                    let key = Key { method: &name, set: &source.name, length, task, context: context.index };
                     if records.has(&key) {
                         continue;
                     }
                     let of = if source.name.is_empty() { "" } else { " of " };
-                    let what =
-                        format!("{name} at {length}, {task} {}{of}{}", context.index, source.name);
+                    let what = format!("{name} at {length}, {task} {}{of}{}", context.index, source.name);
                     if self.deadline.passed() {
                         left_out.push(what);
                         continue;
                     }
-                    let record = Record { set: source.name.clone(), ..self.one(runner, context, method, &what)? };
+                    let record =
+                        Record { set: source.name.clone(), ..self.one(runner, context, method, &what)? };
                     if !record.is_complete() {
                         left_out.push(format!("{what} from question {}", record.scores.len()));
                     }

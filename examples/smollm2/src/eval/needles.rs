@@ -4,24 +4,71 @@ use super::{Context, EvalSet, Question};
 use crate::{Error, Result, Tokenizer};
 
 const WHO: [&str; 12] = [
-    "baker", "captain", "doctor", "farmer", "gardener", "hunter", "librarian", "merchant", "painter", "sailor",
-    "teacher", "weaver",
+    "baker",
+    "captain",
+    "doctor",
+    "farmer",
+    "gardener",
+    "hunter",
+    "librarian",
+    "merchant",
+    "painter",
+    "sailor",
+    "teacher",
+    "weaver",
 ];
 const HOW: [&str; 12] = [
-    "blue", "broken", "careful", "distant", "golden", "hollow", "narrow", "patient", "quiet", "silver", "tired",
-    "wooden",
+    "blue", "broken", "careful", "distant", "golden", "hollow", "narrow", "patient", "quiet", "silver",
+    "tired", "wooden",
 ];
 const DID: [&str; 8] = ["carried", "found", "kept", "painted", "repaired", "sold", "watched", "wrapped"];
 const WHAT: [&str; 12] = [
-    "basket", "bridge", "candle", "clock", "door", "ladder", "lantern", "map", "mirror", "rope", "table", "wheel",
+    "basket", "bridge", "candle", "clock", "door", "ladder", "lantern", "map", "mirror", "rope", "table",
+    "wheel",
 ];
 const WHERE: [&str; 10] = [
-    "behind the mill", "beside the river", "in the garden", "in the harbour", "near the market", "on the hill",
-    "outside the church", "under the bridge", "by the old well", "at the edge of the forest",
+    "behind the mill",
+    "beside the river",
+    "in the garden",
+    "in the harbour",
+    "near the market",
+    "on the hill",
+    "outside the church",
+    "under the bridge",
+    "by the old well",
+    "at the edge of the forest",
+];
+
+/// What numbers belong to: words that the text does not have.
+const KEYS: [&str; 24] = [
+    "Amsterdam",
+    "banana",
+    "chess",
+    "dolphin",
+    "elephant",
+    "football",
+    "guitar",
+    "honey",
+    "igloo",
+    "jazz",
+    "kangaroo",
+    "lemon",
+    "Mexico",
+    "nitrogen",
+    "opera",
+    "piano",
+    "quartz",
+    "rocket",
+    "shark",
+    "tennis",
+    "umbrella",
+    "violin",
+    "whale",
+    "zebra",
 ];
 
 /// The tasks: how many keys a context hides, and how many numbers each of them has.
-const HIDDEN: [(&str, usize, usize); 3] = [("single", 4, 1), ("multikey", 16, 1), ("multivalue", 4, 3)];
+const HIDDEN: [(&str, usize, usize); 3] = [("single", 2, 1), ("multikey", 8, 1), ("multivalue", 3, 2)];
 /// Contexts of each task.
 const CONTEXTS: usize = 2;
 /// Tokens without a needle at the end of a context, at the least.
@@ -52,8 +99,8 @@ impl Random {
     }
 }
 
-/// Contexts of `length` tokens, two of each task that is here: `single`, `multikey` and `multivalue`. Keys are pairs of the
-/// text's own words; the same seed makes the same set.
+/// Contexts of `length` tokens, two of each task that is here: `single`, `multikey` and `multivalue`. The same seed makes the
+/// same set.
 ///
 /// # Errors
 /// [`Error::Argument`] for a length that has no room for the needles.
@@ -76,15 +123,14 @@ fn hide(
     [keys, values]: [usize; 2],
     random: &mut Random,
 ) -> Result<Context> {
-    let mut names: Vec<String> = Vec::new();
-    while names.len() < keys {
-        let name = format!("{} {}", random.pick(&HOW), random.pick(&WHAT));
-        if !names.contains(&name) {
-            names.push(name);
-        }
+    let mut names = KEYS.to_vec();
+    while names.len() > keys {
+        names.swap_remove(random.below(names.len()));
     }
-    let numbers: Vec<Vec<String>> =
-        names.iter().map(|_| (0..values).map(|_| (10_000 + random.below(90_000)).to_string()).collect()).collect();
+    let numbers: Vec<Vec<String>> = names
+        .iter()
+        .map(|_| (0..values).map(|_| (10_000 + random.below(90_000)).to_string()).collect())
+        .collect();
     let needle = |value: usize, key: usize| {
         tokenizer.encode(&format!(
             "\nOne of the special magic numbers for {} is: {}.\n",
@@ -99,7 +145,11 @@ fn hide(
     let gap = length.saturating_sub(hidden + TAIL) / (needles.len() + 1);
     if gap < TAIL / 4 {
         let least = hidden + TAIL + TAIL / 4 * (needles.len() + 1);
-        return Err(Error::argument("--lengths", format!("at least {least} tokens for `{task}`"), length.to_string()));
+        return Err(Error::argument(
+            "--lengths",
+            format!("at least {least} tokens for `{task}`"),
+            length.to_string(),
+        ));
     }
     let mut tokens = tokenizer.encode("<|endoftext|>")?;
     for needle in &needles {
@@ -108,7 +158,7 @@ fn hide(
         tokens.extend(needle);
     }
     fill(tokenizer, &mut tokens, length, random)?;
-    let questions = (0..keys).map(|key| question(tokenizer, &names[key], &numbers[key]));
+    let questions = (0..keys).map(|key| question(tokenizer, names[key], &numbers[key]));
     Ok(Context { task, index, tokens, questions: questions.collect::<Result<_>>()? })
 }
 

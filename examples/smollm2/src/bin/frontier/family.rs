@@ -56,9 +56,8 @@ pub(crate) fn members(names: &[String], config: &Config) -> Result<Vec<Member>> 
         let all: Vec<_> = FAMILY.iter().map(|line| line.name).collect();
         return Err(Error::argument("--methods", format!("some of `{}`", all.join("`; `")), unknown));
     }
-    let wanted = FAMILY
-        .iter()
-        .filter(|line| names.is_empty() || names.iter().any(|name| name.trim() == line.name));
+    let wanted =
+        FAMILY.iter().filter(|line| names.is_empty() || names.iter().any(|name| name.trim() == line.name));
     let member = |line: &'static Line, value: &str| {
         Ok(Member { line: line.name, method: Method::parse(&line.text.replace("{}", value), config)? })
     };

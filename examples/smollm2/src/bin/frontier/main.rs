@@ -67,7 +67,11 @@ fn run(args: &Args) -> Result<()> {
 fn sets(args: &Args, tokenizer: &Tokenizer) -> Result<Vec<Source>> {
     let names: Vec<String> = args.data.iter().map(|directory| name(directory)).collect();
     if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-        return Err(Error::argument("--data", "directories of different names", format!("two `{}`", twice.1)));
+        return Err(Error::argument(
+            "--data",
+            "directories of different names",
+            format!("two `{}`", twice.1),
+        ));
     }
     let mut sets = Vec::new();
     for length in args.flags.lengths.iter().map(|length| TokenCount::get(*length)) {

@@ -64,8 +64,8 @@ pub(crate) fn tables(frontier: &Frontier) -> String {
 fn line(run: &Run, full: Option<&Run>) -> String {
     let against = full.filter(|full| full.questions == run.questions && run.method != FULL);
     let distance = against.map_or_else(|| "–".into(), |full| signed(run.mean - full.mean));
-    let faster = against
-        .map_or_else(String::new, |full| format!("{:.1}×", full.attention_ms / run.attention_ms));
+    let faster =
+        against.map_or_else(String::new, |full| format!("{:.1}×", full.attention_ms / run.attention_ms));
     let furthest = match &run.furthest_below {
         Some((task, by)) => format!("{} {}", task.replace('_', " "), signed(*by)),
         None => "–".into(),
