@@ -21,11 +21,11 @@ mod made_up;
 
 use buffers::{Tensors, grid};
 use harness::{Harness, Memory, Place};
-use logits::{Eight128, Large64, Large128, Large256, SIZES};
+use logits::{Eight128, Large64, Large128, Large256, LargeLast, SIZES};
 use made_up::{check_counts, check_select};
-use proxyattn::codegen::cuda::{HopperTiles, KernelId, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
+use proxyattn::codegen::cuda::{HopperTiles, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stride, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stage, Stride, Weigh,
 };
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
@@ -61,8 +61,14 @@ impl Random {
 }
 
 /// What lies between kernels and has strides.
-const PROXIES: [Tensor; 4] =
-    [Tensor::ProxyQ, Tensor::ProxyQ8, Tensor::Keys(Keys::Pooled), Tensor::Keys(Keys::Pooled8)];
+const PROXIES: [Tensor; 6] = [
+    Tensor::ProxyQ,
+    Tensor::ProxyQ8,
+    Tensor::Keys(Keys::Pooled),
+    Tensor::Keys(Keys::Pooled8),
+    Tensor::StridedQ,
+    Tensor::StridedK,
+];
 
 fn inputs_of(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     let mut random = Random(seed);
@@ -155,6 +161,8 @@ fn run<T: Element>(
 fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, sizes: &[f64]) {
     let mut module = emit_tiled(&spec, arch, &Tiles::portable(&spec, None));
     module.units.retain(|unit| matches!(unit.id, UnitId::Scoring | UnitId::Score));
+    let ids = module.kernels.iter().map(|kernel| kernel.id);
+    let stages: Vec<_> = ids.filter(|id| id.stage() < Stage::Attend).collect();
     let harness = Harness::compile(name, &spec, module);
     let mut faults = Vec::new();
     for sample in logits::samples::<K>(sizes) {
@@ -177,7 +185,7 @@ fn check_large_logits<K: AttentionKernel>(name: &str, arch: Arch, spec: Spec, si
             let dim = dim as i64;
             memory.strides.insert(tensor, [heads * tokens * dim, tokens * dim, step * dim]);
         }
-        for stage in [KernelId::PoolQueries, KernelId::PoolKeys, KernelId::Score, KernelId::Select] {
+        for &stage in &stages {
             harness.run_one(stage, &shape, &mut memory, 1);
         }
         let grid = grid(&spec, &shape);
@@ -209,6 +217,7 @@ large_logits! {
     /// Bytes.
     large_logits_8_bits_hopper: Eight128, Arch::Sm90a, Eight128::SPEC, FEW;
     large_logits_256: Large256, Arch::Sm80, Large256::SPEC, FEW;
+    large_logits_last: LargeLast, Arch::Sm80, LargeLast::SPEC, FEW;
 }
 
 /// A kernel of a test, by the test's name.

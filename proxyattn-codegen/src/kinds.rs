@@ -21,6 +21,12 @@ macro_rules! scorers {
             /// The mean query of each row of blocks against the mean key of each block, per group of heads (The Sparse Frontier,
             /// arXiv 2504.17768; MoBA's gate, arXiv 2502.13189, lifted to rows of blocks).
             mean_pool: MeanPool => $crate::MeanPool;
+            /// Sums over the antidiagonals of a group's attention, in squares of `stride` by `stride` tokens (`XAttention`,
+            /// arXiv 2503.16428).
+            antidiagonal: Antidiagonal(kind) => kind;
+            /// What the last queries' attention gives to columns of blocks and to diagonals of blocks, the larger of the two
+            /// (MInference, arXiv 2407.02490; `FlexPrefill`, arXiv 2502.20766).
+            vertical_slash: VerticalSlash(kind) => kind;
         }
     };
 }

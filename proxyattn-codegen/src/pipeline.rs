@@ -350,11 +350,11 @@ mod tests {
 
     #[test]
     fn tensor_cores_multiply_whatever_is_long() {
-        use KernelId::{Attend, BudgetPartials, Dense, Score};
+        use KernelId::{Attend, BudgetPartials, Dense, Score, ScorePartials};
         for module in modules() {
             // What a scorer multiplies may be short.
             for kernel in module.kernels.iter().filter(|kernel| kernel.id != Score) {
-                let long = matches!(kernel.id, BudgetPartials | Attend | Dense);
+                let long = matches!(kernel.id, ScorePartials | BudgetPartials | Attend | Dense);
                 assert_eq!(kernel.on_tensor_cores(), long, "{}", kernel.id);
             }
         }

@@ -4,11 +4,14 @@
 __device__ __forceinline__ i32 level_of(float log2_probability) {
     return __float2int_rn(log2_probability * STEPS_PER_LOG2);
 }
+//@if POOL_SUM
+//@else
 //@if SAMPLES_BY_EIGHT
 // The larger score of two samples: their codes as a pair, and their levels.
 __device__ __forceinline__ i32 score_of_two(u32 codes, u32 level_low, u32 level_high) {
     return max(dp2a_lo(codes, STEPS_PER_CODE, (i32)level_low), dp2a_lo(codes, STEPS_PER_CODE << 8, (i32)level_high));
 }
+//@end
 //@end
 
 // Floats as integers of the same order.
@@ -60,8 +63,13 @@ __device__ __forceinline__ void samples_levels(const Params& p, u32 row, u64 gro
 }
 //@end
 
+//@if POOL_SUM
+// The ranks of a row's blocks, by all of a CTA's THREADS: the score of a block is log₂ of the sum of its samples'
+// probabilities. `take` receives each block's; behind it all threads have met.
+//@else
 // The ranks of a row's blocks, by all of a CTA's THREADS: the score of a block is the largest of its samples' log₂
 // probabilities. `take` receives each block's; behind it all threads have met.
+//@end
 //@if SEGMENTS
 template <u32 THREADS, class Params, class Take>
 __device__ __forceinline__ void rank_blocks(const Params& p, u64 group_row, const RowBlocks& r, u32 segments, u32 lse,
@@ -82,6 +90,32 @@ __device__ __forceinline__ void rank_blocks(const Params& p, u64 group_row, cons
 //@else
             const u32 of_segment = levels;
 //@end
+//@if POOL_SUM
+            // What `each` makes of the scores of the block's samples, one after the other.
+            auto samples = [&](const auto& each) {
+//@if SAMPLES_BY_EIGHT
+#pragma unroll
+                for (u32 i = 0; i < SAMPLES_Q; i += 8) {
+                    const u32x4 eight = ld_global_nc_v4(of_block + i);
+                    const u32 pairs[4] = {eight.x, eight.y, eight.z, eight.w};
+#pragma unroll
+                    for (u32 e = 0; e < 8; ++e) {
+                        const u32 code = pairs[e / 2] >> e % 2 * 16 & 0xffff, level = ld_shared_u32(of_segment + (i + e) * 4);
+                        each((i32)code * STEPS_PER_CODE + (i32)level);
+                    }
+                }
+//@else
+#pragma unroll
+                for (u32 i = 0; i < SAMPLES_Q; ++i)
+                    each((i32)of_block[i] * STEPS_PER_CODE + (i32)ld_shared_u32(of_segment + i * 4));
+//@end
+            };
+            i32 top = -0x7fffffff;
+            samples([&](i32 score) { top = max(top, score); });
+            float sum = 0.0f; // the largest weighs 1
+            samples([&](i32 score) { sum += exp2_approx(((float)score - (float)top) * (1.0f / STEPS_PER_LOG2)); });
+            const i32 score = top + level_of(log2_approx(sum));
+//@else
             i32 score = -0x7fffffff;
 //@if SAMPLES_BY_EIGHT
 #pragma unroll
@@ -97,6 +131,7 @@ __device__ __forceinline__ void rank_blocks(const Params& p, u64 group_row, cons
 #pragma unroll
             for (u32 i = 0; i < SAMPLES_Q; ++i)
                 score = max(score, (i32)of_block[i] * STEPS_PER_CODE + (i32)ld_shared_u32(of_segment + i * 4));
+//@end
 //@end
             const bool pinned = block < r.sink || (block >= r.local && block < r.diagonal_end);
             take(block, pinned ? RANK_PINNED : rank_of((float)score * (1.0f / STEPS_PER_LOG2)));

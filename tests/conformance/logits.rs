@@ -5,7 +5,7 @@
 use crate::backends::Backends;
 use crate::inputs::{Case, Inputs};
 use half::{bf16, f16};
-use proxyattn::codegen::{Block, Budget, Precision, Proxy, Scorer, Spec, Stride};
+use proxyattn::codegen::{Block, Budget, Precision, Proxy, Scorer, Spec, Stride, VerticalSlash};
 use proxyattn::{AttentionKernel, Element};
 use proxyattn_oracle::Oracle;
 use proxyattn_oracle::compare::{self, Lists, Ties};
@@ -42,6 +42,10 @@ kernels! {
     /// Two samples to a block of keys, as the paper scores them.
     Large256(bf16) = Spec {
         head_dim: 256, block: Block { q: 32, kv: 32 }, stride: Stride { q: 8, kv: 16 }, scorer: Spec::PAPER.scorer, ..Spec::DEFAULT
+    };
+    /// Scores that are added up over queries and heads.
+    LargeLast(bf16) = Spec {
+        head_dim: 64, block: Block { q: 64, kv: 32 }, scorer: Scorer::VerticalSlash(VerticalSlash::DEFAULT), ..Spec::DEFAULT
     };
 }
 

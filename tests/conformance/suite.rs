@@ -16,6 +16,7 @@ macro_rules! conformance {
                     sharp_scores_match = numerics::sharp_scores_match;
                     large_logits_keep_their_order_64 = logits::rankings_keep_their_order::<logits::Large64>;
                     large_logits_keep_their_order_128 = logits::rankings_keep_their_order::<logits::Large128>;
+                    large_logits_keep_their_order_last = logits::rankings_keep_their_order::<logits::LargeLast>;
                     large_logits_in_8_bits_keep_their_order =
                         logits::rankings_in_eight_bits_keep_their_order::<logits::Eight128>;
                     large_logits_keep_their_order_256 = logits::rankings_keep_their_order::<logits::Large256>;

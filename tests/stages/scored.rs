@@ -1,11 +1,16 @@
-//! Stages of the scorer's parts: sums of block maxima, and e4m3.
+//! Stages of the scorer's parts: sums of block maxima, and e4m3; and of the last queries.
 
 use super::*;
-use proxyattn::codegen::{Precision, Proxy, Sums};
+use proxyattn::codegen::{Precision, Proxy, Sums, VerticalSlash};
 
 /// The scorer with its parts.
 const fn proxy(sums: Sums, scores: Precision) -> Scorer {
     Scorer::Proxy(Proxy { sums, scores })
+}
+
+/// The scorer of so many last queries.
+const fn last(last: u32) -> Scorer {
+    Scorer::VerticalSlash(VerticalSlash { last })
 }
 
 const MAXIMA: Scorer = proxy(Sums::Maxima, Precision::Native);
@@ -49,6 +54,18 @@ stages! { Arch::Sm80;
     e4m3_of_one: bf16, Spec {
             head_dim: 64, stride: Stride { q: 16, kv: 64 }, scorer: E4M3, budget: Budget::ratio(0.4), ..Spec::DEFAULT
         }, |t| t, &[[1, 2, 1, 500, 550]];
+    /// Rows that lie in blocks of keys as every fourth one does, the widest rows, no causal rule.
+    last_rows_apart: f16, Spec {
+            head_dim: 256, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, causal: false, scorer: last(128),
+            budget: Budget::ratio(0.3), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 300, 700], [1, 2, 1, 150, 70], [1, 2, 1, 70, 300]];
+    /// Several last rows, heads that fill no CTA, ragged lengths.
+    last_rows: bf16, Spec { block: Block { q: 32, kv: 32 }, scorer: last(128), budget: Budget::ratio(0.2), ..Spec::DEFAULT },
+        |t| t, &[[1, 3, 1, 333, 333], [2, 4, 2, 40, 500]];
+    /// Four heads to a CTA, beside a budget that looks at the last queries as well.
+    last_of_few: bf16, Spec {
+            head_dim: 96, block: Block { q: 32, kv: 32 }, scorer: last(32), budget: SMALL, ..Spec::DEFAULT
+        }, |t| t, &[[1, 6, 2, 300, 403]];
 }
 
 stages! { Arch::Sm90a;

@@ -20,6 +20,10 @@ pub enum Tensor {
     ProxyQ8,
     /// Keys as the scorer sees them, a head to each group.
     Keys(Keys),
+    /// Mean queries of the groups, a head to each strided part.
+    StridedQ,
+    /// Mean keys of the groups, a head to each strided part.
+    StridedK,
 }
 
 /// What the scorer's keys are.
@@ -41,6 +45,8 @@ impl Tensor {
             Tensor::K | Tensor::V => [Scalar::KvHeads, Scalar::KvLen],
             Tensor::ProxyQ | Tensor::ProxyQ8 => [Scalar::Groups, Scalar::QSamples],
             Tensor::Keys(_) => [Scalar::Groups, Scalar::KvSamples],
+            Tensor::StridedQ => [Scalar::Parts, Scalar::QSamples],
+            Tensor::StridedK => [Scalar::Parts, Scalar::KvSamples],
         }
     }
 
@@ -60,6 +66,8 @@ impl Tensor {
             Tensor::ProxyQ8 => Some(Scratch::ProxyQ8),
             Tensor::Keys(Keys::Pooled) => Some(Scratch::ProxyK),
             Tensor::Keys(Keys::Pooled8) => Some(Scratch::ProxyK8),
+            Tensor::StridedQ => Some(Scratch::StridedQ),
+            Tensor::StridedK => Some(Scratch::StridedK),
         }
     }
 }
@@ -73,6 +81,8 @@ impl fmt::Display for Tensor {
             Tensor::Out => "out",
             Tensor::ProxyQ | Tensor::ProxyQ8 => Scratch::ProxyQ.name(),
             Tensor::Keys(_) => "keys",
+            Tensor::StridedQ => Scratch::StridedQ.name(),
+            Tensor::StridedK => Scratch::StridedK.name(),
         })
     }
 }
@@ -219,6 +229,7 @@ impl fmt::Display for Field {
                 let (head, token) = match tensor {
                     Tensor::Q | Tensor::K | Tensor::V | Tensor::Out => ("head", "token"),
                     Tensor::ProxyQ | Tensor::ProxyQ8 | Tensor::Keys(_) => ("group", "sample"),
+                    Tensor::StridedQ | Tensor::StridedK => ("part", "sample"),
                 };
                 let axis = match axis {
                     Axis::Batch => "batch",

@@ -17,6 +17,12 @@ named! {
         PoolQueries = "pool_queries",
         /// Mean keys of the groups.
         PoolKeys = "pool_keys",
+        /// The last queries of each head against all keys, for a scorer.
+        ScorePartials = "score_partials",
+        /// What the scores of each last query sum to.
+        ScoreSums = "score_sums",
+        /// What the last queries give to each block.
+        ScoreMasses = "score_masses",
         /// Proxy queries against keys: maxima and sums.
         Score = "score",
         /// Norms of values.
@@ -43,7 +49,9 @@ impl KernelId {
     pub const fn stage(self) -> Stage {
         match self {
             KernelId::PoolQueries | KernelId::PoolKeys => Stage::Pool,
-            KernelId::Score => Stage::Score,
+            KernelId::ScorePartials | KernelId::ScoreSums | KernelId::ScoreMasses | KernelId::Score => {
+                Stage::Score
+            }
             KernelId::BudgetNorms
             | KernelId::BudgetPartials
             | KernelId::BudgetMasses

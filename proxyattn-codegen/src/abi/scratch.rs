@@ -25,7 +25,19 @@ named! {
         MeanQ = "mean_q",
         /// Mean keys of the blocks.
         MeanK = "mean_k",
-        /// The largest score of each sample in each block.
+        /// Mean queries of the groups, one strided part after the other.
+        StridedQ = "strided_q",
+        /// Mean keys of the groups, one strided part after the other.
+        StridedK = "strided_k",
+        /// What the scores of a last query sum to in each block.
+        LastLogs = "last_logs",
+        /// What the scores of a last query sum to.
+        LastSums = "last_sums",
+        /// What share of the last queries' attention each block holds.
+        Verticals = "verticals",
+        /// The same of the last queries of one row.
+        Slashes = "slashes",
+        /// The score of each sample in each block, before it is normalised.
         Maxima = "maxima",
         /// The score of code 0 of each sample's maxima.
         Floors = "floors",
@@ -63,9 +75,11 @@ impl Scratch {
     pub const fn elem(self) -> Elem {
         match self {
             Scratch::ProxyQ | Scratch::ProxyK | Scratch::Centres => Elem::Dtype,
+            Scratch::StridedQ | Scratch::StridedK => Elem::Dtype,
             Scratch::ProxyQ8 | Scratch::ProxyK8 => Elem::E4m3,
             Scratch::Maxima => Elem::U16,
             Scratch::QFactors | Scratch::KFactors | Scratch::MeanQ | Scratch::MeanK => Elem::F32,
+            Scratch::LastLogs | Scratch::LastSums | Scratch::Verticals | Scratch::Slashes => Elem::F32,
             Scratch::Floors | Scratch::Lse | Scratch::Norms => Elem::F32,
             Scratch::PartialMax | Scratch::PartialSum | Scratch::PartialWeighted => Elem::F32,
             Scratch::Masses | Scratch::Shares | Scratch::Measured => Elem::U32,

@@ -23,6 +23,8 @@ named! {
         KvHeads = "kv_heads",
         /// Proxy heads.
         Groups = "groups",
+        /// Strided parts of all groups: tokens at so many offsets into their windows.
+        Parts = "parts",
         /// Query heads to a KV head.
         HeadsPerKv = "heads_per_kv",
         /// Query heads to a group.
@@ -54,6 +56,7 @@ impl Scalar {
             Scalar::Heads => shape.heads,
             Scalar::KvHeads => shape.kv_heads,
             Scalar::Groups => shape.groups(spec),
+            Scalar::Parts => shape.groups(spec) * u64::from(spec.sample_window().kv),
             Scalar::HeadsPerKv => shape.heads_per_kv(),
             Scalar::HeadsPerGroup => shape.heads / shape.groups(spec),
             Scalar::KvHeadsPerGroup => shape.kv_heads / shape.groups(spec),

@@ -16,15 +16,26 @@ macro_rules! make {
 }
 scorers!(make);
 
+/// How the score of a block for a row of blocks is found from those of the row's samples, which are base-2 logarithms of
+/// weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pools {
+    /// The weight is that of the sample to which the block weighs most.
+    Max,
+    /// The weight is the sum of what the block weighs to each sample.
+    Sum,
+}
+
 /// What a scorer is, to everything that comes after it.
 ///
 /// A block's score for a row is the base-2 logarithm of a weight, −∞ of none: a scorer's struct says what the weight is. Lists
 /// are filled by scores; a budget that asks how much of a row some blocks hold adds up weights, as shares of what all blocks
 /// that the row sees weigh together, so a constant that a scorer adds to all scores of a row has no effect.
 ///
-/// It leaves to `select`, for each (group, row of blocks), the largest score of each of the row's samples in each block, as
-/// a code above the sample's floor, and what the sample's scores sum to: [`Scratch::Maxima`], [`Scratch::Floors`] and
-/// [`Scratch::Lse`].
+/// It leaves to `select`, for each (group, row of blocks), the score of each of the row's samples in each block, as a code above
+/// the sample's floor, and what the sample's scores sum to: [`Scratch::Maxima`], [`Scratch::Floors`] and [`Scratch::Lse`]. The
+/// difference of the two is what is [pooled](Pools) over the samples of the row: of a block that another sample of the row
+/// sees, it is that of a weight of nothing.
 ///
 /// [`Scratch::Maxima`]: crate::abi::Scratch::Maxima
 /// [`Scratch::Floors`]: crate::abi::Scratch::Floors
@@ -40,6 +51,11 @@ pub(crate) trait Contract: Kind {
 
     /// Query and key tokens that one sample stands for, the first of which is its position; each divides the block.
     fn window(&self, spec: &Spec) -> Stride;
+
+    /// How `select` finds a row's scores.
+    fn pools(&self) -> Pools {
+        Pools::Max
+    }
 
     /// Whether every block that a row sees has a score. If not, those have one of which the row's last sample sees a key sample;
     /// what the buffers hold of others, all of which are always kept, has no meaning.
@@ -60,6 +76,11 @@ impl Spec {
         self.scorer.contract(|scorer| scorer.window(self))
     }
 
+    /// How the scores of a row's samples become the row's.
+    pub fn pools(&self) -> Pools {
+        self.scorer.contract(|scorer| scorer.pools())
+    }
+
     /// Samples of a block: along the queries, and along the keys.
     pub fn block_samples(&self) -> Block {
         let window = self.sample_window();
@@ -77,6 +98,7 @@ pub(crate) fn contract_part(cx: &Cx<'_>) -> Part {
         sections: vec![
             ("SEGMENTS", cx.segments()),
             ("EVERY_BLOCK_SCORED", cx.spec.scorer.contract(|scorer| scorer.scores_every_block())),
+            ("POOL_SUM", cx.spec.pools() == Pools::Sum),
         ],
         shared: vec![("CODES_PER_LOG2", format!("{CODES_PER_LOG2:.1}f"))],
         ..Part::default()

@@ -331,14 +331,16 @@ fn divisors_help(whole: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ArchSet, Block, Budget, Dynamic, Keep, Ratio, Split, Stride, TopK};
+    use crate::{
+        Antidiagonal, ArchSet, Block, Budget, Dynamic, Keep, Ratio, Scorer, Split, Stride, TopK,
+        VerticalSlash,
+    };
 
     /// Specs that break exactly `rule`. The match is exhaustive, so a new rule must come with one.
     fn breaking(rule: Rule) -> Vec<Spec> {
         let base = Spec::DEFAULT;
         vec![match rule {
-            // Every value of every scorer's parts is right.
-            Rule::Scorer => return vec![],
+            Rule::Scorer => return scorers().into_iter().map(|scorer| Spec { scorer, ..base }).collect(),
             Rule::Budget => return budgets().map(|budget| Spec { budget, ..base }).to_vec(),
             Rule::HeadDim => Spec { head_dim: 100, ..base },
             Rule::BlockQ => Spec { block: Block { q: 48, kv: 64 }, ..base },
@@ -355,6 +357,13 @@ mod tests {
             Rule::Local => Spec { keep: Keep { sink: 1, local: u32::MAX }, ..base },
             Rule::Arch => Spec { arch: ArchSet::NONE, ..base },
         }]
+    }
+
+    /// Scorers that each break one of their rules.
+    fn scorers() -> Vec<Scorer> {
+        let strided = [0, 2, 32].map(|stride| Scorer::Antidiagonal(Antidiagonal { stride }));
+        let last = [48, 256, 32].map(|last| Scorer::VerticalSlash(VerticalSlash { last }));
+        [strided, last].concat()
     }
 
     /// Budgets that each break one of their rules.

@@ -3,10 +3,11 @@
 use super::Buffers;
 use crate::{Oracle, Scores};
 use core::f64::consts::LN_2;
+use proxyattn_codegen::Pools;
 use proxyattn_codegen::cuda::{CODES_PER_LOG2, Scratch};
 
 /// What a scorer's kernels should leave of a sampled query of a group, among those of all sequences: the log of what its
-/// scores are normalised by, and the largest logit in each block that it sees, −∞ of a block of which it sees no key.
+/// scores are normalised by, and the score of each block that it sees before that, −∞ of a block of which it sees no key.
 pub(crate) type Sampled<'a> = dyn Fn(usize, usize) -> (f64, Vec<f64>) + 'a;
 
 /// What `score` has left of each sample.
@@ -117,7 +118,16 @@ impl Buffers<'_> {
                 let level = ((floor - sum) * 4096.0).round_ties_even() as i32;
                 i32::from(code) * 64 + level
             });
-            f64::from(scores.max().expect("a row has samples") as f32) / 4096.0
+            let scores: Vec<i32> = scores.collect();
+            let top = scores.iter().copied().max().expect("a row has samples");
+            let score = match self.spec().pools() {
+                Pools::Max => top,
+                Pools::Sum => {
+                    let weights = scores.iter().map(|&score| ((score as f32 - top as f32) / 4096.0).exp2());
+                    top + (weights.sum::<f32>().log2() * 4096.0).round_ties_even() as i32
+                }
+            };
+            f64::from(score as f32) / 4096.0
         };
         (0..grid.visible(row)).map(score).collect()
     }

@@ -18,6 +18,7 @@
 mod attend;
 mod budget;
 mod inputs;
+mod last;
 mod pack;
 mod scorer;
 mod select;

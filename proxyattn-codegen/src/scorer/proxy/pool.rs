@@ -7,10 +7,10 @@ use crate::abi::{Expr, Field, Kernel, KernelId, Keys, Macro, Scalar, Scratch, Te
 use crate::arch::portable::POOL_THREADS;
 use crate::pipeline::{Cx, Define};
 
-const POOL: &[&str] = &["arch/portable/tile.cuh", "scorer/proxy/mean.cuh", "scorer/proxy/pool.cuh"];
+const POOL: &[&str] = &["arch/portable/tile.cuh", "scorer/mean.cuh", "scorer/proxy/pool.cuh"];
 const POOL_E4M3: &[&str] = &[
     "arch/portable/tile.cuh",
-    "scorer/proxy/mean.cuh",
+    "scorer/mean.cuh",
     "scorer/proxy/e4m3.cuh",
     "scorer/proxy/pool.e4m3.cuh",
 ];

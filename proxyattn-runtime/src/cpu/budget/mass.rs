@@ -3,29 +3,13 @@
 
 use super::Seen;
 use super::norms::Norms;
-use crate::cpu::pack::{Keys, pack_queries};
+use crate::cpu::last::{LastQueries, Partial};
 use crate::cpu::simd::{Kernel, PANEL, Row, Simd, dispatch};
 use crate::cpu::tile::{self, MASKED};
 use crate::memory::{filled, product};
-use crate::{Element, Observer, Plan, Result, Stage, inputs::Inputs};
+use crate::{Element, Observer, Result, Stage};
 use proxyattn_codegen::Weigh;
 use rayon::prelude::*;
-
-/// Blocks in one piece of work.
-const BLOCKS_PER_UNIT: usize = 32;
-
-/// A block's softmax under its own maximum, for one panel of queries.
-#[derive(Clone, Copy)]
-struct Partial {
-    max: Row,
-    sum: Row,
-    /// The sum with each key's part times the weight of the key.
-    weighed: Row,
-}
-
-impl Partial {
-    const NOTHING: Self = Self { max: [MASKED; PANEL], sum: [0.0; PANEL], weighed: [0.0; PANEL] };
-}
 
 /// The masses of the last row's blocks for each head.
 pub(super) struct Masses {
@@ -43,11 +27,8 @@ impl Masses {
         let Seen { plan, inputs, keys, .. } = *seen;
         let scale = seen.scale.queries;
         let (problem, geometry) = (plan.problem(), plan.geometry());
-        let dim = plan.spec().head_dim as usize;
         let blocks = geometry.visible(geometry.rows() - 1);
         let queries = (plan.spec().block.q as usize).min(problem.q_len);
-        let first_query = problem.q_len - queries;
-        let panels = queries.div_ceil(PANEL);
         let norms = match weigh {
             Weigh::None => None,
             Weigh::Values => Some(Norms::of(&inputs.v, plan.spec().block.kv as usize)?),
@@ -58,16 +39,11 @@ impl Masses {
         observer.begin(Stage::Budget, heads);
         data.par_chunks_mut(blocks).enumerate().try_for_each(|(i, masses)| {
             let (batch, head) = (i / problem.heads, i % problem.heads);
-            let mut q = filled("budgets", panels * dim, [0.0; PANEL])?;
-            dispatch(PackQueries { inputs, batch, head, first_query, scale, q: &mut q });
+            let last = LastQueries::of("budgets", inputs, (batch, head), queries, scale)?;
             let kv_head = batch * problem.kv_heads + head / problem.heads_per_kv();
             let weights = norms.as_ref().map(|norms| norms.of_head(kv_head));
-            let mut partials = filled("budgets", blocks * panels, Partial::NOTHING)?;
-            partials.par_chunks_mut(BLOCKS_PER_UNIT * panels).enumerate().for_each(|(unit, partials)| {
-                let first_block = unit * BLOCKS_PER_UNIT;
-                dispatch(Unit { plan, keys, kv_head, weights, q: &q, first_query, first_block, partials });
-            });
-            dispatch(Sum { partials: &partials, panels, queries, masses });
+            let partials = last.partials("budgets", plan, (keys, kv_head), weights, blocks)?;
+            dispatch(Sum { partials: &partials, panels: last.panels(), queries, masses });
             observer.advance(Stage::Budget, 1);
             Ok(())
         })?;
@@ -82,79 +58,6 @@ impl Masses {
     /// The mass of each block for a head, `batch · heads + head`.
     pub(super) fn of_head(&self, head: usize) -> &[f64] {
         &self.data[head * self.blocks..][..self.blocks]
-    }
-}
-
-/// The last queries of one head, as panels.
-struct PackQueries<'a, T> {
-    inputs: &'a Inputs<'a, T>,
-    batch: usize,
-    head: usize,
-    first_query: usize,
-    scale: f32,
-    /// `[panel][dim][32]`.
-    q: &'a mut [Row],
-}
-
-impl<T: Element> Kernel for PackQueries<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let [_, _, q_len, dim] = self.inputs.q.shape();
-        for (panel, q) in self.q.chunks_exact_mut(dim).enumerate() {
-            let tokens = self.first_query + panel * PANEL..q_len;
-            pack_queries(s, q, &self.inputs.q, (self.batch, self.head), tokens, self.scale);
-        }
-    }
-}
-
-/// Some blocks of keys against the last queries of one head.
-struct Unit<'a> {
-    plan: &'a Plan,
-    keys: &'a Keys,
-    kv_head: usize,
-    /// Of the head's keys, where they are weighed.
-    weights: Option<&'a [f32]>,
-    /// `[panel][dim][32]`.
-    q: &'a [Row],
-    first_query: usize,
-    first_block: usize,
-    /// `[block][panel]`.
-    partials: &'a mut [Partial],
-}
-
-impl Kernel for Unit<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let (spec, geometry) = (self.plan.spec(), self.plan.geometry());
-        let dim = spec.head_dim as usize;
-        let block = spec.block.kv as usize;
-        let panels = self.q.len() / dim;
-
-        let mut buffer = vec![[0.0; PANEL]; block];
-        for (i, partials) in self.partials.chunks_exact_mut(panels).enumerate() {
-            let first = (self.first_block + i) * block;
-            let keys = self.keys.range(self.kv_head, first, block);
-            for ((panel, q), partial) in self.q.chunks_exact(dim).enumerate().zip(partials) {
-                let token = self.first_query + panel * PANEL;
-                let limits = std::array::from_fn(|lane| geometry.seen(token + lane) as u32);
-                tile::scores(s, keys, q, &mut buffer);
-                if (limits[0] as usize) < first + block {
-                    tile::mask(&mut buffer, first, &limits);
-                }
-                partial.max = tile::row_max(s, &buffer, &partial.max);
-                (partial.sum, partial.weighed) = match self.weights {
-                    Some(weights) => tile::weighed_sum_exp(s, &buffer, &partial.max, &weights[first..]),
-                    None => {
-                        let sum = tile::sum_exp(s, &buffer, &partial.max);
-                        (sum, sum)
-                    }
-                };
-            }
-        }
     }
 }
 

@@ -102,6 +102,8 @@ impl Sources<'_> {
             Tensor::ProxyQ8 => packed(Scratch::ProxyQ8),
             Tensor::Keys(Keys::Pooled) => packed(Scratch::ProxyK),
             Tensor::Keys(Keys::Pooled8) => packed(Scratch::ProxyK8),
+            Tensor::StridedQ => packed(Scratch::StridedQ),
+            Tensor::StridedK => packed(Scratch::StridedK),
             Tensor::Keys(Keys::Sampled) => {
                 let RawTensor { address, strides: [batch, head, token] } = self.args.k;
                 let stride = i64::from(self.loader.spec.sample_window().kv);
@@ -124,6 +126,7 @@ impl Sources<'_> {
             Tensor::K | Tensor::Keys(Keys::Sampled) => "k",
             Tensor::V => "v",
             Tensor::ProxyQ | Tensor::ProxyQ8 | Tensor::Keys(Keys::Pooled | Keys::Pooled8) => "workspace",
+            Tensor::StridedQ | Tensor::StridedK => "workspace",
         };
         let [heads, tokens] = self.extents(tensor);
         let dims = [u64::from(spec.head_dim), tokens, heads, self.shape.batch];
