@@ -3,6 +3,8 @@
 //! `golden/data` holds what functions of other repositories choose on a shared input, and `golden/README.md` where it is from.
 //! For each paper a module says which configuration is the paper's method, and what differs by design.
 
+#[path = "golden/flexprefill.rs"]
+mod flexprefill;
 #[path = "golden/inputs.rs"]
 mod inputs;
 #[path = "golden/minference.rs"]

@@ -30,7 +30,7 @@ fn densities_are_those_of_the_sparse_frontier() {
         let density = tiles(count) as f64 / tiles(usize::MAX) as f64;
         assert!((density - expected).abs() < 1e-12, "{case}: {density}");
         if tokens == TOKENS {
-            let traced = trace(&spec).selection.density();
+            let traced = trace(&spec, TOKENS).selection.density();
             assert!((traced - expected).abs() < 1e-12, "{case}: the CPU's is {traced}");
         }
     }

@@ -1,6 +1,6 @@
 //! Lists of other code, and how ours are compared with them.
 
-use crate::inputs::{DIM, INPUTS};
+use crate::inputs::{DIM, TOKENS, first};
 use half::bf16;
 use proc_macro2::TokenStream;
 use proxyattn::codegen::Spec;
@@ -52,24 +52,29 @@ pub(crate) fn spec(arguments: &str) -> Spec {
     spec
 }
 
-/// What the CPU backend makes of the shared input.
-pub(crate) fn trace(spec: &Spec) -> Trace<bf16> {
-    let [q, k] = &*INPUTS;
+/// What the CPU backend makes of the first tokens of the shared input.
+pub(crate) fn trace(spec: &Spec, tokens: usize) -> Trace<bf16> {
+    let [q, k] = first(tokens);
     let attention = Attention::load(spec, &Device::cpu()).expect("a valid kernel").with_dense_below(0);
-    attention.prefill_traced(q, k, k, &()).expect("a prefill")
+    attention.prefill_traced(&q, &k, &k, &()).expect("a prefill")
 }
 
-/// The reference on the shared input; where no budget looks at values, keys stand for them.
-pub(crate) fn oracle(spec: &Spec) -> Oracle {
-    let [q, k] = &*INPUTS;
+/// The reference on the first tokens of the shared input; where no budget looks at values, keys stand for them.
+pub(crate) fn oracle(spec: &Spec, tokens: usize) -> Oracle {
+    let [q, k] = first(tokens);
     Oracle::new(spec, &q.as_view(), &k.as_view(), &k.as_view())
 }
 
 /// Holds the reference and the CPU backend to `golden`: each list has the same blocks, but for close calls of the reference,
 /// and those are few.
 pub(crate) fn same_lists(arguments: &str, golden: &Golden) {
+    same_lists_of(TOKENS, arguments, golden);
+}
+
+/// The same on the first tokens.
+pub(crate) fn same_lists_of(tokens: usize, arguments: &str, golden: &Golden) {
     let spec = spec(arguments);
-    let oracle = oracle(&spec);
+    let oracle = oracle(&spec, tokens);
     let faultless = |of: &str, lists: &dyn Lists| -> Agreement {
         let agreement = compare::selection(&oracle, lists);
         println!("{arguments}: {of}: {agreement}");
@@ -80,7 +85,7 @@ pub(crate) fn same_lists(arguments: &str, golden: &Golden) {
     assert!(agreement.decided > agreement.lists / 4, "{arguments}: scores decide few lists: {agreement}");
     assert!(agreement.swapped + agreement.recounted <= close, "{arguments}: {agreement}");
 
-    let selection = trace(&spec).selection;
+    let selection = trace(&spec, tokens).selection;
     compare::structure(&oracle, &selection).expect("lists as the kernel lays them out");
     faultless("the CPU's", &selection);
     let differs = |head: usize, row: usize| {
