@@ -68,9 +68,7 @@ const KEYS: [&str; 24] = [
 ];
 
 /// The tasks: how many keys a context hides, and how many numbers each of them has.
-const HIDDEN: [(&str, usize, usize); 3] = [("single", 2, 1), ("multikey", 8, 1), ("multivalue", 3, 2)];
-/// Contexts of each task.
-const CONTEXTS: usize = 2;
+const HIDDEN: [(&str, usize, usize); 3] = [("single", 4, 1), ("multikey", 12, 1), ("multivalue", 4, 2)];
 /// Tokens without a needle at the end of a context, at the least.
 const TAIL: usize = 64;
 
@@ -99,7 +97,7 @@ impl Random {
     }
 }
 
-/// Contexts of `length` tokens, two of each task that is here: `single`, `multikey` and `multivalue`. The same seed makes the
+/// Contexts of `length` tokens, one of each task that is here: `single`, `multikey` and `multivalue`. The same seed makes the
 /// same set.
 ///
 /// # Errors
@@ -107,10 +105,8 @@ impl Random {
 pub fn needles(tokenizer: &Tokenizer, length: usize, seed: u64) -> Result<EvalSet> {
     let mut contexts = Vec::new();
     for (task, keys, values) in HIDDEN {
-        for index in 0..CONTEXTS {
-            let mut random = Random(seed ^ ((contexts.len() as u64) << 32));
-            contexts.push(hide(tokenizer, length, (task, index), [keys, values], &mut random)?);
-        }
+        let mut random = Random(seed ^ ((contexts.len() as u64) << 32));
+        contexts.push(hide(tokenizer, length, task, [keys, values], &mut random)?);
     }
     Ok(EvalSet { contexts })
 }
@@ -119,7 +115,7 @@ pub fn needles(tokenizer: &Tokenizer, length: usize, seed: u64) -> Result<EvalSe
 fn hide(
     tokenizer: &Tokenizer,
     length: usize,
-    (task, index): (&'static str, usize),
+    task: &'static str,
     [keys, values]: [usize; 2],
     random: &mut Random,
 ) -> Result<Context> {
@@ -159,7 +155,7 @@ fn hide(
     }
     fill(tokenizer, &mut tokens, length, random)?;
     let questions = (0..keys).map(|key| question(tokenizer, names[key], &numbers[key]));
-    Ok(Context { task, index, tokens, questions: questions.collect::<Result<_>>()? })
+    Ok(Context { task, index: 0, tokens, questions: questions.collect::<Result<_>>()? })
 }
 
 /// Adds sentences until there are so many tokens, of the last one only its beginning.

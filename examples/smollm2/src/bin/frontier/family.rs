@@ -37,6 +37,21 @@ const FAMILY: &[Line] = &[
         text: "scorer = mean_pool, budget = top_p({})",
         values: &["0.3", "0.5", "0.7", "0.85"],
     },
+    Line {
+        name: "antidiagonal, top_p (XAttention)",
+        text: "block = 128, scorer = antidiagonal(stride = 16), budget = top_p({})",
+        values: &["0.5", "0.7", "0.8", "0.9"],
+    },
+    Line {
+        name: "vertical_slash, ratio",
+        text: "scorer = vertical_slash(last = 64), budget = ratio({})",
+        values: SHARES,
+    },
+    Line {
+        name: "vertical_slash, top_p",
+        text: "scorer = vertical_slash(last = 64), budget = top_p({})",
+        values: &["0.5", "0.7", "0.8", "0.9"],
+    },
 ];
 
 /// A method with the name of its line.
