@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 pub mod chart;
+pub mod frontier;
 pub mod input;
 pub mod keys;
 pub mod mass;

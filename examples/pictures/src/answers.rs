@@ -82,6 +82,7 @@ fn draw(records: &[Record], times: Option<&[Time]>) -> Result<Answers> {
         cost,
         methods: METHODS.iter().map(|method| method.1.into()).collect(),
         panels,
+        joined: false,
     })
 }
 
@@ -116,6 +117,7 @@ fn panel(records: &[Record], times: Option<&[Time]>, length: usize) -> Result<Pa
     Ok(Panel {
         title: format!("{} tokens", text::tokens(length as f64)),
         full: Some(mean(&full, |record| record.mean)),
+        full_cost: None,
         points: METHODS.iter().enumerate().filter_map(point).collect(),
     })
 }

@@ -11,6 +11,7 @@ mod peers;
 mod text;
 
 use kit::chart::{self, DARK, LIGHT, Picture, Theme};
+use kit::frontier::Frontier;
 use kit::program;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,11 @@ fn charts(each: &mut impl Each) -> Result<()> {
     let scores = accuracy.join("h200-2026-11-30-five-seeds.json");
     let times = accuracy.join("h200-2026-11-30-times.json");
     each.picture("answers.svg", &answers::read(&scores, &times)?)?;
+    let frontier = accuracy.join("frontier.json");
+    if frontier.exists() {
+        let picture = json::<Frontier>(&frontier)?.picture();
+        each.picture("frontier.svg", &picture.ok_or("frontier.json has no sparse method")?)?;
+    }
     let lengths = performance.join("h200-2026-11-30-lengths.json");
     if lengths.exists() {
         each.picture("lengths.svg", &lengths::read(&lengths)?)?;

@@ -23,6 +23,13 @@ pub trait Runner {
     /// Tokens in the KV cache.
     fn cached(&self) -> usize;
 
+    /// Makes the first step with any of `methods` as fast as later ones: on a GPU their kernels are compiled and loaded, as
+    /// many at a time as there are cores.
+    ///
+    /// # Errors
+    /// [`Error::Attention`] for a method that the device cannot run.
+    fn prepare(&mut self, methods: &[Method]) -> Result<()>;
+
     /// Drops all but the first `tokens` from the KV cache. What they left behind is as it was when they were the last.
     ///
     /// # Errors

@@ -34,6 +34,8 @@ pub struct Answers {
     pub methods: Vec<String>,
     /// One for each length, from left to right.
     pub panels: Vec<Panel>,
+    /// Whether the marks of a method are joined, from the cheapest on.
+    pub joined: bool,
 }
 
 /// One length of context.
@@ -43,6 +45,8 @@ pub struct Panel {
     pub title: String,
     /// The score of full attention, if it was measured.
     pub full: Option<f64>,
+    /// What full attention costs, where it is to be seen.
+    pub full_cost: Option<f64>,
     /// The methods that were measured.
     pub points: Vec<Point>,
 }
@@ -86,7 +90,9 @@ impl Answers {
 
 /// The colour and the mark of a method.
 fn look(theme: &Theme, method: usize) -> (RGBColor, Mark) {
-    (theme.series[method % theme.series.len()], MARKS[method % MARKS.len()])
+    let colours = theme.series.len();
+    // Where colours come again, marks are others.
+    (theme.series[method % colours], MARKS[(method + method / colours) % MARKS.len()])
 }
 
 impl Picture for Answers {
@@ -115,6 +121,17 @@ impl Picture for Answers {
                     &format!("full attention {full:.3}"),
                 )?;
             }
+            if let (Some(full), Some(cost)) = (panel.full, panel.full_cost) {
+                plot.mark([cost, full], Mark::Square, 10.0, theme.ink)?;
+            }
+            if self.joined {
+                for method in (0..self.methods.len()).rev() {
+                    let of_method = panel.points.iter().filter(|point| point.method == method);
+                    let mut line: Vec<_> = of_method.map(|point| [point.cost, point.score]).collect();
+                    line.sort_by(|a, b| a[0].total_cmp(&b[0]));
+                    plot.line(&line, if method == 0 { 2.5 } else { 1.5 }, look(theme, method).0)?;
+                }
+            }
             // The first method is drawn last, over the others.
             for point in panel.points.iter().rev() {
                 let (colour, mark) = look(theme, point.method);
@@ -128,7 +145,7 @@ impl Picture for Answers {
         let mut entries = vec![(Sample::Dashes, theme.ink)];
         entries.extend((0..self.methods.len()).map(|method| {
             let (colour, mark) = look(theme, method);
-            (Sample::Mark(mark), colour)
+            (if self.joined { Sample::Line(mark) } else { Sample::Mark(mark) }, colour)
         }));
         entries.push((Sample::Bar, theme.quiet));
         let entries: Vec<_> = entries

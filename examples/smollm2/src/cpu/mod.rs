@@ -193,6 +193,11 @@ impl Runner for Cpu {
         self.cached
     }
 
+    /// There is nothing to compile.
+    fn prepare(&mut self, _: &[Method]) -> Result<()> {
+        Ok(())
+    }
+
     fn truncate(&mut self, tokens: usize) -> Result<()> {
         if tokens > self.cached {
             return Err(Error::argument(

@@ -68,10 +68,13 @@ impl EvalSet {
         }
     }
 
-    /// Tokens of the longest question with its answer.
-    pub fn longest_question(&self) -> usize {
-        let questions = self.contexts.iter().flat_map(|context| &context.questions);
-        questions.map(|q| q.question.len() + q.answer.len()).max().unwrap_or(0)
+    /// Tokens of the longest context with one of its questions and the answer.
+    pub fn longest(&self) -> usize {
+        let asked = |context: &Context| {
+            let questions = context.questions.iter().map(|q| q.question.len() + q.answer.len());
+            context.tokens.len() + questions.max().unwrap_or(0)
+        };
+        self.contexts.iter().map(asked).max().unwrap_or(0)
     }
 }
 

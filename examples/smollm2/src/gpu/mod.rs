@@ -27,6 +27,7 @@ pub use kernels::program;
 use memory::{Buffers, Cache, Weights};
 use proxyattn::cudarc::driver::{CudaStream, DriverError};
 use proxyattn::{Attention, CudaDevice, Device};
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Tokens that go through the linear layers at once: enough to fill a large GPU, and few enough that what lies between two
@@ -113,9 +114,7 @@ impl Gpu {
         if let Some((_, attention)) = self.attention.iter().find(|(known, _)| known == method) {
             return Ok(attention.clone());
         }
-        let device = Device::Cuda(self.device.clone());
-        // The method is what runs, however short a question is.
-        let attention = Arc::new(Attention::load(&method.spec, &device)?.with_dense_below(0));
+        let attention = load(&self.device, method)?;
         self.attention.push((*method, attention.clone()));
         Ok(attention)
     }
@@ -144,6 +143,14 @@ impl Runner for Gpu {
 
     fn cached(&self) -> usize {
         self.cached
+    }
+
+    fn prepare(&mut self, methods: &[Method]) -> Result<()> {
+        let known = |method: &&Method| self.attention.iter().any(|(known, _)| known == *method);
+        let unknown: Vec<Method> = methods.iter().filter(|method| !known(method)).copied().collect();
+        let loaded = unknown.par_iter().map(|method| Ok((*method, load(&self.device, method)?)));
+        self.attention.extend(loaded.collect::<Result<Vec<_>>>()?);
+        Ok(())
     }
 
     fn truncate(&mut self, tokens: usize) -> Result<()> {
@@ -187,6 +194,12 @@ impl Runner for Gpu {
         let (before, least) = self.free;
         Some(before.saturating_sub(least) as u64)
     }
+}
+
+/// The attention of a method. The method is what runs, however short a question is.
+fn load(device: &CudaDevice, method: &Method) -> Result<Arc<Attention<bf16>>> {
+    let attention = Attention::load(&method.spec, &Device::Cuda(device.clone()))?;
+    Ok(Arc::new(attention.with_dense_below(0)))
 }
 
 /// The device with the default stream. As the context's only stream, it needs no events from cudarc to order buffers.

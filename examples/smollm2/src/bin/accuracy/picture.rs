@@ -1,7 +1,7 @@
 //! Accuracy against density: how much of full attention's answers a share of its tiles gives.
 
-use crate::table::Summary;
 use kit::chart::{Answers, Axis, Panel, Point};
+use smollm2::eval::Summary;
 
 /// One panel for each length, left to right; a mark for each method. None without a sparse method.
 pub(crate) fn draw(summaries: &[Summary]) -> Option<Answers> {
@@ -29,6 +29,7 @@ pub(crate) fn draw(summaries: &[Summary]) -> Option<Answers> {
             .map(|panel| of_length(panel, &methods))
             .collect(),
         methods,
+        joined: false,
     })
 }
 
@@ -43,6 +44,7 @@ fn of_length(summaries: &[Summary], methods: &[String]) -> Panel {
     Panel {
         title: format!("{} tokens", summaries[0].length),
         full: full.map(|full| full.mean),
+        full_cost: None,
         points: shown.filter_map(point).collect(),
     }
 }
