@@ -20,12 +20,14 @@ impl Contract for Fitted {
             let order = &orders[head / plan.heads_per_group()];
             let places = Places::of(plan.spec(), order.len() as u64);
             let (batch, of_sequence) = (head / problem.heads, head % problem.heads);
-            let last = LastQueries::of("budgets", seen.inputs, (batch, of_sequence), queries, seen.scale.queries)?;
+            let last =
+                LastQueries::of("budgets", seen.inputs, (batch, of_sequence), queries, seen.scale.queries)?;
             let kv_head = batch * problem.kv_heads + of_sequence / problem.heads_per_kv();
             let mut blocks = room("budgets", places.count() as usize)?;
             blocks.extend(places.iter().map(|place| order[place as usize] as usize));
-            let sampled = (blocks.len(), &|i: usize| blocks[i]);
-            let partials = last.partials("budgets", plan, (seen.keys, kv_head), None, sampled)?;
+            let block = |i: usize| blocks[i];
+            let partials =
+                last.partials("budgets", plan, (seen.keys, kv_head), None, (blocks.len(), &block))?;
             observer.advance(Stage::Budget, 1);
             Ok(Held::of(masses(&partials, queries, &places, order.len())?.into_iter())?.fewest(share))
         })?;

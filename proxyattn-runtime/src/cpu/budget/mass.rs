@@ -42,7 +42,8 @@ impl Masses {
             let last = LastQueries::of("budgets", inputs, (batch, head), queries, scale)?;
             let kv_head = batch * problem.kv_heads + head / problem.heads_per_kv();
             let weights = norms.as_ref().map(|norms| norms.of_head(kv_head));
-            let partials = last.partials("budgets", plan, (keys, kv_head), weights, (blocks, &|block| block))?;
+            let partials =
+                last.partials("budgets", plan, (keys, kv_head), weights, (blocks, &|block| block))?;
             dispatch(Sum { partials: &partials.data, panels: partials.panels, queries, masses });
             observer.advance(Stage::Budget, 1);
             Ok(())

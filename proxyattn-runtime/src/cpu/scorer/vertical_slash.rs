@@ -116,7 +116,8 @@ impl Last<'_> {
         let (problem, blocks) = (plan.problem(), plan.geometry().blocks());
         let kv_head = head / problem.heads_per_kv();
         let queries = &self.queries[head];
-        let partials = queries.partials("scores", plan, (self.keys, kv_head), None, (blocks, &|block| block))?;
+        let partials =
+            queries.partials("scores", plan, (self.keys, kv_head), None, (blocks, &|block| block))?;
         let count = self.rows.q_len - self.rows.first_query;
         // log₂ Σ 2^score over the keys of a block, and over all.
         let of_block = |query: usize, block: usize| {
