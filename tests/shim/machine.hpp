@@ -24,7 +24,9 @@ struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-inline bool operator==(At a, At b) { return a.line == b.line && !std::strcmp(a.file, b.file); }
+// Mostly one literal: only where it is not are letters compared.
+inline bool same(const char* a, const char* b) { return a == b || !std::strcmp(a, b); }
+inline bool operator==(At a, At b) { return a.line == b.line && same(a.file, b.file); }
 inline std::string text(At at) {
     const char* slash = std::strrchr(at.file, '/');
     return std::string(slash ? slash + 1 : at.file) + ":" + std::to_string(at.line);
@@ -141,7 +143,7 @@ public:
         if (warp.arrived == 0) {
             warp.operation = operation;
             warp.at = at;
-        } else if (std::strcmp(warp.operation, operation) || !(warp.at == at)) {
+        } else if (!same(warp.operation, operation) || !(warp.at == at)) {
             fail(std::string("the warp diverged: this lane reached ") + operation + " while others wait in " +
                      warp.operation + " at " + text(warp.at), at);
         }

@@ -16,12 +16,13 @@ static bool barrier_arrive(const char* operation, u32 id, u32 threads, At at) {
             if (lane->id != id || lane->threads != threads)
                 machine.fail(std::string(operation) + " with a barrier or a count that differs between lanes", at);
     });
-    std::string which = std::string(operation) + " " + std::to_string(id);
-    if (id >= 16) machine.fail(which + ": barriers are 0..15", at);
-    if (threads == 0 || threads % 32) machine.fail(which + " for a thread count that is no multiple of 32", at);
+    // Put together only where it is said: barriers are met all the time.
+    auto which = [&] { return std::string(operation) + " " + std::to_string(id); };
+    if (id >= 16) machine.fail(which() + ": barriers are 0..15", at);
+    if (threads == 0 || threads % 32) machine.fail(which() + " for a thread count that is no multiple of 32", at);
     Barrier& barrier = machine.barriers[id];
     if (barrier.arrived && barrier.expected != threads)
-        machine.fail(which + " for " + std::to_string(threads) + " threads, while others meet there for " +
+        machine.fail(which() + " for " + std::to_string(threads) + " threads, while others meet there for " +
                          std::to_string(barrier.expected), at);
     barrier.expected = threads;
     if (++barrier.arrived < threads) return false;

@@ -26,6 +26,10 @@ use crate::{Block, Key, Share, syntax};
 /// rank x holds the mass `e(x) = Σ_t y(t, x) / Y(t)`, y or its curve. The count is the smallest c with
 /// `Σ_{x ≤ c} e(x) ≥ share · Σ e(x)`. Other rows have the same share of the blocks that they see, and no row less than
 /// `min_tokens`. Where the list is badly ordered, the curve is flatter and the count larger.
+///
+/// Of the synthetic inputs of `proxyattn::synthetic`, `fitted(0.7)` visits 0.075 of the blocks of 32768 tokens, where
+/// `dynamic(gamma = 0.7, order = list, weigh = none)`, which measures every block, visits 0.073, and 0.074 of those of 16384,
+/// where it visits 0.075. Windows of one or two blocks say little: of 4096 tokens it is 0.21 instead of 0.13.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fitted {
     /// [Share] of the mass, in (0, 1], to the nearest millionth.

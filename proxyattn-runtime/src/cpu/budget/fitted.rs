@@ -92,6 +92,29 @@ fn masses(partials: &Partials, queries: usize, places: &Places, blocks: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::synthetic::{Inputs, Synthetic};
+    use crate::{Attention, Device};
+    use half::bf16;
+    use proxyattn_codegen::{Budget, Dynamic, Order, Rows, Spec, Weigh};
+
+    /// On attention like a model's, a few blocks ask for about as many as all of them do.
+    #[test]
+    fn a_few_blocks_stand_for_all() {
+        let Inputs { q, k, v, .. } =
+            Synthetic { tokens: 16_384, heads: 4, kv_heads: 1, ..Synthetic::DEFAULT }
+                .generate::<bf16>()
+                .unwrap();
+        let density = |budget| {
+            let attention =
+                Attention::<bf16>::load(&Spec { budget, ..Spec::DEFAULT }, &Device::cpu()).unwrap();
+            attention.prefill_traced(&q, &k, &v, &()).unwrap().selection.density()
+        };
+        let (gamma, min_tokens) = (0.7, 64);
+        let (rows, order, weigh) = (Rows::Ratio, Order::List, Weigh::None);
+        let all = density(Budget::Dynamic(Dynamic { gamma, min_tokens, rows, order, weigh }));
+        let few = density(Budget::Fitted(Fitted { share: gamma, min_tokens }));
+        assert!((0.75..1.35).contains(&(few / all)), "{few:.3} of the blocks, not {all:.3}");
+    }
 
     #[test]
     fn a_curve_goes_through_both_windows() {
