@@ -40,7 +40,7 @@ macro_rules! budgets {
             /// The fewest blocks of each row that hold a share of what the row's blocks weigh by their scores (`XAttention`,
             /// arXiv 2503.16428).
             top_p: TopP(kind) => kind;
-            /// A share of the blocks that the row can see, another one for each head of each layer (SparseMM, arXiv
+            /// A share of the blocks that the row can see, another one for each head of each layer (`SparseMM`, arXiv
             /// 2506.05344).
             per_head: PerHead(kind) => kind;
             /// Every block: dense attention.
