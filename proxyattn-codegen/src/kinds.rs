@@ -51,7 +51,7 @@ macro_rules! budgets {
             /// The fewest blocks that hold a share of a curve fitted to the softmax mass of the head's own last queries on a few
             /// of the blocks, and at least some tokens (Tactic, arXiv 2502.12216).
             fitted: Fitted(kind) => kind;
-            /// A share of the blocks that the row can see, another one for each head of each layer (SparseMM, arXiv
+            /// A share of the blocks that the row can see, another one for each head of each layer (`SparseMM`, arXiv
             /// 2506.05344).
             per_head: PerHead(kind) => kind;
             /// Every block: dense attention.

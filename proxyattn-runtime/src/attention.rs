@@ -79,7 +79,7 @@ impl<T: Element> Attention<T> {
     /// # Errors
     /// As [`load`](Self::load), and [`Error::Shape`] for another number of heads than the configuration declares.
     pub fn load_layer(spec: &Spec, device: &Device, layer: &LayerShares) -> Result<Self> {
-        Self::named_of_layer(UNNAMED, spec, device, Tune::from_env()?, &[], Some(layer))
+        Self::load_layer_tuned(spec, device, Tune::from_env()?, &[], layer)
     }
 
     /// [`load`](Self::load) with tiles as `tune` says, whatever the environment says. [`Tune::Now`] measures `problems`
@@ -93,6 +93,20 @@ impl<T: Element> Attention<T> {
     /// whose `arch` leaves the GPU out, and [`Error::CubinRefused`] if the driver refuses the cubin.
     pub fn load_tuned(spec: &Spec, device: &Device, tune: Tune, problems: &[Problem]) -> Result<Self> {
         Self::named(UNNAMED, spec, device, tune, problems)
+    }
+
+    /// [`load_layer`](Self::load_layer) with tiles as `tune` says, as in [`load_tuned`](Self::load_tuned).
+    ///
+    /// # Errors
+    /// As [`load_layer`](Self::load_layer) and [`load_tuned`](Self::load_tuned).
+    pub fn load_layer_tuned(
+        spec: &Spec,
+        device: &Device,
+        tune: Tune,
+        problems: &[Problem],
+        layer: &LayerShares,
+    ) -> Result<Self> {
+        Self::named_of_layer(UNNAMED, spec, device, tune, problems, Some(layer))
     }
 
     /// [`load_tuned`](Self::load_tuned) of a kernel that messages call `name`.

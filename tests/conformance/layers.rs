@@ -7,6 +7,9 @@ use proxyattn::codegen::{Budget, PerHead, Spec};
 use proxyattn::{Attention, Device, LayerShares};
 use proxyattn_oracle::Oracle;
 
+/// How close an output has to be to the reference.
+type Judge<'a> = &'a dyn Fn(&[bf16], &[f64], usize) -> Result<(), String>;
+
 const SHARES: Spec = Spec { budget: Budget::PerHead(PerHead { share: 0.3, min_tokens: 64 }), ..SMALL };
 
 fn load(device: &Device, weights: &[f64]) -> Attention<bf16> {
@@ -15,10 +18,7 @@ fn load(device: &Device, weights: &[f64]) -> Attention<bf16> {
 }
 
 /// The output of pruned heads is zero, also where the call is dense, and that of the others is attention over their lists.
-pub(crate) fn pruned_heads_are_zero(
-    device: &Device,
-    judge: &dyn Fn(&[bf16], &[f64], usize) -> Result<(), String>,
-) {
+pub(crate) fn pruned_heads_are_zero(device: &Device, judge: Judge<'_>) {
     let weights = [1.0, 0.0, 0.5, 2.0, 0.0, 1.0];
     for (case, below) in [
         (Case::new([6, 2], 300, 430).batch(2), 0),

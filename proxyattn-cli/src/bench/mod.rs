@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use input::Qkv;
 use proxyattn_codegen::{Budget, Dtype, Spec};
 use proxyattn_runtime::{
-    Attention, Device, DeviceName, Element, Plan, Problem, Result, Selection, StageTimes,
+    Attention, Device, DeviceName, Element, LayerShares, Plan, Problem, Result, Selection, StageTimes,
 };
 use report::Measured;
 
@@ -37,7 +37,9 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
 fn measure<T: Element>(plan: &Plan, device: &Device, runs: usize) -> Result<Measured> {
     let (spec, problem) = (plan.spec(), plan.problem());
     // Measure the stages even where `prefill` would run dense.
-    let kernel = Attention::<T>::load(spec, device)?;
+    // Heads have equal weights where the configuration asks for any.
+    let layer = LayerShares::new(&vec![1.0; problem.heads])?;
+    let kernel = Attention::<T>::load_layer(spec, device, &layer)?;
     let dense_below = kernel.dense_below();
     let kernel = kernel.with_dense_below(0);
     // A configuration that keeps every block is its own baseline.

@@ -14,7 +14,7 @@ use half::{bf16, f16};
 use proxyattn_codegen::{Dtype, Spec};
 use proxyattn_runtime::jit::Env;
 use proxyattn_runtime::tune::{self, Bucket, Record, Source};
-use proxyattn_runtime::{Attention, Device, DeviceName, Element, Plan, Problem, Tune};
+use proxyattn_runtime::{Attention, Device, DeviceName, Element, LayerShares, Plan, Problem, Tune};
 use std::path::Path;
 
 pub(crate) fn run(args: &TuneArgs) -> Outcome {
@@ -56,7 +56,10 @@ fn problems(args: &TuneArgs, spec: &Spec, below: usize) -> Outcome<Vec<Problem>>
 
 fn on<T: Element>(args: &TuneArgs, spec: &Spec, device: &Device) -> Outcome {
     // This command uses records even if PROXYATTN_TUNE=off.
-    let kernel = Attention::<T>::load_tuned(spec, device, Tune::Cached, &[])?;
+    // Heads have equal weights where the configuration asks for any.
+    let heads = args.heads.problem(spec, 1, 1)?.heads;
+    let layer = LayerShares::new(&vec![1.0; heads])?;
+    let kernel = Attention::<T>::load_layer_tuned(spec, device, Tune::Cached, &[], &layer)?;
     let below = args.dense_below.unwrap_or(kernel.dense_below());
     let kernel = kernel.with_dense_below(below);
     let problems = problems(args, spec, below)?;

@@ -38,6 +38,19 @@ fn the_table_has_every_stage() {
     snapshot("bench_dense", &unmeasured(run("head_dim = 64, budget = all")));
 }
 
+/// A budget that asks for a layer has one of equal weights: the share of every head is the budget's.
+#[test]
+fn heads_have_equal_weights() {
+    let machine = Machine::new("bench-weights");
+    let density = |budget: &str| {
+        let attribute = format!("head_dim = 64, budget = {budget}");
+        let run = machine.run(&[&["bench", &attribute, "--device", "cpu", "--json"][..], &SMALL].concat());
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        serde_json::from_str::<Value>(&run.stdout).unwrap()["density"].as_f64().unwrap()
+    };
+    assert_eq!(density("per_head(0.3, min_tokens = 64)"), density("ratio(0.3)"));
+}
+
 #[test]
 fn the_json_has_every_figure() {
     let machine = Machine::new("bench-json");

@@ -6,7 +6,7 @@ use crate::pipeline::{Cx, Part};
 use crate::{Block, Key, Share, syntax};
 
 /// `per_head(0.1, min_tokens = 512)`: on average over the heads of a model this share of the blocks that a row can see, for
-/// each head as much of it as a table says (SparseMM, arXiv 2506.05344: scores of visual heads).
+/// each head as much of it as a table says (`SparseMM`, arXiv 2506.05344: scores of visual heads).
 ///
 /// The table has a weight w for each head of each layer, 1 on average, and a head wants `⌈share · w · visible⌉` blocks of a
 /// row, with `share · w` to the nearest millionth and at most 1; at least `min_tokens` tokens. A head of weight 0 is

@@ -1,6 +1,6 @@
 use proxyattn::prelude::*;
 
-#[proxy_attention(budget = per_head(10, min_tokens = 32))]
+#[proxy_attention(budget = per_head(10))]
 pub struct Kernel;
 
 fn main() {
