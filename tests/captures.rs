@@ -61,7 +61,7 @@ kernels! {
     Dense64 = Spec { budget: Budget::All, ..Default64::SPEC };
     /// Eight-bit scores, sums of maxima, counts in the order of the list, weighed by values.
     Eight64 = Spec {
-        scorer: Scorer::Proxy(Proxy { sums: Sums::Maxima, scores: Precision::E4m3 }),
+        scorer: Scorer::Proxy(Proxy { sums: Sums::Maxima, scores: Precision::E4m3, ..Proxy::DEFAULT }),
         budget: Budget::Dynamic(Dynamic {
             gamma: 0.6,
             order: Order::List,

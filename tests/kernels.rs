@@ -201,7 +201,7 @@ fn what_is_not_used_is_not_there() {
     {
         assert!(defaults.contains(absent) && !dense.contains(absent), "{absent}");
     }
-    let scored = |sums, scores| Spec { scorer: Scorer::Proxy(Proxy { sums, scores }), ..D };
+    let scored = |sums, scores| Spec { scorer: Scorer::Proxy(Proxy { sums, scores, ..Proxy::DEFAULT }), ..D };
     let native = scored(Sums::Maxima, Precision::Native);
     let [maxima, exact] = [Sums::Maxima, Sums::Exact].map(|sums| text(scored(sums, Precision::Native)));
     for absent in ["pool_keys", "round_e4m3", "q_factors", "centres"] {

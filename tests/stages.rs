@@ -93,7 +93,9 @@ fn inputs_of(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
     let [batch, head, token] = memory.strides[&Tensor::K];
     memory
         .strides
-        .extend([(Tensor::Keys(Keys::Sampled), [batch, head, token * i64::from(spec.sample_window().kv)])]);
+        .extend([Tensor::Keys(Keys::Sampled), Tensor::Windows, Tensor::FullWindows].map(|tensor| {
+            (tensor, [batch, head, token * i64::from(spec.sample_window().kv)])
+        }));
     memory.strides.extend(PROXIES.map(|tensor| (tensor, packed(tensor))));
     memory
 }
@@ -333,6 +335,8 @@ stages! { Arch::Sm80;
         |t| t, &[[1, 1, 1, 70, 90], [1, 1, 1, 90, 70]];
 }
 
+#[path = "stages/antidiagonal.rs"]
+mod antidiagonal;
 #[path = "stages/scored.rs"]
 mod scored;
 

@@ -3,8 +3,8 @@
 use proxyattn_attribute::{Errors, read};
 use proxyattn_codegen::syntax::{Choice, Slot};
 use proxyattn_codegen::{
-    Arch, ArchSet, Block, Budget, Dtype, Dynamic, Keep, Order, Precision, Proxy, Rows, Scorer, Spec, Stride,
-    Sums, Weigh,
+    Arch, ArchSet, Block, Budget, Dtype, Dynamic, Keep, Order, Pools, Precision, Proxy, Rows, Scorer, Spec,
+    Stride, Sums, Weigh,
 };
 
 fn read_back(text: &str) -> Spec {
@@ -27,7 +27,7 @@ fn every_key_comes_back() {
         dtype: Dtype::F16,
         causal: false,
         scale: Some(1e-3),
-        scorer: Scorer::Proxy(Proxy { sums: Sums::Exact, scores: Precision::Native }),
+        scorer: Scorer::Proxy(Proxy { sums: Sums::Exact, scores: Precision::Native, pool: Pools::Max }),
         budget: Budget::Dynamic(Dynamic {
             gamma: 0.85,
             min_tokens: 1024,

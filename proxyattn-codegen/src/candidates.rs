@@ -65,9 +65,14 @@ pub fn candidates(spec: &Spec, arch: Arch, unit: UnitId) -> Vec<Vec<(&'static st
     };
     let sections_of = |tiles: &Tiles| Pipeline::of(&Cx { spec, tiles, native }).sections().to_vec();
     let sections = sections_of(&default);
+    let kernels_of = |tiles: &Tiles| {
+        Pipeline::of(&Cx { spec, tiles, native }).of_unit(unit).cloned().collect::<Vec<_>>()
+    };
     let mut seen = vec![default];
     all.into_iter()
         .filter(|tiles| tiles.fit(spec) && !seen.contains(tiles) && (seen.push(*tiles), true).1)
+        // A scorer's pass may have no open constant: then every choice is the default.
+        .filter(|tiles| unit != UnitId::Score || kernels_of(tiles) != kernels_of(&default))
         // Only the scoring passes have sections that depend on tiles.
         .filter(|tiles| !unit.scores() || sections_of(tiles) == sections)
         .map(|tiles| tiles.changed(&default))

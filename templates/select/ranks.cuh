@@ -5,6 +5,8 @@ __device__ __forceinline__ i32 level_of(float log2_probability) {
     return __float2int_rn(log2_probability * STEPS_PER_LOG2);
 }
 //@if POOL_SUM
+// Samples whose scores are read together.
+#define SUMMED (SAMPLES_Q < 8 ? SAMPLES_Q : 8)
 //@else
 //@if SAMPLES_BY_EIGHT
 // The larger score of two samples: their codes as a pair, and their levels.
@@ -91,29 +93,37 @@ __device__ __forceinline__ void rank_blocks(const Params& p, u64 group_row, cons
             const u32 of_segment = levels;
 //@end
 //@if POOL_SUM
-            // What `each` makes of the scores of the block's samples, one after the other.
-            auto samples = [&](const auto& each) {
+            // The scores of SUMMED samples from the first-th on.
+            auto scores_of = [&](u32 first, i32 (&scores)[SUMMED]) {
 //@if SAMPLES_BY_EIGHT
+                const u32x4 eight = ld_global_nc_v4(of_block + first);
+                const u32 pairs[4] = {eight.x, eight.y, eight.z, eight.w};
 #pragma unroll
-                for (u32 i = 0; i < SAMPLES_Q; i += 8) {
-                    const u32x4 eight = ld_global_nc_v4(of_block + i);
-                    const u32 pairs[4] = {eight.x, eight.y, eight.z, eight.w};
-#pragma unroll
-                    for (u32 e = 0; e < 8; ++e) {
-                        const u32 code = pairs[e / 2] >> e % 2 * 16 & 0xffff, level = ld_shared_u32(of_segment + (i + e) * 4);
-                        each((i32)code * STEPS_PER_CODE + (i32)level);
-                    }
+                for (u32 i = 0; i < SUMMED; ++i) {
+                    const u32 code = pairs[i / 2] >> i % 2 * 16 & 0xffff;
+                    scores[i] = (i32)code * STEPS_PER_CODE + (i32)ld_shared_u32(of_segment + (first + i) * 4);
                 }
 //@else
 #pragma unroll
-                for (u32 i = 0; i < SAMPLES_Q; ++i)
-                    each((i32)of_block[i] * STEPS_PER_CODE + (i32)ld_shared_u32(of_segment + i * 4));
+                for (u32 i = 0; i < SUMMED; ++i)
+                    scores[i] = (i32)of_block[i] * STEPS_PER_CODE + (i32)ld_shared_u32(of_segment + i * 4);
 //@end
             };
-            i32 top = -0x7fffffff;
-            samples([&](i32 score) { top = max(top, score); });
+            i32 top = -0x7fffffff, scores[SUMMED];
+#pragma unroll
+            for (u32 first = 0; first < SAMPLES_Q; first += SUMMED) {
+                scores_of(first, scores);
+#pragma unroll
+                for (u32 i = 0; i < SUMMED; ++i) top = max(top, scores[i]);
+            }
             float sum = 0.0f; // the largest weighs 1
-            samples([&](i32 score) { sum += exp2_approx(((float)score - (float)top) * (1.0f / STEPS_PER_LOG2)); });
+#pragma unroll
+            for (u32 first = 0; first < SAMPLES_Q; first += SUMMED) {
+                if (SAMPLES_Q > SUMMED) scores_of(first, scores);
+#pragma unroll
+                for (u32 i = 0; i < SUMMED; ++i)
+                    sum += exp2_approx(((float)scores[i] - (float)top) * (1.0f / STEPS_PER_LOG2));
+            }
             const i32 score = top + level_of(log2_approx(sum));
 //@else
             i32 score = -0x7fffffff;

@@ -43,7 +43,7 @@ const fn divided(share: f64, min_tokens: u32) -> Budget {
 }
 
 const fn scored(sums: Sums, scores: Precision) -> Scorer {
-    Scorer::Proxy(Proxy { sums, scores })
+    Scorer::Proxy(Proxy { sums, scores, ..Proxy::DEFAULT })
 }
 
 /// Short contexts in small blocks.

@@ -38,7 +38,9 @@ impl Place {
         match operand {
             Operand::Tensor(Tensor::Out) if kernel == KernelId::Dense => Place::OutDense,
             // The keys of the caller are seen as those of the scorer by their strides.
-            Operand::Tensor(Tensor::Keys(Keys::Sampled)) => Place::Tensor(Tensor::K),
+            Operand::Tensor(Tensor::Keys(Keys::Sampled) | Tensor::Windows | Tensor::FullWindows) => {
+                Place::Tensor(Tensor::K)
+            }
             Operand::Tensor(tensor) => tensor.scratch().map_or(Place::Tensor(tensor), Place::Scratch),
             Operand::Scratch(scratch) => Place::Scratch(scratch),
         }
@@ -234,8 +236,12 @@ fn map_text(tensor: Tensor, rows: u32, kernel: KernelId, dtype: Dtype) -> String
     let stride = |axis| format!("(u64)number(\"{}\") * {size}", Field::Stride(tensor, axis));
     let [batch, head, token] = Axis::ALL.map(stride);
     let [heads, tokens] = tensor.extents();
+    let columns = match tensor {
+        Tensor::Windows | Tensor::FullWindows => format!("(u32)({token} / 2)"),
+        _ => format!("HEAD_DIM * {size} / 2"),
+    };
     format!(
-        "shim::tensor_map({{(u16*)buffer(\"{}\"), {{{token}, {head}, {batch}}}, {{HEAD_DIM * {size} / 2, \
+        "shim::tensor_map({{(u16*)buffer(\"{}\"), {{{token}, {head}, {batch}}}, {{{columns}, \
          (u32)number(\"{tokens}\"), (u32)number(\"{heads}\"), (u32)number(\"batch\")}}, {{{}, {rows}, 1, 1}}, 1}})",
         Place::of(kernel, tensor.into()),
         Field::BOX_BYTES / 2

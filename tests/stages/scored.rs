@@ -1,11 +1,16 @@
 //! Stages of the scorer's parts: sums of block maxima, and e4m3; and of the last queries.
 
 use super::*;
-use proxyattn::codegen::{Precision, Proxy, Sums, VerticalSlash};
+use proxyattn::codegen::{Pools, Precision, Proxy, Sums, VerticalSlash};
 
 /// The scorer with its parts.
 const fn proxy(sums: Sums, scores: Precision) -> Scorer {
-    Scorer::Proxy(Proxy { sums, scores })
+    Scorer::Proxy(Proxy { sums, scores, ..Proxy::DEFAULT })
+}
+
+/// The scorer that adds up what a block's keys have.
+const fn summed(scores: Precision) -> Scorer {
+    Scorer::Proxy(Proxy { scores, pool: Pools::Sum, ..Proxy::DEFAULT })
 }
 
 /// The scorer of so many last queries.
@@ -53,6 +58,35 @@ stages! { Arch::Sm80;
         }, |t| t, &[[1, 2, 1, 70, 700]];
     e4m3_of_one: bf16, Spec {
             head_dim: 64, stride: Stride { q: 16, kv: 64 }, scorer: E4M3, budget: Budget::ratio(0.4), ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 500, 550]];
+    /// Sums over a block's keys and a row's samples: blocks of several n-tiles, of two tiles, of four samples and of two, ...
+    sum: bf16, Spec { scorer: summed(Precision::Native), budget: SMALL, ..Spec::DEFAULT }, |t| t,
+        &[[1, 4, 2, 300, 512], [2, 2, 1, 1, 403]];
+    sum_of_tiles: f16, Spec {
+            head_dim: 256, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, causal: false, scorer: summed(Precision::Native),
+            budget: Budget::ratio(0.3), stride: Stride { q: 2, kv: 1 }, ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 70, 700], [1, 2, 1, 150, 70]];
+    sum_of_four: bf16, Spec {
+            head_dim: 64, stride: Stride { q: 16, kv: 16 }, scorer: summed(Precision::Native), budget: Budget::ratio(0.4),
+            ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 500, 500]];
+    sum_of_two: bf16, Spec {
+            head_dim: 64, stride: Stride { q: 16, kv: 32 }, scorer: summed(Precision::Native), budget: Budget::ratio(0.4),
+            ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 500, 530]];
+    /// ... and the same in e4m3, the last of one sample.
+    sum_e4m3: bf16, Spec { scorer: summed(Precision::E4m3), budget: SMALL, ..Spec::DEFAULT }, |t| t, &[[1, 4, 2, 300, 512]];
+    sum_e4m3_of_tiles: f16, Spec {
+            head_dim: 64, block: Block { q: 32, kv: 128 }, dtype: Dtype::F16, scorer: summed(Precision::E4m3),
+            budget: Budget::ratio(0.3), stride: Stride { q: 2, kv: 1 }, ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 70, 700]];
+    sum_e4m3_of_four: bf16, Spec {
+            head_dim: 64, stride: Stride { q: 16, kv: 16 }, scorer: summed(Precision::E4m3), budget: Budget::ratio(0.4),
+            ..Spec::DEFAULT
+        }, |t| t, &[[1, 2, 1, 500, 550]];
+    sum_e4m3_of_one: bf16, Spec {
+            head_dim: 64, stride: Stride { q: 16, kv: 64 }, scorer: summed(Precision::E4m3), budget: Budget::ratio(0.4),
+            ..Spec::DEFAULT
         }, |t| t, &[[1, 2, 1, 500, 550]];
     /// Rows that lie in blocks of keys as every fourth one does, the widest rows, no causal rule.
     last_rows_apart: f16, Spec {

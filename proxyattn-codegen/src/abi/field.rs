@@ -24,6 +24,10 @@ pub enum Tensor {
     StridedQ,
     /// Mean keys of the groups, a head to each strided part.
     StridedK,
+    /// Keys by windows: a row has all from the first element of a window's first token to the first of the next window.
+    Windows,
+    /// The same of those windows that are full.
+    FullWindows,
 }
 
 /// What the scorer's keys are.
@@ -47,6 +51,8 @@ impl Tensor {
             Tensor::Keys(_) => [Scalar::Groups, Scalar::KvSamples],
             Tensor::StridedQ => [Scalar::Parts, Scalar::QSamples],
             Tensor::StridedK => [Scalar::Parts, Scalar::KvSamples],
+            Tensor::Windows => [Scalar::KvHeads, Scalar::KvSamples],
+            Tensor::FullWindows => [Scalar::KvHeads, Scalar::FullWindows],
         }
     }
 
@@ -68,6 +74,7 @@ impl Tensor {
             Tensor::Keys(Keys::Pooled8) => Some(Scratch::ProxyK8),
             Tensor::StridedQ => Some(Scratch::StridedQ),
             Tensor::StridedK => Some(Scratch::StridedK),
+            Tensor::Windows | Tensor::FullWindows => None,
         }
     }
 }
@@ -83,6 +90,8 @@ impl fmt::Display for Tensor {
             Tensor::Keys(_) => "keys",
             Tensor::StridedQ => Scratch::StridedQ.name(),
             Tensor::StridedK => Scratch::StridedK.name(),
+            Tensor::Windows => "windows",
+            Tensor::FullWindows => "full_windows",
         })
     }
 }
@@ -230,6 +239,7 @@ impl fmt::Display for Field {
                     Tensor::Q | Tensor::K | Tensor::V | Tensor::Out => ("head", "token"),
                     Tensor::ProxyQ | Tensor::ProxyQ8 | Tensor::Keys(_) => ("group", "sample"),
                     Tensor::StridedQ | Tensor::StridedK => ("part", "sample"),
+                    Tensor::Windows | Tensor::FullWindows => ("head", "window"),
                 };
                 let axis = match axis {
                     Axis::Batch => "batch",

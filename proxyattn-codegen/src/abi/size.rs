@@ -35,6 +35,8 @@ named! {
         QSamples = "q_samples",
         /// Sampled keys.
         KvSamples = "kv_samples",
+        /// Windows of keys that are full, or 1 where there is none.
+        FullWindows = "full_windows",
         /// Sampled keys of a unit of the scoring pass.
         SegmentKeys = "segment_keys",
         /// Such units along the keys.
@@ -62,6 +64,7 @@ impl Scalar {
             Scalar::KvHeadsPerGroup => shape.kv_heads / shape.groups(spec),
             Scalar::QSamples => shape.q_samples(spec),
             Scalar::KvSamples => shape.kv_samples(spec),
+            Scalar::FullWindows => (shape.kv_len / u64::from(spec.sample_window().kv)).max(1),
             Scalar::SegmentKeys => shape.segment_keys(spec),
             Scalar::Segments => shape.segments(spec),
             Scalar::BlocksPerCta => Shape::BLOCKS_PER_CTA,

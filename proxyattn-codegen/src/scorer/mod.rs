@@ -16,14 +16,15 @@ macro_rules! make {
 }
 scorers!(make);
 
-/// How the score of a block for a row of blocks is found from those of the row's samples, which are base-2 logarithms of
-/// weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pools {
-    /// The weight is that of the sample to which the block weighs most.
-    Max,
-    /// The weight is the sum of what the block weighs to each sample.
-    Sum,
+named! {
+    /// How the score of a block for a row of blocks is found from those of the row's samples, which are base-2 logarithms of
+    /// weights.
+    pub enum Pools {
+        /// The weight is that of the sample to which the block weighs most.
+        Max = "max",
+        /// The weight is the sum of what the block weighs to each sample.
+        Sum = "sum",
+    }
 }
 
 /// What a scorer is, to everything that comes after it.

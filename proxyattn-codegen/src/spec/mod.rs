@@ -24,7 +24,7 @@ use core::fmt;
 ///
 /// ```
 /// use proxyattn_codegen::{Arch, ArchSet, Block, Budget, Dtype, Dynamic, Keep, Key, Order, Precision, Proxy, Rows};
-/// use proxyattn_codegen::{Rule, Scorer, Share, Spec, Stride, Sums, Violation, Weigh};
+/// use proxyattn_codegen::{Pools, Rule, Scorer, Share, Spec, Stride, Sums, Violation, Weigh};
 ///
 /// // #[proxy_attention(head_dim = 64)], with every default written out.
 /// let spec = Spec {
@@ -37,7 +37,7 @@ use core::fmt;
 ///     dtype: Dtype::Bf16,
 ///     causal: true,
 ///     scale: None,
-///     scorer: Scorer::Proxy(Proxy { sums: Sums::Maxima, scores: Precision::E4m3 }),
+///     scorer: Scorer::Proxy(Proxy { sums: Sums::Maxima, scores: Precision::E4m3, pool: Pools::Max }),
 ///     budget: Budget::Dynamic(Dynamic {
 ///         gamma: 0.6,
 ///         min_tokens: 512,

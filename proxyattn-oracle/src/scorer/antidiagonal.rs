@@ -5,7 +5,7 @@ use super::Contract;
 use crate::heads::{dot, log_sum_exp};
 use crate::stages::{Buffers, Sampled};
 use crate::{Heads, Oracle, Scores};
-use proxyattn_codegen::cuda::Tensor;
+use proxyattn_codegen::cuda::{Scratch, Tensor};
 use proxyattn_codegen::{Antidiagonal, Dtype, Scorer};
 use rayon::prelude::*;
 
@@ -81,7 +81,11 @@ impl Contract for Antidiagonal {
 
     fn sampled<'a>(&self, oracle: &'a Oracle, left: &Buffers<'_>) -> Box<Sampled<'a>> {
         let want = Parts::of(oracle, self.stride as usize);
-        let got = Parts { q: left.heads(Tensor::StridedQ), k: left.heads(Tensor::StridedK), ..want };
+        let k = match left.has(Scratch::StridedK) {
+            true => left.heads(Tensor::StridedK),
+            false => want.k.clone(), // the inputs' own
+        };
+        let got = Parts { q: left.heads(Tensor::StridedQ), k, ..want };
         let epsilon = if left.spec().dtype == Dtype::F16 { 1e-3 } else { 8e-3 };
         for (name, got, want) in [("queries", &got.q, &want.q), ("keys", &got.k, &want.k)] {
             assert_eq!(got.numbers().len(), want.numbers().len(), "numbers of {name}");

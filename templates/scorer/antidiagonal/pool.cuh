@@ -24,6 +24,7 @@ __device__ __forceinline__ void pool_parts(const Elem* base, i64 head_stride, i6
                (u32)p.q_len, (u32)p.q_samples,
                p.strided_q + ((u64)batch * p.groups + group) * STRIDE_Q * p.q_samples * HEAD_DIM);
 }
+//@if POOL_KEYS
 
 // pool_keys: a group's mean keys.
 //@kernel pool_keys
@@ -33,3 +34,4 @@ __device__ __forceinline__ void pool_parts(const Elem* base, i64 head_stride, i6
                (u32)p.kv_heads_per_group, (u32)p.kv_len, (u32)p.kv_samples,
                p.strided_k + ((u64)batch * p.groups + group) * STRIDE_KV * p.kv_samples * HEAD_DIM);
 }
+//@end

@@ -31,7 +31,18 @@ __device__ __forceinline__ void add_part(float (&s)[2][STRIDED_N][4], u32 q_base
     const i32 first_sample = (i32)(gridDim.x - 1 - blockIdx.x) * SCORING_ROWS;
     const u32 ring = smem_u32(smem);
     const Elem* queries = p.strided_q + sequence * STRIDE_Q * p.q_samples * HEAD_DIM;
+    // Keys of a part: those of the windows that have one.
+//@if POOL_KEYS
     const Elem* keys = p.strided_k + sequence * STRIDE_KV * p.kv_samples * HEAD_DIM;
+    auto part_keys = [&](u32 part) -> HeadRows {
+        return HeadRows{keys + (u64)part * p.kv_samples * HEAD_DIM, HEAD_DIM, p.kv_samples};
+    };
+//@else
+    const Elem* keys = p.k + batch * p.k_batch + group * p.k_head;
+    auto part_keys = [&](u32 part) -> HeadRows {
+        return HeadRows{keys + part * p.k_token, STRIDE_KV * p.k_token, (p.kv_len - (i32)part + STRIDE_KV - 1) / STRIDE_KV};
+    };
+//@end
     const i32 seen = seen_samples(sequence_of(p), min(first_sample + SCORING_ROWS, p.q_samples) - 1, p.kv_samples);
     const u32 stages = (u32)(seen + STRIDED_KEYS - 1) / STRIDED_KEYS * STRIDE_KV;
 
@@ -40,10 +51,8 @@ __device__ __forceinline__ void add_part(float (&s)[2][STRIDED_N][4], u32 q_base
         if (n < stages) {
             const u32 part = n % STRIDE_KV, stage = ring + n % STRIDED_STAGES * STAGE_BYTES;
             const Elem* of_queries = queries + (u64)(STRIDE_Q - 1 - part) * p.q_samples * HEAD_DIM;
-            const Elem* of_keys = keys + (u64)part * p.kv_samples * HEAD_DIM;
             copy_rows<SCORING_ROWS, SCORING_THREADS>(stage, HeadRows{of_queries, HEAD_DIM, p.q_samples}, first_sample);
-            copy_rows<STRIDED_KEYS, SCORING_THREADS>(stage + SCORING_ROWS * ROW_BYTES,
-                                                     HeadRows{of_keys, HEAD_DIM, p.kv_samples},
+            copy_rows<STRIDED_KEYS, SCORING_THREADS>(stage + SCORING_ROWS * ROW_BYTES, part_keys(part),
                                                      (i32)(n / STRIDE_KV * STRIDED_KEYS));
         }
         cp_async_commit();

@@ -73,8 +73,15 @@ __device__ __forceinline__ u32 stage_at(u32 n) { return smem_u32(smem) + TILES_A
                 mbarrier_arrive_expect_tx(full, STAGE_BYTES);
                 tma_load_4d(stage_at(n), &p.strided_q_map, full, column, (i32)(rows * UNIT_ROWS),
                             group * STRIDE_Q + STRIDE_Q - 1 - part, batch);
-                tma_load_4d(stage_at(n) + QUERY_BYTES, &p.strided_k_map, full, column,
-                            first + (i32)(i / TILE_STAGES * STRIDED_KEYS), group * STRIDE_KV + part, batch);
+                const i32 key = first + (i32)(i / TILE_STAGES * STRIDED_KEYS);
+//@if POOL_KEYS
+                tma_load_4d(stage_at(n) + QUERY_BYTES, &p.strided_k_map, full, column, key, group * STRIDE_KV + part, batch);
+//@else
+                // The last window may lack this part's key, or be the only one: then it lies outside of the map.
+                const bool lacks = part >= p.kv_len % STRIDE_KV;
+                tma_load_4d(stage_at(n) + QUERY_BYTES, lacks ? &p.full_windows_map : &p.windows_map, full,
+                            part * (i32)p.k_token + column, key + (lacks && p.kv_len < STRIDE_KV ? 1 : 0), group, batch);
+//@end
             }
             ticket = gridDim.x + atomic_add_global(p.units, 1);
         }

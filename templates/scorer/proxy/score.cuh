@@ -1,9 +1,14 @@
+//@if POOL_SUM
+// score: proxy queries against proxy keys, once. Each (sample, block) keeps the code of what its scores sum to. What
+// normalises it is the sum over a sample's blocks.
+//@else
 // score: proxy queries against proxy keys, once. Each (sample, block) keeps the code of its largest score: softmax is
 // monotone, so normalising the maximum afterwards is all that is left of max-pooling it.
 //@if SUMS_EXACT
 // What normalises it is the sum over a sample's keys.
 //@else
 // What normalises it is the sum over a sample's block maxima: one exponential for a block.
+//@end
 //@end
 //@kernel score
 {
@@ -97,6 +102,22 @@
 //@else
     auto log2_of = [&](float score, u32 i, u32 block) -> float { return score * SCALE_LOG2; };
 //@end
+//@if POOL_SUM
+    // Less than any sum's logarithm: what nothing is relative to.
+    auto finite = [](float logarithm) -> float { return fmaxf(logarithm, -0x1p127f); };
+//@if BLOCK_WITHIN_N_TILE
+//@else
+    // What a lane's scores of a block sum to in its i-th row, relative to `top`: those of n-tiles [first, first + count).
+    auto sum_of = [&](const float (&s)[2][RING_N][4], u32 first, u32 count, u32 i, u32 block, float top) -> float {
+        float sum = 0.0f;
+#pragma unroll
+        for (u32 n = first; n < first + count; ++n)
+#pragma unroll
+            for (u32 e = 0; e < 2; ++e) sum += exp2_approx(log2_of(s[i / 2][n][i % 2 * 2 + e], i, block) - top);
+        return sum;
+    };
+//@end
+//@end
 //@if BLOCK_WITHIN_N_TILE
 //@else
     // The largest scores of a block in the four rows, which all lanes of a quad have: each takes one row.
@@ -113,6 +134,9 @@
 //@end
 //@if BLOCK_SPANS_TILES
     float block_max[2][2];
+//@if POOL_SUM
+    float block_sum[2][2]; // over the lane's columns, relative to the largest score
+//@end
 //@end
     for (u32 tile = 0; tile < tiles; ++tile) {
         cp_async_wait<RING_STAGES - 2>();
@@ -157,7 +181,16 @@
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) {
             const float top = scores_max<RING_N>(s[i / 2], 0, i % 2);
+//@if POOL_SUM
+            const float before = part == 0 ? FLOAT_NEG_INF : block_max[i / 2][i % 2];
+            block_max[i / 2][i % 2] = fmaxf(before, top);
+            const float reference = finite(log2_of(block_max[i / 2][i % 2], i, block));
+            const float under = part == 0 ? 0.0f : exp2_approx(finite(log2_of(before, i, block)) - reference);
+            const float earlier = part == 0 ? 0.0f : block_sum[i / 2][i % 2];
+            block_sum[i / 2][i % 2] = fmaf(earlier, under, sum_of(s, 0, RING_N, i, block, reference));
+//@else
             block_max[i / 2][i % 2] = part == 0 ? top : fmaxf(block_max[i / 2][i % 2], top);
+//@end
 //@if SUMS_EXACT
             max[i / 2][i % 2] = top;
 //@end
@@ -165,7 +198,14 @@
         if (part + 1 == SAMPLES_KV / RING_KEYS || tile + 1 == tiles) {
             float top[2][2];
 #pragma unroll
+//@if POOL_SUM
+            for (u32 i = 0; i < 4; ++i) {
+                const float sum = log2_approx(quad_sum(block_sum[i / 2][i % 2]));
+                top[i / 2][i % 2] = finite(log2_of(block_max[i / 2][i % 2], i, block)) + sum;
+            }
+//@else
             for (u32 i = 0; i < 4; ++i) top[i / 2][i % 2] = log2_of(block_max[i / 2][i % 2], i, block);
+//@end
             raise_floors(top, block);
             take_block(top, block);
         }
@@ -178,7 +218,13 @@
 #pragma unroll
             for (u32 i = 0; i < 4; ++i) {
                 const float top = scores_max<SAMPLES_KV / 8>(s[i / 2], b * (SAMPLES_KV / 8), i % 2);
+//@if POOL_SUM
+                const float reference = finite(log2_of(top, i, first_block + b));
+                const float sum = sum_of(s, b * (SAMPLES_KV / 8), SAMPLES_KV / 8, i, first_block + b, reference);
+                const float logarithm = reference + log2_approx(quad_sum(sum));
+//@else
                 const float logarithm = log2_of(top, i, first_block + b);
+//@end
                 tops[b][i / 2][i % 2] = logarithm;
                 highest[i / 2][i % 2] = b == 0 ? logarithm : fmaxf(highest[i / 2][i % 2], logarithm);
 //@if SUMS_EXACT
@@ -212,6 +258,9 @@
 //@if SUMS_EXACT
             max[i / 2][i % 2] = top;
 //@end
+//@if POOL_SUM
+            highest[i / 2][i % 2] += 2.0f; // a block's four scores sum to no more than four times the largest
+//@end
         }
         raise_floors(highest, tile * (RING_KEYS / SAMPLES_KV));
 #pragma unroll
@@ -230,12 +279,29 @@
 #pragma unroll
             for (u32 n = 0; n < RING_N; ++n) {
                 const float a = s[i / 2][n][i % 2 * 2], b = s[i / 2][n][i % 2 * 2 + 1];
+//@if POOL_SUM
+//@if BLOCK_OF_1
+//@else
+                const float of_a = log2_of(a, i, block_at(n)), of_b = log2_of(b, i, block_at(n));
+                float top = fmaxf(of_a, of_b);
+//@if BLOCK_OF_4
+                top = finite(fmaxf(top, shfl_xor(top, 1)));
+                float sum = exp2_approx(of_a - top) + exp2_approx(of_b - top);
+                sum += shfl_xor(sum, 1);
+                if (t % 2 == 0) take(top + log2_approx(sum), block_at(n));
+//@else
+                top = finite(top);
+                take(top + log2_approx(exp2_approx(of_a - top) + exp2_approx(of_b - top)), block_at(n));
+//@end
+//@end
+//@else
 //@if BLOCK_OF_4
                 const float top = fmaxf(fmaxf(a, b), shfl_xor(fmaxf(a, b), 1));
                 if (t % 2 == 0) take(log2_of(top, i, block_at(n)), block_at(n));
 //@end
 //@if BLOCK_OF_2
                 take(log2_of(fmaxf(a, b), i, block_at(n)), block_at(n));
+//@end
 //@end
 //@if BLOCK_OF_1
                 take(log2_of(a, i, block_at(n)), block_at(n));

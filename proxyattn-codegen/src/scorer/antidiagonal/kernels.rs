@@ -2,7 +2,7 @@
 
 use super::{Antidiagonal, WG_SAMPLES};
 use crate::abi::build::{clear, count, lay_out, number, numbers, read, strides, write};
-use crate::abi::{Buffer, Expr, Field, Kernel, KernelId, Macro, Scalar, Scratch, Size, Tensor, UnitId};
+use crate::abi::{Axis, Buffer, Expr, Field, Kernel, KernelId, Macro, Scalar, Scratch, Size, Tensor, UnitId};
 use crate::arch::hopper::{BARRIER_BYTES, WG_THREADS};
 use crate::arch::portable::{POOL_THREADS, SCORING_ROWS, SCORING_THREADS};
 use crate::pipeline::{Cx, Define};
@@ -82,17 +82,19 @@ pub(super) fn buffers(antidiagonal: &Antidiagonal, cx: &Cx<'_>) -> Vec<Buffer> {
         true => vec![s(Batch), s(Groups), s(Rows), s(Segments), samples_q],
         false => vec![s(Batch), s(Groups), s(Rows), samples_q],
     };
-    let mut buffers = vec![
-        buffer(
-            Scratch::StridedQ,
-            vec![s(Batch), s(Groups), parts, s(QSamples), head_dim],
-            "mean query of a group, by its place in its window",
-        ),
-        buffer(
+    let mut buffers = vec![buffer(
+        Scratch::StridedQ,
+        vec![s(Batch), s(Groups), parts, s(QSamples), head_dim],
+        "mean query of a group, by its place in its window",
+    )];
+    if pools_keys(cx) {
+        buffers.push(buffer(
             Scratch::StridedK,
             vec![s(Batch), s(Groups), parts, s(KvSamples), head_dim],
             "mean key of a group, by its place in its window",
-        ),
+        ));
+    }
+    buffers.extend([
         buffer(
             Scratch::Maxima,
             vec![s(Batch), s(Groups), s(Rows), s(Blocks), samples_q],
@@ -100,23 +102,31 @@ pub(super) fn buffers(antidiagonal: &Antidiagonal, cx: &Cx<'_>) -> Vec<Buffer> {
         ),
         buffer(Scratch::Floors, sum.clone(), "score of code 0 of a sample, base 2"),
         buffer(Scratch::Lse, sum, "log2 of the sum over a sample's keys"),
-    ];
+    ]);
     if cx.segments() {
         buffers.push(buffer(Scratch::ScoreTickets, vec![], "units of score that are taken"));
     }
     buffers
 }
 
+/// Whether a group has several KV heads, of which it takes the means.
+pub(super) fn pools_keys(cx: &Cx<'_>) -> bool {
+    cx.spec.groups.is_some() && cx.spec.groups != cx.spec.kv_heads
+}
+
 pub(super) fn kernels(cx: &Cx<'_>) -> Vec<Kernel> {
     use Scalar::{HeadsPerGroup, KvHeadsPerGroup, KvLen, KvSamples, QLen, QSamples};
-    vec![
-        pool(cx, KernelId::PoolQueries, [Tensor::Q, Tensor::StridedQ], [QLen, QSamples, HeadsPerGroup]),
-        pool(cx, KernelId::PoolKeys, [Tensor::K, Tensor::StridedK], [KvLen, KvSamples, KvHeadsPerGroup]),
-        match cx.native.score {
-            Arch::Sm80 => score(cx),
-            Arch::Sm90a => score_hopper(),
-        },
-    ]
+    let mut kernels =
+        vec![pool(cx, KernelId::PoolQueries, [Tensor::Q, Tensor::StridedQ], [QLen, QSamples, HeadsPerGroup])];
+    if pools_keys(cx) {
+        let (keys, numbers) = ([Tensor::K, Tensor::StridedK], [KvLen, KvSamples, KvHeadsPerGroup]);
+        kernels.push(pool(cx, KernelId::PoolKeys, keys, numbers));
+    }
+    kernels.push(match cx.native.score {
+        Arch::Sm80 => score(cx),
+        Arch::Sm90a => score_hopper(cx),
+    });
+    kernels
 }
 
 /// A thread has eight elements of a token.
@@ -155,7 +165,11 @@ fn left() -> [Field; 3] {
 
 fn score(cx: &Cx<'_>) -> Kernel {
     use Scalar::{Blocks, Groups, KvLen, KvSamples, QLen, QSamples, Rows};
-    let mut fields = vec![read(Scratch::StridedQ), read(Scratch::StridedK)];
+    let mut fields = vec![read(Scratch::StridedQ)];
+    match pools_keys(cx) {
+        true => fields.push(read(Scratch::StridedK)),
+        false => fields.extend([read(Tensor::K)].into_iter().chain(strides(Tensor::K))),
+    }
     fields.extend(left());
     fields.extend(numbers([QLen, KvLen, QSamples, KvSamples, Rows, Blocks, Groups]));
     Kernel {
@@ -176,10 +190,18 @@ fn score(cx: &Cx<'_>) -> Kernel {
     }
 }
 
-fn score_hopper() -> Kernel {
+fn score_hopper(cx: &Cx<'_>) -> Kernel {
     use Scalar::{Batch, Blocks, Groups, KvLen, KvSamples, QLen, QSamples, Rows, SegmentKeys, Segments};
     let rows = WARPGROUPS * WG_SAMPLES;
-    let mut fields = vec![Field::Map(Tensor::StridedQ, rows), Field::Map(Tensor::StridedK, HOPPER_KEYS)];
+    let mut fields = vec![Field::Map(Tensor::StridedQ, rows)];
+    match pools_keys(cx) {
+        true => fields.push(Field::Map(Tensor::StridedK, HOPPER_KEYS)),
+        false => fields.extend([
+            Field::Map(Tensor::Windows, HOPPER_KEYS),
+            Field::Map(Tensor::FullWindows, HOPPER_KEYS),
+            Field::Stride(Tensor::K, Axis::Token),
+        ]),
+    }
     fields.extend(left());
     fields.push(count(Scratch::ScoreTickets));
     fields.extend(numbers([

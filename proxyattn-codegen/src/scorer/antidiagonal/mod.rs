@@ -70,7 +70,10 @@ impl Contract for Antidiagonal {
         Part {
             kernels: kernels::kernels(cx),
             buffers: kernels::buffers(self, cx),
-            sections: vec![("ONE_STAGE", kernels::portable_stages(cx.spec) == 1)],
+            sections: vec![
+                ("ONE_STAGE", kernels::portable_stages(cx.spec) == 1),
+                ("POOL_KEYS", !cx.spec.is_dense() && kernels::pools_keys(cx)),
+            ],
             shared: kernels::constants(cx),
             memory: vec![(unit, memory)],
             ..Part::default()

@@ -1,6 +1,6 @@
 //! The buffers of the scorer, and its pass over the keys.
 
-use super::{Precision, Proxy, Sums, pool};
+use super::{Pools, Precision, Proxy, pool};
 use crate::Arch;
 use crate::abi::build::{count, lay_out, number, numbers, read, strides, write};
 use crate::abi::{Buffer, Expr, Field, Kernel, KernelId, Keys, Macro, Scalar, Scratch, Size, Tensor, UnitId};
@@ -76,12 +76,14 @@ pub(super) fn buffers(proxy: &Proxy, cx: &Cx<'_>) -> Vec<Buffer> {
             "log2 of the sum over a sample's keys",
         ),
     };
+    let kept = match proxy.pool {
+        Pools::Max => "largest score of a (sample, block): 64ths of log2 above the sample's floor",
+        Pools::Sum => {
+            "log2 of the sum over the keys of a (sample, block): in 64ths, above the sample's floor"
+        }
+    };
     buffers.extend([
-        buffer(
-            Scratch::Maxima,
-            maxima,
-            "largest score of a (sample, block): 64ths of log2 above the sample's floor",
-        ),
+        buffer(Scratch::Maxima, maxima, kept),
         buffer(Scratch::Floors, per_sample.clone(), floor),
         buffer(Scratch::Lse, per_sample, sum),
     ]);
@@ -121,7 +123,7 @@ fn score(proxy: &Proxy, cx: &Cx<'_>) -> Kernel {
     ]));
     // The second sums up every key.
     let [first, sums, last] = SCORE;
-    let sums = if proxy.sums == Sums::Exact { sums } else { &[] };
+    let sums = if proxy.adds_keys() { sums } else { &[] };
     Kernel {
         id: KernelId::Score,
         unit: UnitId::Scoring,
@@ -171,7 +173,7 @@ fn score_hopper(proxy: &Proxy, cx: &Cx<'_>) -> Kernel {
         Expr::from(Scalar::QSamples).ceil_div(rows) * Scalar::Segments * Scalar::Groups * Scalar::Batch;
     let [first, operands, scoring, sums, last] = SCORE_HOPPER;
     let operands = if proxy.in_bytes(cx) { OPERANDS_E4M3 } else { operands };
-    let sums = if proxy.sums == Sums::Exact { sums } else { &[] };
+    let sums = if proxy.adds_keys() { sums } else { &[] };
     Kernel {
         id: KernelId::Score,
         unit: UnitId::Score,

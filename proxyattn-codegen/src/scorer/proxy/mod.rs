@@ -4,7 +4,7 @@ mod kernels;
 mod pool;
 mod syntax;
 
-use super::Contract;
+use super::{Contract, Pools};
 use crate::abi::{Keys, UnitId};
 use crate::arch::{HopperTiles, hopper, portable};
 use crate::pipeline::{Cx, Part};
@@ -41,6 +41,11 @@ named! {
 /// largest logit over the key samples of block j that s sees: the logarithm of a weight, the largest probability that a sample
 /// of the row gives to one of the block.
 ///
+/// With `pool = sum`, the largest probability gives way to the sum of all, over the row's samples and the block's key samples:
+/// with the first of each window, a sample of the attention's mass in the block. What normalises it is the sum over the keys,
+/// which is that of all blocks' sums, so `sums` has no effect. It is there to be compared with, and on Hopper runs the portable
+/// kernel.
+///
 /// With three bits of mantissa, `e4m3` cannot tell blocks apart that differ by less than a sixteenth of a product's size,
 /// once what all keys share is gone: tests find no wrong list up to logits of 20,000 nats, and at 128 dims on Hopper some
 /// from 50,000 on. Write `scores = native` for a model beyond that. The centre and a block's power of two are those of all
@@ -52,6 +57,8 @@ pub struct Proxy {
     pub sums: Sums,
     /// What products are computed in.
     pub scores: Precision,
+    /// What is made of the probabilities that a row's samples give to the keys of a block.
+    pub pool: Pools,
 }
 
 impl Proxy {
@@ -60,10 +67,10 @@ impl Proxy {
     pub const CENTRE_BLOCKS: u32 = 64;
 
     /// `scorer = proxy` without any part.
-    pub const DEFAULT: Proxy = Proxy { sums: Sums::Maxima, scores: Precision::E4m3 };
+    pub const DEFAULT: Proxy = Proxy { sums: Sums::Maxima, scores: Precision::E4m3, pool: Pools::Max };
 
     /// The paper's rule.
-    pub const PAPER: Proxy = Proxy { sums: Sums::Exact, scores: Precision::Native };
+    pub const PAPER: Proxy = Proxy { sums: Sums::Exact, scores: Precision::Native, pool: Pools::Max };
 }
 
 impl Contract for Proxy {
@@ -72,11 +79,16 @@ impl Contract for Proxy {
         spec.stride
     }
 
+    fn pools(&self) -> Pools {
+        self.pool
+    }
+
     /// Shared memory has no room for wider rows, and a block's samples are at least the eight columns of a lane's quad, and
-    /// at most a stage.
+    /// at most a stage. Sums over a block's keys are the portable kernel's alone.
     fn on_hopper(&self, spec: &Spec, tiles: &HopperTiles) -> bool {
         let samples = spec.block_samples().kv;
-        spec.head_dim <= 128 && samples >= 8 && tiles.keys.is_multiple_of(samples)
+        let fits = spec.head_dim <= 128 && samples >= 8 && tiles.keys.is_multiple_of(samples);
+        fits && self.pool == Pools::Max
     }
 
     fn part(&self, cx: &Cx<'_>) -> Part {
@@ -126,6 +138,11 @@ impl Proxy {
         }
     }
 
+    /// Whether keys are added up beside what is kept of the blocks. The sums of all blocks' keys are those of the keys.
+    fn adds_keys(&self) -> bool {
+        self.sums == Sums::Exact && self.pool == Pools::Max
+    }
+
     fn sections(&self, cx: &Cx<'_>) -> Vec<(&'static str, bool)> {
         let (spec, tiles) = (cx.spec, cx.tiles);
         let samples = spec.block_samples().kv;
@@ -134,9 +151,9 @@ impl Proxy {
             ("E4M3", self.scores == Precision::E4m3),
             ("E4M3_BYTES", self.in_bytes(cx)),
             // What was divided is multiplied back in the maxima alone, where no other score is looked at.
-            ("FACTORS_OF_TOPS", self.scores == Precision::E4m3 && self.sums == Sums::Maxima),
-            ("FACTORS_OF_SCORES", self.scores == Precision::E4m3 && self.sums == Sums::Exact),
-            ("SUMS_EXACT", self.sums == Sums::Exact),
+            ("FACTORS_OF_TOPS", self.scores == Precision::E4m3 && !self.adds_keys()),
+            ("FACTORS_OF_SCORES", self.scores == Precision::E4m3 && self.adds_keys()),
+            ("SUMS_EXACT", self.adds_keys()),
             ("FEW_BLOCKS", tiles.hopper.keys <= 8 * samples),
             ("BLOCK_FILLS_STAGE", samples == tiles.hopper.keys),
             // How a block's samples lie in a tile of scores.

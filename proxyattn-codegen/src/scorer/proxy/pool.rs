@@ -8,12 +8,8 @@ use crate::arch::portable::POOL_THREADS;
 use crate::pipeline::{Cx, Define};
 
 const POOL: &[&str] = &["arch/portable/tile.cuh", "scorer/mean.cuh", "scorer/proxy/pool.cuh"];
-const POOL_E4M3: &[&str] = &[
-    "arch/portable/tile.cuh",
-    "scorer/mean.cuh",
-    "scorer/proxy/e4m3.cuh",
-    "scorer/proxy/pool.e4m3.cuh",
-];
+const POOL_E4M3: &[&str] =
+    &["arch/portable/tile.cuh", "scorer/mean.cuh", "scorer/proxy/e4m3.cuh", "scorer/proxy/pool.e4m3.cuh"];
 
 /// Threads of a CTA that computes all mean keys of a block, at most.
 const KEY_POOL_THREADS: u32 = 256;

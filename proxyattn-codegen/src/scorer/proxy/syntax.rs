@@ -9,6 +9,7 @@ kind! {
     parts {
         sums: Part::like("maxima"),
         scores: Part::like("e4m3"),
+        pool: Part::like("sum").implied("max"),
     }
     rules |proxy, spec| {}
 }

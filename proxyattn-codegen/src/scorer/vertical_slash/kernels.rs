@@ -39,7 +39,7 @@ pub(super) fn constants() -> Vec<Define> {
 }
 
 pub(super) fn kernels(scorer: &VerticalSlash, cx: &Cx<'_>) -> Vec<Kernel> {
-    vec![partials(scorer, cx), sums(), masses(), score()]
+    vec![partials(scorer, cx), sums(scorer), masses(), score()]
 }
 
 pub(super) fn buffers(scorer: &VerticalSlash, cx: &Cx<'_>) -> Vec<Buffer> {
@@ -117,11 +117,11 @@ fn partials(scorer: &VerticalSlash, cx: &Cx<'_>) -> Kernel {
     }
 }
 
-/// A CTA has a head.
-fn sums() -> Kernel {
+/// A CTA has a head, and of its queries as many as a warp has lanes.
+fn sums(scorer: &VerticalSlash) -> Kernel {
     let mut fields = vec![read(Scratch::LastLogs), write(Scratch::LastSums)];
     fields.extend(numbers([Scalar::Blocks, Scalar::Heads]));
-    let grid = [Scalar::Heads.into(), Scalar::Batch.into(), number(1)];
+    let grid = [number(scorer.last / 32), Scalar::Heads.into(), Scalar::Batch.into()];
     Kernel {
         shared: number(SUM_THREADS * 2 * 4),
         files: SUMS.into(),

@@ -2,7 +2,7 @@
 #![deny(warnings)]
 
 use proxyattn::codegen::{
-    Budget, Dynamic, Order, Precision, Proxy, Ratio, Rows, Scorer, Spec, Split, Sums, TopK, Weigh,
+    Budget, Dynamic, Order, Pools, Precision, Proxy, Ratio, Rows, Scorer, Spec, Split, Sums, TopK, Weigh,
 };
 use proxyattn::prelude::*;
 
@@ -28,7 +28,7 @@ struct Counted;
 struct Dense;
 
 fn main() {
-    let scorer = Scorer::Proxy(Proxy { sums: Sums::Maxima, scores: Precision::E4m3 });
+    let scorer = Scorer::Proxy(Proxy { sums: Sums::Maxima, scores: Precision::E4m3, pool: Pools::Max });
     let budget = Budget::Dynamic(Dynamic {
         gamma: 0.8,
         min_tokens: 1024,

@@ -7,7 +7,7 @@ use super::Contract;
 use crate::heads::{dot, log_sum_exp};
 use crate::stages::{Buffers, Sampled};
 use crate::{Heads, Oracle, Scores};
-use proxyattn_codegen::{Precision, Proxy, Scorer, Sums};
+use proxyattn_codegen::{Pools, Precision, Proxy, Scorer, Sums};
 use rayon::prelude::*;
 
 /// What is multiplied for every group: means of its heads at the strides' tokens.
@@ -48,20 +48,25 @@ impl Samples {
 
 impl Contract for Proxy {
     fn examples() -> Vec<Scorer> {
-        let of = |sums, scores| Scorer::Proxy(Proxy { sums, scores });
-        vec![of(Sums::Maxima, Precision::E4m3), of(Sums::Exact, Precision::Native)]
+        let of = |sums, scores, pool| Scorer::Proxy(Proxy { sums, scores, pool });
+        vec![
+            of(Sums::Maxima, Precision::E4m3, Pools::Max),
+            of(Sums::Exact, Precision::Native, Pools::Max),
+            of(Sums::Exact, Precision::Native, Pools::Sum),
+            of(Sums::Maxima, Precision::E4m3, Pools::Sum),
+        ]
     }
 
     fn scores(&self, oracle: &Oracle) -> Vec<Scores> {
         let proxies = oracle.proxies(self);
         let all = (0..oracle.batch * oracle.groups * oracle.rows()).into_par_iter();
-        let of_row = |i| oracle.scores_by_proxy(&proxies, self.sums, i / oracle.rows(), i % oracle.rows());
+        let of_row = |i| oracle.scores_by_proxy(&proxies, self, i / oracle.rows(), i % oracle.rows());
         all.map(of_row).collect()
     }
 
     fn sampled<'a>(&self, oracle: &'a Oracle, left: &Buffers<'_>) -> Box<Sampled<'a>> {
-        let (proxies, sums) = (stages::proxies(self, left, oracle), self.sums);
-        Box::new(move |group, token| oracle.proxy_maxima(&proxies, sums, group, token))
+        let (proxies, proxy) = (stages::proxies(self, left, oracle), *self);
+        Box::new(move |group, token| oracle.proxy_blocks(&proxies, &proxy, group, token))
     }
 }
 
@@ -93,30 +98,37 @@ impl Oracle {
     }
 
     /// For the sampled keys that a token sees, the log of the sum that they are normalised by, and the largest logit in each
-    /// block.
-    fn proxy_maxima(&self, proxies: &Proxies, sums: Sums, group: usize, token: usize) -> (f64, Vec<f64>) {
+    /// block, or the log of their sum.
+    fn proxy_blocks(&self, proxies: &Proxies, proxy: &Proxy, group: usize, token: usize) -> (f64, Vec<f64>) {
         let logits = self.proxy_logits(proxies, group, token);
-        let mut maxima = vec![f64::NEG_INFINITY; self.block_of(self.keys_seen(token) - 1) + 1];
+        let mut of_blocks = vec![Vec::new(); self.block_of(self.keys_seen(token) - 1) + 1];
         for (sample, &logit) in logits.iter().enumerate() {
-            let max = &mut maxima[self.block_of(sample * self.spec.stride.kv as usize)];
-            *max = max.max(logit);
+            of_blocks[self.block_of(sample * self.spec.stride.kv as usize)].push(logit);
         }
-        let log_sum = match sums {
-            Sums::Exact => log_sum_exp(&logits),
-            Sums::Maxima => log_sum_exp(&maxima),
-        };
-        (log_sum, maxima)
-    }
-
-    /// The largest probability in each tile of a row, over the sampled queries and keys; its logarithm.
-    fn scores_by_proxy(&self, proxies: &Proxies, sums: Sums, group: usize, row: usize) -> Scores {
-        let mut scores = vec![f64::NEG_INFINITY; self.visible(row)];
-        for token in self.row_tokens(row).filter(|t| t % self.spec.stride.q as usize == 0) {
-            let (log_sum, maxima) = self.proxy_maxima(proxies, sums, group, token);
-            for (score, max) in scores.iter_mut().zip(maxima) {
-                *score = score.max(max - log_sum);
+        let largest = |logits: &Vec<f64>| logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let maxima: Vec<f64> = of_blocks.iter().map(largest).collect();
+        match (proxy.pool, proxy.sums) {
+            (Pools::Max, Sums::Exact) => (log_sum_exp(&logits), maxima),
+            (Pools::Max, Sums::Maxima) => (log_sum_exp(&maxima), maxima),
+            (Pools::Sum, _) => {
+                (log_sum_exp(&logits), of_blocks.iter().map(|logits| log_sum_exp(logits)).collect())
             }
         }
-        scores
+    }
+
+    /// The largest probability in each tile of a row, or the sum of all, over the sampled queries and keys; its logarithm.
+    fn scores_by_proxy(&self, proxies: &Proxies, proxy: &Proxy, group: usize, row: usize) -> Scores {
+        let mut of_samples = vec![Vec::new(); self.visible(row)];
+        for token in self.row_tokens(row).filter(|t| t % self.spec.stride.q as usize == 0) {
+            let (log_sum, of_blocks) = self.proxy_blocks(proxies, proxy, group, token);
+            for (scores, of_block) in of_samples.iter_mut().zip(of_blocks) {
+                scores.push(of_block - log_sum);
+            }
+        }
+        let pooled = |scores: &Vec<f64>| match proxy.pool {
+            Pools::Max => scores.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            Pools::Sum => log_sum_exp(scores),
+        };
+        of_samples.iter().map(pooled).collect()
     }
 }

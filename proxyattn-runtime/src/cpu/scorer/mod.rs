@@ -57,3 +57,12 @@ impl Scores {
         &self.data[(sequence * self.rows + row) * self.blocks..][..self.blocks]
     }
 }
+
+/// `log₂ Σ 2^x`; −∞ of nothing.
+fn log2_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
+    let top = logs.clone().fold(f64::NEG_INFINITY, f64::max);
+    if top == f64::NEG_INFINITY {
+        return top;
+    }
+    top + logs.map(|log| (log - top).exp2()).sum::<f64>().log2()
+}

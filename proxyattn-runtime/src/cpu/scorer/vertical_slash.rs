@@ -1,6 +1,6 @@
 //! The scorer `vertical_slash`: the larger of what a block's column and its diagonal hold of the last queries' attention.
 
-use super::{Contract, Prepared, Scores};
+use super::{Contract, Prepared, Scores, log2_sum};
 use crate::cpu::inputs::Scale;
 use crate::cpu::last::LastQueries;
 use crate::cpu::pack::Keys;
@@ -186,13 +186,4 @@ impl Shares {
         }
         Ok(())
     }
-}
-
-/// `log₂ Σ 2^x`; −∞ of nothing.
-fn log2_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
-    let top = logs.clone().fold(f64::NEG_INFINITY, f64::max);
-    if top == f64::NEG_INFINITY {
-        return top;
-    }
-    top + logs.map(|log| (log - top).exp2()).sum::<f64>().log2()
 }

@@ -104,7 +104,7 @@ impl Sources<'_> {
             Tensor::Keys(Keys::Pooled8) => packed(Scratch::ProxyK8),
             Tensor::StridedQ => packed(Scratch::StridedQ),
             Tensor::StridedK => packed(Scratch::StridedK),
-            Tensor::Keys(Keys::Sampled) => {
+            Tensor::Keys(Keys::Sampled) | Tensor::Windows | Tensor::FullWindows => {
                 let RawTensor { address, strides: [batch, head, token] } = self.args.k;
                 let stride = i64::from(self.loader.spec.sample_window().kv);
                 RawTensor { address, strides: [batch, head, token * stride] }
@@ -123,14 +123,19 @@ impl Sources<'_> {
         let arg = match tensor {
             Tensor::Q => "q",
             Tensor::Out => "out",
-            Tensor::K | Tensor::Keys(Keys::Sampled) => "k",
+            Tensor::K | Tensor::Keys(Keys::Sampled) | Tensor::Windows | Tensor::FullWindows => "k",
             Tensor::V => "v",
             Tensor::ProxyQ | Tensor::ProxyQ8 | Tensor::Keys(Keys::Pooled | Keys::Pooled8) => "workspace",
             Tensor::StridedQ | Tensor::StridedK => "workspace",
         };
         let [heads, tokens] = self.extents(tensor);
-        let dims = [u64::from(spec.head_dim), tokens, heads, self.shape.batch];
-        tensor_map::encode(arg, &self.tensor(tensor), dims, rows, tensor.elem(), spec.dtype)
+        let raw = self.tensor(tensor);
+        let columns = match tensor {
+            Tensor::Windows | Tensor::FullWindows => (raw.strides[2] as u64).max(spec.head_dim.into()),
+            _ => spec.head_dim.into(),
+        };
+        let dims = [columns, tokens, heads, self.shape.batch];
+        tensor_map::encode(arg, &raw, dims, rows, tensor.elem(), spec.dtype)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cpu::simd::{Block, CHUNK, Col, Kernel, PANEL, Row, Simd, dispatch};
 use crate::memory::product;
 use crate::{Element, Plan, Result, View, inputs::Inputs};
 use core::ops::Range;
-use proxyattn_codegen::{Precision, Proxy, Sums};
+use proxyattn_codegen::{Pools, Precision, Proxy, Sums};
 
 /// The proxy heads of a prefill.
 ///
@@ -18,6 +18,7 @@ pub(super) struct Proxies<'a> {
     keys: KeySamples<'a>,
     pub(super) query_samples: usize,
     pub(super) sums: Sums,
+    pub(super) pool: Pools,
     dim: usize,
 }
 
@@ -83,7 +84,9 @@ impl<'a> Proxies<'a> {
             };
             KeySamples::Pooled(Keys::new("proxy keys", sequences, samples, samples_per_block, dim, pool)?)
         };
-        Ok(Self { queries, keys, query_samples, sums: proxy.sums, dim })
+        // The sums of all blocks' keys are those of the keys.
+        let sums = if proxy.pool == Pools::Sum { Sums::Maxima } else { proxy.sums };
+        Ok(Self { queries, keys, query_samples, sums, pool: proxy.pool, dim })
     }
 
     /// A panel of 32 query samples of a sequence and group.

@@ -7,11 +7,12 @@
 
 use super::pool::Proxies;
 use super::sums::Normaliser;
-use crate::cpu::scorer::{Prepared, Scores};
+use crate::cpu::scorer::{Prepared, Scores, log2_sum};
 use crate::cpu::simd::{CHUNK, Kernel, PANEL, Row, Simd, dispatch};
 use crate::cpu::tile::{self, MASKED};
 use crate::memory::{filled, product};
 use crate::{Observer, Plan, Result, Stage};
+use proxyattn_codegen::Pools;
 use rayon::prelude::*;
 
 /// Panels that share a pass over the keys, so that a tile of keys is read from cache.
@@ -114,7 +115,10 @@ impl Kernel for Unit<'_> {
                 let end = (first + buffer.len()).div_ceil(samples_per_block).min(state.maxima.len());
                 let maxima = &mut state.maxima[first / samples_per_block..end];
                 for (block, out) in buffer.chunks(samples_per_block).zip(&mut *maxima) {
-                    *out = tile::row_max(s, block, out);
+                    *out = match self.proxies.pool {
+                        Pools::Max => tile::row_max(s, block, out),
+                        Pools::Sum => log_sum(s, block),
+                    };
                 }
                 state.normaliser.add(s, buffer, maxima);
             }
@@ -124,8 +128,16 @@ impl Kernel for Unit<'_> {
     }
 }
 
+/// The base-2 logarithm of what a block's keys sum to, of each lane.
+#[inline(always)]
+fn log_sum<S: Simd>(s: S, block: &[Row]) -> Row {
+    let max = tile::row_max(s, block, &[MASKED; PANEL]);
+    let sum = tile::sum_exp(s, block, &max);
+    core::array::from_fn(|lane| max[lane] + sum[lane].log2())
+}
+
 impl Unit<'_> {
-    /// Normalises each sample's maxima and takes the largest over the samples of a row.
+    /// Normalises what each sample has of the blocks, and pools it over the samples of a row.
     #[inline(always)]
     fn pool<S: Simd>(self, s: S, states: &[PanelState], first_panel: usize) {
         let blocks = self.plan.geometry().blocks();
@@ -142,7 +154,15 @@ impl Unit<'_> {
                 }
                 for (row, scores) in scores[..lanes].chunks(lanes_per_row).enumerate() {
                     let best = &mut self.scores[(first_row + row) * blocks + block];
-                    *best = scores.iter().fold(*best, |max, &score| if score > max { score } else { max });
+                    *best = match self.proxies.pool {
+                        Pools::Max => {
+                            scores.iter().fold(*best, |max, &score| if score > max { score } else { max })
+                        }
+                        Pools::Sum => {
+                            let logs = core::iter::once(&*best).chain(scores);
+                            log2_sum(logs.map(|&score| f64::from(score))) as f32
+                        }
+                    };
                 }
             }
         }
