@@ -189,3 +189,52 @@ fn question(tokenizer: &Tokenizer, name: &str, numbers: &[String]) -> Result<Que
     items.pop();
     Ok(Question { question: tokenizer.encode(&question)?, answer, items })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+
+    /// A token for each byte.
+    fn bytes() -> Tokenizer {
+        let mut tokens: Vec<String> = ByteLevel::alphabet().into_iter().map(String::from).collect();
+        tokens.sort_unstable();
+        tokens.push("<|endoftext|>".into());
+        let mut kinds = vec![1; tokens.len()];
+        kinds[tokens.len() - 1] = 3;
+        Tokenizer::new(tokens, &kinds, &[], 0).unwrap()
+    }
+
+    #[test]
+    fn every_answer_is_hidden_in_its_context() {
+        let tokenizer = bytes();
+        let set = needles(&tokenizer, 4096, 5).unwrap();
+        assert_eq!(set, needles(&tokenizer, 4096, 5).unwrap());
+        assert_ne!(set, needles(&tokenizer, 4096, 6).unwrap());
+        assert_eq!(set.contexts.len(), HIDDEN.len());
+        for (context, (task, keys, values)) in set.contexts.iter().zip(HIDDEN) {
+            assert_eq!((context.task, context.tokens.len(), context.questions.len()), (task, 4096, keys));
+            let text = tokenizer.decode(&context.tokens).unwrap();
+            assert!(
+                text[..text.len() - TAIL].contains("magic") && !text[text.len() - TAIL..].contains("magic")
+            );
+            for Question { question, answer, items } in &context.questions {
+                let asked = tokenizer.decode(question).unwrap();
+                let name = asked.split("for ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+                let answer_text = tokenizer.decode(answer).unwrap();
+                let mut after = &text[..];
+                for number in answer_text.split(',') {
+                    let needle = format!("for {name} is:{number}.");
+                    let at = after.find(&needle).unwrap_or_else(|| panic!("{task}: no `{needle}`"));
+                    after = &after[at + needle.len()..];
+                }
+                assert_eq!(items.len(), answer.len());
+                assert_eq!(items.iter().flatten().max(), Some(&(values - 1)));
+                // Commas between the numbers belong to none.
+                assert_eq!(items.iter().filter(|item| item.is_none()).count(), values - 1);
+            }
+        }
+        let refused = needles(&tokenizer, 512, 5).unwrap_err().to_string();
+        assert!(refused.contains("--lengths") && refused.ends_with("got 512"), "{refused}");
+    }
+}
