@@ -31,6 +31,16 @@ const FAMILY: &[Line] = &[
             "gamma = 0.95, min_tokens = 2048",
         ],
     },
+    Line {
+        name: "proxy, relative (FlashPrefill's rule)",
+        text: "budget = relative({})",
+        values: &["0.2", "0.1", "0.05", "0.02"],
+    },
+    Line {
+        name: "proxy, fitted (Tactic's rule)",
+        text: "budget = fitted({})",
+        values: &["0.5", "0.6", "0.7", "0.8"],
+    },
     Line { name: "mean_pool, ratio", text: "scorer = mean_pool, budget = ratio({})", values: SHARES },
     Line {
         name: "mean_pool, top_p",
