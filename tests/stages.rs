@@ -91,11 +91,10 @@ fn inputs_of(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
         [heads * samples * dim, samples * dim, dim]
     };
     let [batch, head, token] = memory.strides[&Tensor::K];
-    memory
-        .strides
-        .extend([Tensor::Keys(Keys::Sampled), Tensor::Windows, Tensor::FullWindows].map(|tensor| {
-            (tensor, [batch, head, token * i64::from(spec.sample_window().kv)])
-        }));
+    memory.strides.extend(
+        [Tensor::Keys(Keys::Sampled), Tensor::Windows, Tensor::FullWindows]
+            .map(|tensor| (tensor, [batch, head, token * i64::from(spec.sample_window().kv)])),
+    );
     memory.strides.extend(PROXIES.map(|tensor| (tensor, packed(tensor))));
     memory
 }

@@ -65,9 +65,8 @@ pub fn candidates(spec: &Spec, arch: Arch, unit: UnitId) -> Vec<Vec<(&'static st
     };
     let sections_of = |tiles: &Tiles| Pipeline::of(&Cx { spec, tiles, native }).sections().to_vec();
     let sections = sections_of(&default);
-    let kernels_of = |tiles: &Tiles| {
-        Pipeline::of(&Cx { spec, tiles, native }).of_unit(unit).cloned().collect::<Vec<_>>()
-    };
+    let kernels_of =
+        |tiles: &Tiles| Pipeline::of(&Cx { spec, tiles, native }).of_unit(unit).cloned().collect::<Vec<_>>();
     let mut seen = vec![default];
     all.into_iter()
         .filter(|tiles| tiles.fit(spec) && !seen.contains(tiles) && (seen.push(*tiles), true).1)

@@ -10,9 +10,10 @@ const fn scorer(stride: u32) -> Scorer {
 const TOP_P: Budget = Budget::TopP(TopP { share: 0.8 });
 
 stages! { Arch::Sm80;
-    /// Four strided keys to a block, two lanes; an offset that no window divides, and less than a window of queries.
+    /// Four strided keys to a block, two lanes; an offset that no window divides, less than a window of
+    /// queries, and of keys.
     antidiagonal: bf16, Spec { scorer: scorer(16), budget: TOP_P, ..Spec::DEFAULT }, |t| t,
-        &[[1, 4, 2, 700, 1005], [2, 2, 1, 1, 403]];
+        &[[1, 4, 2, 700, 1005], [2, 2, 1, 1, 403], [1, 2, 1, 5, 9]];
     /// Two to a block, a lane to each; rows of 96; two KV heads to a group.
     antidiagonal_of_two: f16, Spec {
             head_dim: 96, dtype: Dtype::F16, block: Block { q: 64, kv: 32 }, groups: Some(1), scorer: scorer(16),
@@ -30,8 +31,9 @@ stages! { Arch::Sm80;
 }
 
 stages! { Arch::Sm90a;
+    /// The same; the last context is shorter than a window.
     hopper_antidiagonal: bf16, Spec { scorer: scorer(16), budget: TOP_P, ..Spec::DEFAULT }, |t| t,
-        &[[1, 4, 2, 700, 1005], [2, 2, 1, 1, 403]];
+        &[[1, 4, 2, 700, 1005], [2, 2, 1, 1, 403], [1, 2, 1, 5, 9]];
     /// More strided keys than a segment has, rows on both warpgroups and past the last.
     hopper_antidiagonal_segments: bf16, Spec {
             head_dim: 64, block: Block { q: 128, kv: 128 }, scorer: scorer(8), budget: TOP_P, ..Spec::DEFAULT

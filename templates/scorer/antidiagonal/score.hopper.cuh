@@ -5,6 +5,12 @@
 // of a part, of all rows of a tile. Each warpgroup has 128 samples, in two accumulators that share the stage's keys: with
 // 64, operands would take as long from shared memory as products do. The sum of a sample is known for each segment, and
 // added up by `select`.
+//@if POOL_KEYS
+//@else
+//
+// Keys are read where they lie: a row of `windows` is what lies from a window's first token to the next window, so that its
+// part r begins r tokens on. `full_windows` has those alone that lack no token.
+//@end
 #define WARPGROUPS 2
 #define WG_TILES 2 // accumulators of a warpgroup
 #define UNIT_ROWS (WARPGROUPS * WG_TILES * WG_ROWS)
