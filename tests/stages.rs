@@ -27,7 +27,8 @@ use logits::{Eight128, Large64, Large128, Large256, LargeLast, SIZES};
 use made_up::{check_counts, check_select};
 use proxyattn::codegen::cuda::{HopperTiles, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Fitted, Keep, Order, Ratio, Rows, Scorer, Share, Spec, Split, Stage, Stride, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Fitted, Keep, Order, Ratio, Rows, Scorer, Share, Spec, Split, Stage,
+    Stride, Weigh,
 };
 use proxyattn::prelude::{bf16, f16};
 use proxyattn::{AttentionKernel, Element};
