@@ -57,6 +57,9 @@ macro_rules! budgets {
             /// A share of the blocks that the row can see, another one for each head of each layer (`SparseMM`, arXiv
             /// 2506.05344).
             per_head: PerHead(kind) => kind;
+            /// As many tokens of every row as a span has that grows with the context, another one for each head of each layer
+            /// (MoA, arXiv 2406.14909).
+            spans: Spans(kind) => kind;
             /// Every block: dense attention.
             all: All => $crate::All;
         }
