@@ -33,7 +33,7 @@ impl HeadSpan {
 /// ```
 /// use proxyattn::HeadSpans;
 ///
-/// // As MoA writes them, here of two layers of two heads.
+/// // As `MoA` writes them, here of two layers of two heads.
 /// let plan = r#"{"alphas": [[1024, -1024], [0, 128]], "betas": [[0, 0.5], [0.25, 0]]}"#;
 /// let heads = HeadSpans::from_moa(plan)?;
 /// assert_eq!((heads.layers(), heads.layer(0)?.spans()[1].alpha), (2, -1024));

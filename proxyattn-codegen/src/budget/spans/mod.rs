@@ -6,11 +6,11 @@ use crate::pipeline::{Cx, Part};
 use crate::{Block, Key, syntax};
 
 /// `spans(min_tokens = 128)`: each head visits as many tokens of every row as its *span* has, which grows with the context
-/// (MoA, arXiv 2406.14909).
+/// (`MoA`, arXiv 2406.14909).
 ///
 /// A span is a line: of a call over `kv_len` keys it is `α + ⌊β · kv_len⌋` tokens, at least `min_tokens`, with β to the nearest
-/// millionth. A head wants the blocks that it fills, in every row, those included that are always kept: in MoA's sense a span
-/// is its sink and its window together. With `scorer = nearest` lists are MoA's; any scorer may rank.
+/// millionth. A head wants the blocks that it fills, in every row, those included that are always kept: in `MoA`'s sense a span
+/// is its sink and its window together. With `scorer = nearest` lists are `MoA`'s; any scorer may rank.
 ///
 /// α and β are no part of the configuration: they come with the layer when a kernel is loaded, so that all layers have the same
 /// kernels.
@@ -21,7 +21,7 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// `budget = spans` without any part: MoA's minimum.
+    /// `budget = spans` without any part: `MoA`'s minimum.
     pub const DEFAULT: Spans = Spans { min_tokens: 128 };
 }
 
@@ -54,7 +54,7 @@ impl Contract for Spans {
         self.min_tokens.into()
     }
 
-    /// MoA's plans are those that keep at most half of the keys, on average over heads.
+    /// `MoA`'s plans are those that keep at most half of the keys, on average over heads.
     fn expected_share(&self, floor: f64) -> f64 {
         floor.max(0.5)
     }

@@ -11,7 +11,7 @@ use crate::{Arch, Key, Spec, Stride};
 ///
 /// The score of row m and block j is `−d(m, j) / 64` in log2, with the distance d in blocks of keys from the block that has the
 /// key position of the row's last query. So a ranking is what is always kept, and then backwards from the diagonal: with
-/// `keep(sink = 1)`, the first k blocks of it are StreamingLLM's sink and window (arXiv 2309.17453), and a band of MoA
+/// `keep(sink = 1)`, the first k blocks of it are `StreamingLLM`'s sink and window (arXiv 2309.17453), and a band of `MoA`
 /// (arXiv 2406.14909). Of lists of a fixed length it is the one that costs nothing to choose.
 ///
 /// Without a causal mask distances count to both sides, and the block before comes before the one as far behind. Of more
