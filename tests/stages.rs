@@ -25,7 +25,7 @@ use buffers::{Tensors, grid};
 use harness::{Harness, Memory, Place};
 use logits::{Eight128, Large64, Large128, Large256, LargeLast, SIZES};
 use made_up::{check_counts, check_select};
-use proxyattn::codegen::cuda::{HopperTiles, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled};
+use proxyattn::codegen::cuda::{HopperTiles, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{
     Arch, Block, Budget, Dtype, Dynamic, Fitted, Keep, OfLayer, Order, Ratio, Rows, Scorer, Share, Spec,
     Split, Stage, Stride, Weigh,
