@@ -6,6 +6,15 @@ use proxyattn_codegen::Share;
 use serde::Deserialize;
 
 /// The span of a head, for kernels of `budget = spans(…)`: of a call over `kv_len` keys it is `alpha + ⌊beta · kv_len⌋` tokens.
+///
+/// ```
+/// use proxyattn::{HeadSpan, LayerShares};
+///
+/// // A window that stays, and one of an eighth of the context.
+/// let layer = LayerShares::from_spans(&[HeadSpan { alpha: 1024, beta: 0.0 }, HeadSpan { alpha: 0, beta: 0.125 }])?;
+/// assert_eq!(layer.spans().len(), 2);
+/// # Ok::<(), proxyattn::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HeadSpan {
     /// Tokens of a span that does not grow; below 0, growth begins late.
