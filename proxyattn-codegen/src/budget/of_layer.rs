@@ -3,6 +3,13 @@
 use crate::abi::Scratch;
 
 /// What comes with the layer for each head.
+///
+/// ```
+/// use proxyattn_codegen::{Budget, OfLayer, Spans};
+///
+/// assert_eq!(Budget::Spans(Spans::DEFAULT).of_layer(), Some(OfLayer::Spans));
+/// assert_eq!(Budget::ratio(0.1).of_layer(), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OfLayer {
     /// A weight, where a head of weight 1 has this share of a row's blocks: `measured` are the millionths of a head's share.
