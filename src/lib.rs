@@ -79,9 +79,10 @@ pub use proxyattn_codegen as codegen;
 pub use proxyattn_macros::proxy_attention;
 pub use proxyattn_runtime::{
     AsView, Attention, AttentionKernel, BlockMap, CudaDevice, Device, DeviceName, DriverInfo, Element, Error,
-    Geometry, GpuInfo, HeadShares, LayerShares, ListView, Lists, NoTokenCount, Observer, Plan, Problem,
-    RawArgs, RawLists, RawTensor, Result, Scratch, Selection, Stage, StageTimes, Tensor, TokenCount, Trace,
-    Tune, UnknownDevice, View, ViewMut, WhyDense, cudarc, dense_below, env, jit, synthetic, tune,
+    Geometry, GpuInfo, HeadShares, HeadSpan, HeadSpans, LayerShares, ListView, Lists, NoTokenCount, Observer,
+    Plan, Problem, RawArgs, RawLists, RawTensor, Result, Scratch, Selection, Stage, StageTimes, Tensor,
+    TokenCount, Trace, Tune, UnknownDevice, View, ViewMut, WhyDense, cudarc, dense_below, env, jit,
+    synthetic, tune,
 };
 
 /// What a program that runs attention wants in scope.

@@ -9,10 +9,14 @@ mod flexprefill;
 mod inputs;
 #[path = "golden/minference.rs"]
 mod minference;
+#[path = "golden/moa.rs"]
+mod moa;
 #[path = "golden/moba.rs"]
 mod moba;
 #[path = "golden/sparse_frontier.rs"]
 mod sparse_frontier;
+#[path = "golden/sparsemm.rs"]
+mod sparsemm;
 #[path = "golden/verify.rs"]
 mod verify;
 #[path = "golden/xattention.rs"]

@@ -32,7 +32,7 @@ use half::bf16;
 use inputs::{Case, Inputs};
 use kernels::*;
 use proxyattn::codegen::{Arch, ArchSet, Spec};
-use proxyattn::{Attention, AttentionKernel, Device, Element, LayerShares, Tensor};
+use proxyattn::{Attention, AttentionKernel, Device, Element, Tensor};
 use proxyattn_oracle::Oracle;
 use proxyattn_oracle::compare::{self, Agreement, KernelLists};
 use proxyattn_oracle::inputs;
@@ -69,7 +69,7 @@ fn check_of<T: Element>((name, spec): (&str, &Spec), device: &Device, cases: &[C
     let (mut total, mut worst) = (Agreement::default(), (0.0f64, 0.0f64));
     for case in cases {
         let context = format!("{name} {case:?} {spec:?}");
-        let layer = LayerShares::new(&proxyattn_oracle::weights(case.problem.heads)).expect("weights");
+        let layer = proxyattn_oracle::layer(spec.budget, case.problem.heads);
         let attention = Attention::<T>::load_layer(spec, device, &layer).expect("the kernel loads");
         let attention = attention.with_dense_below(0);
         let inputs = Inputs::<T>::generate(case, spec.head_dim);

@@ -25,13 +25,13 @@ use buffers::{Tensors, grid};
 use harness::{Harness, Memory, Place};
 use logits::{Eight128, Large64, Large128, Large256, LargeLast, SIZES};
 use made_up::{check_counts, check_select};
-use proxyattn::codegen::cuda::{HopperTiles, Keys, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled};
+use proxyattn::codegen::cuda::{HopperTiles, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Fitted, Keep, Order, Ratio, Rows, Scorer, Share, Spec, Split, Stage,
-    Stride, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Fitted, Keep, OfLayer, Order, Ratio, Rows, Scorer, Share, Spec,
+    Split, Stage, Stride, Weigh,
 };
 use proxyattn::prelude::{bf16, f16};
-use proxyattn::{AttentionKernel, Element};
+use proxyattn::{AttentionKernel, Element, HeadSpan};
 use proxyattn_oracle::{inputs, stages::Buffers};
 
 /// A generator that is its own source: the numbers must not change with a dependency.
@@ -93,11 +93,19 @@ fn inputs_of(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
         let [heads, samples] = tensor.extents().map(|extent| extent.of(spec, shape) as i64);
         [heads * samples * dim, samples * dim, dim]
     };
-    if let Some(share) = spec.budget.of_layer() {
+    if let Some(of_layer) = spec.budget.of_layer() {
         // In the same millionths as a loaded layer.
-        let of_head = |weight: f64| Share::of(share * weight).millionths().to_le_bytes();
-        let shares = proxyattn_oracle::weights(shape.heads as usize).into_iter().flat_map(of_head);
-        memory.put(Scratch::HeadShares, shares.collect());
+        let layer = proxyattn_oracle::layer(spec.budget, shape.heads as usize);
+        let words: Vec<u32> = match of_layer {
+            OfLayer::Shares(share) => {
+                layer.weights().iter().map(|weight| Share::of(share * weight).millionths()).collect()
+            }
+            OfLayer::Spans => {
+                let of_head = |span: &HeadSpan| [span.alpha as u32, Share::of(span.beta).millionths()];
+                layer.spans().iter().flat_map(of_head).collect()
+            }
+        };
+        memory.put(of_layer.scratch(), words.into_iter().flat_map(u32::to_le_bytes).collect());
     }
     let [batch, head, token] = memory.strides[&Tensor::K];
     memory.strides.extend(

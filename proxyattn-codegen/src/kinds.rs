@@ -27,6 +27,9 @@ macro_rules! scorers {
             /// What the last queries' attention gives to columns of blocks and to diagonals of blocks, the larger of the two
             /// (MInference, arXiv 2407.02490; `FlexPrefill`, arXiv 2502.20766).
             vertical_slash: VerticalSlash(kind) => kind;
+            /// How near a block is to the row's own one, whatever the inputs are (`StreamingLLM`, arXiv 2309.17453; `MoA`,
+            /// arXiv 2406.14909).
+            nearest: Nearest => $crate::Nearest;
         }
     };
 }
@@ -54,6 +57,9 @@ macro_rules! budgets {
             /// A share of the blocks that the row can see, another one for each head of each layer (`SparseMM`, arXiv
             /// 2506.05344).
             per_head: PerHead(kind) => kind;
+            /// As many tokens of every row as a span has that grows with the context, another one for each head of each layer
+            /// (`MoA`, arXiv 2406.14909).
+            spans: Spans(kind) => kind;
             /// Every block: dense attention.
             all: All => $crate::All;
         }

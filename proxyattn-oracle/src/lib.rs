@@ -25,7 +25,7 @@ mod scorer;
 mod select;
 pub mod stages;
 
-pub use budget::{budgets, weights};
+pub use budget::{budgets, layer};
 pub use compare::{KernelLists, Lists};
 pub use grid::Grid;
 pub use heads::Heads;

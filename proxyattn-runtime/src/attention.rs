@@ -73,7 +73,8 @@ impl<T: Element> Attention<T> {
         Self::load_tuned(spec, device, Tune::from_env()?, &[])
     }
 
-    /// [`load`](Self::load) for one layer of a model. Configurations whose budget is `per_head(…)` ask for its shares; others
+    /// [`load`](Self::load) for one layer of a model. Configurations whose budget is `per_head(…)` ask for its weights, those of
+    /// `spans(…)` for its spans; others
     /// do not look at them. All layers have the same kernels, which are compiled and loaded once.
     ///
     /// # Errors

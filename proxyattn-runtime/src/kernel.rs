@@ -47,7 +47,8 @@ pub trait AttentionKernel: 'static {
         Attention::named(Self::NAME, &Self::SPEC, device, tune, problems)
     }
 
-    /// [`load`](Self::load) for one layer of a model. Configurations whose budget is `per_head(…)` ask for its shares; others
+    /// [`load`](Self::load) for one layer of a model. Configurations whose budget is `per_head(…)` ask for its weights, those of
+    /// `spans(…)` for its spans; others
     /// do not look at them, so that a program may load every kernel so.
     ///
     /// # Errors

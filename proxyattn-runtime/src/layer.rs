@@ -1,19 +1,22 @@
 //! What a kernel is told of the layer that it is loaded for.
 
 mod scores;
+mod spans;
 
 pub use scores::HeadShares;
+pub use spans::{HeadSpan, HeadSpans};
 
 use crate::{Error, Result};
 use cudarc::driver::{CudaSlice, DevicePtr};
-use proxyattn_codegen::{Share, Spec};
+use proxyattn_codegen::{OfLayer, Share, Spec};
 
 use crate::cuda::CudaDevice;
 use crate::cuda::device::{failed, no_memory};
 
-/// The weights of a layer's query heads, for kernels of `budget = per_head(…)`: a head of weight 1 has the share that the
-/// budget names, a head of weight 2 twice as much, and a head of weight 0 is *pruned*.
+/// What a layer's query heads have of its blocks: weights for kernels of `budget = per_head(…)`, spans for those of
+/// `budget = spans(…)`.
 ///
+/// A head of weight 1 has the share that the budget names, a head of weight 2 twice as much, and a head of weight 0 is *pruned*.
 /// A pruned head visits only the blocks that are always visited, and its output is then set to zero.
 ///
 /// ```
@@ -33,7 +36,10 @@ use crate::cuda::device::{failed, no_memory};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerShares {
+    /// None if it has none.
     weights: Vec<f64>,
+    /// None if it has none.
+    spans: Vec<HeadSpan>,
 }
 
 impl LayerShares {
@@ -56,19 +62,72 @@ impl LayerShares {
                 got: format!("{} of head {head}", weights[head]),
             });
         }
-        Ok(Self { weights: weights.to_vec() })
+        Ok(Self { weights: weights.to_vec(), spans: Vec::new() })
     }
 
-    /// The weights.
+    /// A span for each query head, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for no spans, and for one whose `beta` is outside of [0, 1].
+    pub fn from_spans(spans: &[HeadSpan]) -> Result<Self> {
+        if spans.is_empty() {
+            return Err(Error::Shape {
+                arg: "spans",
+                expected: "a span for each query head".into(),
+                got: "none".into(),
+            });
+        }
+        if let Some(head) = spans.iter().position(|span| !(0.0..=1.0).contains(&span.beta)) {
+            return Err(Error::Shape {
+                arg: "spans",
+                expected: "a `beta` in [0, 1]".into(),
+                got: format!("{} of head {head}", spans[head].beta),
+            });
+        }
+        Ok(Self { weights: Vec::new(), spans: spans.to_vec() })
+    }
+
+    /// Weights and spans that are those of every one of so many heads, where nothing is known of a model: a weight of 1, and a
+    /// span of half the context. Programs that measure any configuration load it for this layer.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for no heads.
+    pub fn alike(heads: usize) -> Result<Self> {
+        let Self { spans, .. } = Self::from_spans(&vec![HeadSpan { alpha: 0, beta: 0.5 }; heads])?;
+        Ok(Self { spans, ..Self::new(&vec![1.0; heads])? })
+    }
+
+    /// The weights; none of a layer of spans.
     pub fn weights(&self) -> &[f64] {
         &self.weights
+    }
+
+    /// The spans; none of a layer of weights.
+    pub fn spans(&self) -> &[HeadSpan] {
+        &self.spans
+    }
+
+    /// What a budget asks for, as the kernels' buffer has it, and of how many heads; none of a layer without it.
+    fn words(&self, of_layer: OfLayer) -> (Vec<u32>, usize) {
+        match of_layer {
+            OfLayer::Shares(share) => {
+                let of_head = |&weight: &f64| match weight {
+                    0.0 => 0,
+                    weight => Share::of(share * weight).millionths().max(1), // a small share is no pruned head
+                };
+                (self.weights.iter().map(of_head).collect(), self.weights.len())
+            }
+            OfLayer::Spans => (self.spans.iter().flat_map(|span| span.words()).collect(), self.spans.len()),
+        }
     }
 }
 
 /// A layer as a loaded kernel has it.
 pub(crate) struct Layer {
-    /// Of each head, of a row's blocks.
-    millionths: Vec<u32>,
+    of_layer: OfLayer,
+    heads: usize,
+    /// Of each head, as the kernels' buffer has it.
+    words: Vec<u32>,
     /// The same on a GPU, and its address.
     memory: Option<(CudaSlice<u32>, u64)>,
 }
@@ -81,36 +140,40 @@ impl Layer {
         shares: Option<&LayerShares>,
         device: Option<&CudaDevice>,
     ) -> Result<Option<Self>> {
-        let Some(share) = spec.budget.of_layer() else { return Ok(None) };
-        let Some(LayerShares { weights }) = shares else {
+        let Some(of_layer) = spec.budget.of_layer() else { return Ok(None) };
+        let (given, what, from) = match of_layer {
+            OfLayer::Shares(_) => ("weight", "share", "of `HeadShares::layer`, or `LayerShares::new`"),
+            OfLayer::Spans => ("span", "span", "of `HeadSpans::layer`, or `LayerShares::from_spans`"),
+        };
+        let (words, heads) = shares.map(|shares| shares.words(of_layer)).unwrap_or_default();
+        if heads == 0 {
             return Err(Error::Unavailable {
                 what: format!("loading `{name}` without its layer"),
-                why: format!("`budget = {}` has a share for each head of each layer", spec.budget),
-                help: "call `load_layer` with a `LayerShares`: of `HeadShares::layer`, or `LayerShares::new`"
-                    .into(),
+                why: format!("`budget = {}` has a {what} for each head of each layer", spec.budget),
+                help: format!("call `load_layer` with a `LayerShares`: {from}"),
             });
-        };
-        if let Some(heads) = spec.heads
-            && heads as usize != weights.len()
+        }
+        if let Some(declared) = spec.heads
+            && declared as usize != heads
         {
             return Err(Error::Shape {
                 arg: "layer",
-                expected: format!("a weight for each of the {heads} heads that the kernel declares"),
-                got: format!("{}", weights.len()),
+                expected: format!("a {given} for each of the {declared} heads that the kernel declares"),
+                got: format!("{heads}"),
             });
         }
-        let of_head = |&weight: &f64| match weight {
-            0.0 => 0,
-            weight => Share::of(share * weight).millionths().max(1), // a small share is no pruned head
-        };
-        let millionths: Vec<u32> = weights.iter().map(of_head).collect();
-        let memory = device.map(|device| upload(&millionths, device)).transpose()?;
-        Ok(Some(Self { millionths, memory }))
+        let memory = device.map(|device| upload(&words, device)).transpose()?;
+        Ok(Some(Self { of_layer, heads, words, memory }))
     }
 
-    /// What share of a row's blocks each head has, in millionths.
-    pub(crate) fn millionths(&self) -> &[u32] {
-        &self.millionths
+    /// What share of a row's blocks a head has, in millionths; of a layer of weights.
+    pub(crate) fn millionths(&self, head: usize) -> usize {
+        self.words[head] as usize
+    }
+
+    /// The tokens of a head's span, over so many keys; of a layer of spans.
+    pub(crate) fn span(&self, head: usize, kv_len: usize) -> usize {
+        HeadSpan::tokens([self.words[head * 2], self.words[head * 2 + 1]], kv_len)
     }
 
     /// The same in device memory; 0 on the CPU.
@@ -120,17 +183,25 @@ impl Layer {
 
     /// Heads whose output is zero.
     pub(crate) fn pruned(&self) -> impl Iterator<Item = usize> {
-        self.millionths.iter().enumerate().filter(|(_, share)| **share == 0).map(|(head, _)| head)
+        let shares = match self.of_layer {
+            OfLayer::Shares(_) => &self.words[..],
+            OfLayer::Spans => &[],
+        };
+        shares.iter().enumerate().filter(|(_, share)| **share == 0).map(|(head, _)| head)
     }
 
     /// Refuses a problem of another number of heads.
     pub(crate) fn check(&self, heads: usize) -> Result<()> {
-        if self.millionths.len() == heads {
+        if self.heads == heads {
             return Ok(());
         }
+        let given = match self.of_layer {
+            OfLayer::Shares(_) => "weights",
+            OfLayer::Spans => "spans",
+        };
         Err(Error::Shape {
             arg: "heads",
-            expected: format!("{}, as many as the kernel's layer has weights", self.millionths.len()),
+            expected: format!("{}, as many as the kernel's layer has {given}", self.heads),
             got: format!("{heads}"),
         })
     }

@@ -55,7 +55,7 @@ pub use element::Element;
 pub use error::{Error, Result};
 pub use geometry::Geometry;
 pub use kernel::AttentionKernel;
-pub use layer::{HeadShares, LayerShares};
+pub use layer::{HeadShares, HeadSpan, HeadSpans, LayerShares};
 #[doc(hidden)]
 pub use lists::Packed;
 pub use lists::{ListView, Lists};

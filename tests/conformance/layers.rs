@@ -3,8 +3,8 @@
 use crate::inputs::{Case, Inputs};
 use crate::kernels::SMALL;
 use half::bf16;
-use proxyattn::codegen::{Budget, PerHead, Spec};
-use proxyattn::{Attention, Device, LayerShares};
+use proxyattn::codegen::{Budget, PerHead, Spans, Spec};
+use proxyattn::{Attention, Device, HeadSpan, LayerShares};
 use proxyattn_oracle::Oracle;
 
 /// How close an output has to be to the reference.
@@ -85,6 +85,23 @@ pub(crate) fn a_layer_that_does_not_fit_is_refused(device: &Device) {
     for weights in [&[][..], &[1.0, -1.0], &[f64::NAN]] {
         LayerShares::new(weights).expect_err("not weights");
     }
+    // Weights are no spans.
+    let spec = Spec { budget: Budget::Spans(Spans { min_tokens: 64 }), ..SMALL };
+    let weights =
+        Attention::<bf16>::load_layer(&spec, device, &layer).map(drop).expect_err("it has no spans");
+    assert_eq!(
+        weights.to_string(),
+        "loading `proxyattn` without its layer is not available: `budget = spans(min_tokens = 64)` has a span for each head of \
+         each layer; call `load_layer` with a `LayerShares`: of `HeadSpans::layer`, or `LayerShares::from_spans`"
+    );
+    let spans = LayerShares::from_spans(&[HeadSpan { alpha: 64, beta: 0.0 }; 2]).expect("spans");
+    let other =
+        Attention::<bf16>::load_layer(&spec, device, &spans).and_then(|spans| spans.prefill(&q, &k, &v));
+    assert_eq!(
+        other.map(drop).expect_err("two spans, four heads").to_string(),
+        "`heads`: expected 2, as many as the kernel's layer has spans, got 4"
+    );
+    LayerShares::from_spans(&[HeadSpan { alpha: 0, beta: -0.5 }]).expect_err("it shrinks");
     // Configurations that ask for no layer do not look at one.
     Attention::<bf16>::load_layer(&SMALL, device, &layer).expect("any layer");
 }

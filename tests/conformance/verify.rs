@@ -3,7 +3,7 @@
 use crate::backends::Backends;
 use crate::inputs::{Case, Inputs};
 use proxyattn::codegen::Spec;
-use proxyattn::{Attention, AttentionKernel, Device, Element, LayerShares, Selection, Trace};
+use proxyattn::{Attention, AttentionKernel, Device, Element, Selection, Trace};
 use proxyattn_oracle::Oracle;
 use proxyattn_oracle::compare::{self, Agreement};
 
@@ -57,7 +57,7 @@ fn lists_of<T: Element>(
     let mut expected = Vec::new();
     for backend in backends.iter() {
         let trace = backend.run(|device| {
-            let layer = LayerShares::new(&proxyattn_oracle::weights(inputs.q_shape[1])).expect("weights");
+            let layer = proxyattn_oracle::layer(spec.budget, inputs.q_shape[1]);
             let attention =
                 Attention::<T>::load_layer(spec, device, &layer).expect("the suite's kernels are valid");
             trace_of(&attention.with_dense_below(0), inputs)

@@ -37,8 +37,8 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
 fn measure<T: Element>(plan: &Plan, device: &Device, runs: usize) -> Result<Measured> {
     let (spec, problem) = (plan.spec(), plan.problem());
     // Measure the stages even where `prefill` would run dense.
-    // Heads have equal weights where the configuration asks for any.
-    let layer = LayerShares::new(&vec![1.0; problem.heads])?;
+    // Heads are alike where the configuration asks for a layer.
+    let layer = LayerShares::alike(problem.heads)?;
     let kernel = Attention::<T>::load_layer(spec, device, &layer)?;
     let dense_below = kernel.dense_below();
     let kernel = kernel.with_dense_below(0);

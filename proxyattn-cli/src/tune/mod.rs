@@ -56,9 +56,9 @@ fn problems(args: &TuneArgs, spec: &Spec, below: usize) -> Outcome<Vec<Problem>>
 
 fn on<T: Element>(args: &TuneArgs, spec: &Spec, device: &Device) -> Outcome {
     // This command uses records even if PROXYATTN_TUNE=off.
-    // Heads have equal weights where the configuration asks for any.
+    // Heads are alike where the configuration asks for a layer.
     let heads = args.heads.problem(spec, 1, 1)?.heads;
-    let layer = LayerShares::new(&vec![1.0; heads])?;
+    let layer = LayerShares::alike(heads)?;
     let kernel = Attention::<T>::load_layer_tuned(spec, device, Tune::Cached, &[], &layer)?;
     let below = args.dense_below.unwrap_or(kernel.dense_below());
     let kernel = kernel.with_dense_below(below);

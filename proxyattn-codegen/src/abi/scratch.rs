@@ -63,6 +63,8 @@ named! {
         Measured = "measured",
         /// What share of a row's blocks each head of the layer visits, in millionths: it comes with the layer.
         HeadShares = "head_shares",
+        /// How a head's span grows with the context: its tokens without any, signed, and those for a million keys.
+        HeadSpans = "head_spans",
         /// Blocks to visit.
         Lists = "lists",
         /// How much of its group's list a head visits.
@@ -77,7 +79,7 @@ named! {
 impl Scratch {
     /// Whether it comes with the layer when a kernel is loaded, instead of lying in the workspace.
     pub const fn of_layer(self) -> bool {
-        matches!(self, Scratch::HeadShares)
+        matches!(self, Scratch::HeadShares | Scratch::HeadSpans)
     }
 
     /// The type of its elements.
@@ -92,7 +94,7 @@ impl Scratch {
             Scratch::Floors | Scratch::Lse | Scratch::Norms => Elem::F32,
             Scratch::PartialMax | Scratch::PartialSum | Scratch::PartialWeighted => Elem::F32,
             Scratch::Sampled | Scratch::Masses | Scratch::Shares | Scratch::Measured => Elem::U32,
-            Scratch::HeadShares => Elem::U32,
+            Scratch::HeadShares | Scratch::HeadSpans => Elem::U32,
             Scratch::Lists | Scratch::Counts | Scratch::Runs => Elem::U32,
             Scratch::ScoreTickets | Scratch::AttendTickets => Elem::U32,
         }

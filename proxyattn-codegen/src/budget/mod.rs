@@ -3,10 +3,12 @@
 
 mod mass;
 mod measured;
+mod of_layer;
 mod rules;
 
 pub use mass::{Order, Rows, Weigh};
 pub use measured::{Measured, Place};
+pub use of_layer::OfLayer;
 
 use crate::arch::HopperTiles;
 use crate::pipeline::{Cx, Part};
@@ -71,11 +73,9 @@ pub(crate) trait Contract: Kind {
         None
     }
 
-    /// The share of a head of weight 1, where heads have weights that come with the layer: then `measured` are the millionths
-    /// of a head's share, and `select` finds them in [`Scratch::HeadShares`].
-    ///
-    /// [`Scratch::HeadShares`]: crate::abi::Scratch::HeadShares
-    fn of_layer(&self) -> Option<f64> {
+    /// What comes with the layer for each head, if anything: `measured` follows from it, and `select` finds it in
+    /// [its buffer](OfLayer::scratch).
+    fn of_layer(&self) -> Option<OfLayer> {
         None
     }
 
@@ -141,8 +141,8 @@ impl Budget {
         self.contract(|budget| budget.measures())
     }
 
-    /// The share of a head of weight 1, where heads have weights that come with the layer.
-    pub fn of_layer(self) -> Option<f64> {
+    /// What comes with the layer for each head, if anything.
+    pub fn of_layer(self) -> Option<OfLayer> {
         self.contract(|budget| budget.of_layer())
     }
 

@@ -84,7 +84,7 @@ pub(crate) fn part(cx: &Cx<'_>) -> Part {
 fn select(cx: &Cx<'_>) -> Kernel {
     let mut fields: Vec<_> = ranked_by().map(read).into();
     fields.extend(cx.spec.budget.measures().map(|_| read(Scratch::Measured)));
-    fields.extend(cx.spec.budget.of_layer().map(|_| read(Scratch::HeadShares)));
+    fields.extend(cx.spec.budget.of_layer().map(|of_layer| read(of_layer.scratch())));
     fields.extend([write(Scratch::Lists), write(Scratch::Counts)]);
     fields.extend(cx.spec.budget.differs_within_group().then(|| write(Scratch::Runs)));
     match cx.native.attend {

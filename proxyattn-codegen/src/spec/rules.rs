@@ -332,8 +332,8 @@ fn divisors_help(whole: u32) -> Option<String> {
 mod tests {
     use super::*;
     use crate::{
-        Antidiagonal, ArchSet, Block, Budget, Dynamic, Keep, PerHead, Ratio, Scorer, Split, Stride, TopK,
-        VerticalSlash,
+        Antidiagonal, ArchSet, Block, Budget, Dynamic, Keep, PerHead, Ratio, Scorer, Spans, Split, Stride,
+        TopK, VerticalSlash,
     };
 
     /// Specs that break exactly `rule`. The match is exhaustive, so a new rule must come with one.
@@ -367,7 +367,7 @@ mod tests {
     }
 
     /// Budgets that each break one of their rules.
-    fn budgets() -> [Budget; 10] {
+    fn budgets() -> [Budget; 11] {
         let ratio = Ratio { split: Split::Heads, ..Ratio::DEFAULT };
         [
             Budget::Dynamic(Dynamic { gamma: f64::NAN, ..Dynamic::DEFAULT }),
@@ -380,6 +380,7 @@ mod tests {
             Budget::Ratio(Ratio { min_tokens: 63, ..ratio }),
             Budget::PerHead(PerHead { share: 0.0, ..PerHead::DEFAULT }),
             Budget::PerHead(PerHead { min_tokens: 63, ..PerHead::DEFAULT }),
+            Budget::Spans(Spans { min_tokens: 63 }),
         ]
     }
 

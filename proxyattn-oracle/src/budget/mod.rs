@@ -6,7 +6,8 @@ mod mass;
 use crate::compare::{Lists, Ties};
 use crate::stages::Buffers;
 use crate::{Grid, Oracle, Scores};
-use proxyattn_codegen::Budget;
+use proxyattn_codegen::{Budget, OfLayer};
+use proxyattn_runtime::LayerShares;
 
 /// A budget, as the reference answers for it.
 pub(crate) trait Contract {
@@ -87,9 +88,13 @@ macro_rules! make {
 }
 proxyattn_codegen::budgets!(make);
 
-/// Weights of the heads of a layer, for budgets whose shares come with it: every suite loads this one.
-pub fn weights(heads: usize) -> Vec<f64> {
-    (0..heads).map(per_head::weight).collect()
+/// The layer that every suite loads, for budgets that ask for one.
+pub fn layer(budget: Budget, heads: usize) -> LayerShares {
+    let layer = match budget.of_layer() {
+        Some(OfLayer::Spans) => LayerShares::from_spans(&(0..heads).map(spans::span).collect::<Vec<_>>()),
+        _ => LayerShares::new(&(0..heads).map(per_head::weight).collect::<Vec<_>>()),
+    };
+    layer.expect("heads")
 }
 
 impl Grid {

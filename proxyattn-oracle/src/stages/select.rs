@@ -2,18 +2,25 @@
 
 use super::Buffers;
 use crate::{Scores, in_order_of_cuts};
-use proxyattn_codegen::Place;
 use proxyattn_codegen::cuda::Scratch;
+use proxyattn_codegen::{OfLayer, Place};
 
 impl Buffers<'_> {
-    /// The count that was measured for a head and row; or the layer's share of it; 0 where there is neither.
+    /// The count that was measured for a head and row; or what follows from the layer; 0 where there is neither.
     pub(crate) fn measured(&self) -> impl Fn(usize, usize, usize) -> usize {
         let found = self.spec().budget.measures().map(|layout| (layout, self.words(Scratch::Measured)));
         let (spec, shape) = (*self.spec(), self.shape);
-        let of_layer = spec.budget.of_layer().map(|_| self.words(Scratch::HeadShares));
+        let of_layer = spec.budget.of_layer().map(|of_layer| (of_layer, self.words(of_layer.scratch())));
+        let kv_len = self.grid.kv_len as i64;
         move |batch, head, row| {
-            if let Some(shares) = &of_layer {
-                return shares[head] as usize;
+            match &of_layer {
+                Some((OfLayer::Shares(_), shares)) => return shares[head] as usize,
+                Some((OfLayer::Spans, spans)) => {
+                    let [alpha, beta] = [0, 1].map(|i| spans[head * 2 + i]);
+                    let tokens = i64::from(alpha as i32) + i64::from(beta) * kv_len / 1_000_000;
+                    return usize::try_from(tokens).unwrap_or(0);
+                }
+                None => {}
             }
             let place = Place { batch: batch as u64, head: head as u64, row: row as u64 };
             found

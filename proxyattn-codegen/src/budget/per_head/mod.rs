@@ -1,6 +1,6 @@
 //! The budget `per_head`: a share of the blocks of each row, another one for each head of each layer.
 
-use super::{Contract, RowView, rules};
+use super::{Contract, OfLayer, RowView, rules};
 use crate::abi::{Buffer, Scalar, Scratch, Size};
 use crate::pipeline::{Cx, Part};
 use crate::{Block, Key, Share, syntax};
@@ -52,8 +52,8 @@ impl Contract for PerHead {
         share.max(self.min_tokens.div_ceil(row.block_kv).into())
     }
 
-    fn of_layer(&self) -> Option<f64> {
-        Some(self.share)
+    fn of_layer(&self) -> Option<OfLayer> {
+        Some(OfLayer::Shares(self.share))
     }
 
     fn differs_within_group(&self) -> bool {
@@ -109,7 +109,7 @@ mod tests {
         );
         assert_eq!(budget.to_string(), "per_head(0.1, min_tokens = 256)");
         assert!(
-            budget.of_layer() == Some(0.1) && budget.differs_within_group() && budget.measures().is_none()
+            budget.of_layer() == Some(OfLayer::Shares(0.1)) && budget.differs_within_group() && budget.measures().is_none()
         );
         assert_eq!(Budget::ratio(0.1).of_layer(), None);
     }

@@ -7,7 +7,7 @@ use proxyattn_codegen::PerHead;
 impl Contract for PerHead {
     fn counts<T: Element>(&self, seen: &Seen<'_, T>, _: &dyn Observer) -> Result<Vec<u32>> {
         // A plan has as many heads as the layer.
-        let shares = seen.inputs.layer.map_or(&[][..], |layer| layer.millionths());
-        bounded(seen.plan, |head, _| shares[head % shares.len()] as usize)
+        let heads = seen.plan.problem().heads;
+        bounded(seen.plan, |head, _| seen.inputs.layer.map_or(0, |layer| layer.millionths(head % heads)))
     }
 }

@@ -62,6 +62,11 @@ const FAMILY: &[Line] = &[
         text: "scorer = vertical_slash(last = 64), budget = top_p({})",
         values: &["0.5", "0.7", "0.8", "0.9"],
     },
+    Line {
+        name: "nearest, ratio (StreamingLLM)",
+        text: "scorer = nearest, budget = ratio({})",
+        values: SHARES,
+    },
 ];
 
 /// A method with the name of its line.
