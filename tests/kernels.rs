@@ -191,6 +191,21 @@ fn text_needs_nothing_else() {
     }
 }
 
+/// Kernels of one unit share what their files declare, so a file may lean on another that only some kinds bring.
+#[test]
+fn each_scorer_with_each_budget_declares_its_shared_memory() {
+    let pairs = Scorer::KINDS
+        .iter()
+        .flat_map(|&scorer| Budget::KINDS.iter().map(move |&budget| Spec { scorer, budget, ..D }));
+    for spec in pairs.filter(Spec::is_valid) {
+        for unit in Arch::ALL.iter().flat_map(|&arch| emit(&spec, arch).units) {
+            let (used, declared) =
+                ["smem_u32(smem)", "extern __shared__"].map(|text| unit.kernels.find(text)).into();
+            assert!(used.is_none() || declared.is_some_and(|at| Some(at) < used), "{spec:?}: {:?}", unit.id);
+        }
+    }
+}
+
 #[test]
 fn what_is_not_used_is_not_there() {
     let text =

@@ -6,6 +6,8 @@
 mod backends;
 #[path = "stages/buffers.rs"]
 mod buffers;
+#[path = "stages/generated.rs"]
+mod generated;
 #[path = "stages/harness.rs"]
 mod harness;
 #[path = "shim/host.rs"]
@@ -22,112 +24,18 @@ mod logits;
 mod made_up;
 
 use buffers::{Tensors, grid};
-use harness::{Harness, Memory, Place};
+use generated::{Changes, PROXIES, change, inputs_of};
+use harness::{Harness, Memory};
 use logits::{Eight128, Large64, Large128, Large256, LargeLast, SIZES};
 use made_up::{check_counts, check_select};
 use proxyattn::codegen::cuda::{HopperTiles, Keys, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{
-    Arch, Block, Budget, Dtype, Dynamic, Fitted, Keep, OfLayer, Order, Ratio, Rows, Scorer, Share, Spec,
-    Split, Stage, Stride, Weigh,
+    Arch, Block, Budget, Dtype, Dynamic, Fitted, Keep, Order, Ratio, Rows, Scorer, Spec, Split, Stage,
+    Stride, Weigh,
 };
 use proxyattn::prelude::{bf16, f16};
-use proxyattn::{AttentionKernel, Element, HeadSpan};
+use proxyattn::{AttentionKernel, Element};
 use proxyattn_oracle::{inputs, stages::Buffers};
-
-/// A generator that is its own source: the numbers must not change with a dependency.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) as f64 / (1u64 << 31) as f64 * 2.0 - 1.0
-    }
-
-    /// Elements of `[batch, tokens, heads, dim]`. Heads lean on a direction of their own for each stretch of tokens, so
-    /// that blocks differ in mass; with `sharpen`, each head more than the one before, so that budgets differ.
-    fn tensor(&mut self, spec: &Spec, batch: u64, tokens: u64, heads: u64, sharpen: bool) -> Vec<u8> {
-        let dim = u64::from(spec.head_dim);
-        let mut bytes = Vec::new();
-        for i in 0..batch * tokens * heads * dim {
-            let token = i / dim / heads % tokens;
-            let lean = ((token / 32 * 7 + i % dim * 3) % 11) as f64 / 11.0 - 0.5;
-            let sharpness = if sharpen { 0.5 + (i / dim % heads) as f64 } else { 1.0 };
-            let value = (self.next() * 1.2 + lean * 1.5) * sharpness;
-            let bits = match spec.dtype {
-                Dtype::F16 => f16::from_f64(value).to_bits(),
-                Dtype::Bf16 => bf16::from_f64(value).to_bits(),
-            };
-            bytes.extend(bits.to_le_bytes());
-        }
-        bytes
-    }
-}
-
-/// What lies between kernels and has strides.
-const PROXIES: [Tensor; 6] = [
-    Tensor::ProxyQ,
-    Tensor::ProxyQ8,
-    Tensor::Keys(Keys::Pooled),
-    Tensor::Keys(Keys::Pooled8),
-    Tensor::StridedQ,
-    Tensor::StridedK,
-];
-
-fn inputs_of(spec: &Spec, shape: &Shape, seed: u64) -> Memory {
-    let mut random = Random(seed);
-    let mut memory = Memory::default();
-    let dim = i64::from(spec.head_dim);
-    for tensor in [Tensor::Q, Tensor::K, Tensor::V, Tensor::Out] {
-        let [heads, tokens] = tensor.extents().map(|extent| extent.of(spec, shape));
-        let token_stride = heads as i64 * dim;
-        memory.strides.insert(tensor, [tokens as i64 * token_stride, dim, token_stride]);
-        let data = random.tensor(spec, shape.batch, tokens, heads, tensor == Tensor::Q);
-        if tensor == Tensor::Out {
-            memory.put(Place::OutDense, vec![0xff; data.len()]);
-            memory.put(tensor, vec![0xff; data.len()]);
-        } else {
-            memory.put(tensor, data);
-        }
-    }
-    let packed = |tensor: Tensor| {
-        let [heads, samples] = tensor.extents().map(|extent| extent.of(spec, shape) as i64);
-        [heads * samples * dim, samples * dim, dim]
-    };
-    if let Some(of_layer) = spec.budget.of_layer() {
-        // In the same millionths as a loaded layer.
-        let layer = proxyattn_oracle::layer(spec.budget, shape.heads as usize);
-        let words: Vec<u32> = match of_layer {
-            OfLayer::Shares(share) => {
-                layer.weights().iter().map(|weight| Share::of(share * weight).millionths()).collect()
-            }
-            OfLayer::Spans => {
-                let of_head = |span: &HeadSpan| [span.alpha as u32, Share::of(span.beta).millionths()];
-                layer.spans().iter().flat_map(of_head).collect()
-            }
-        };
-        memory.put(of_layer.scratch(), words.into_iter().flat_map(u32::to_le_bytes).collect());
-    }
-    let [batch, head, token] = memory.strides[&Tensor::K];
-    memory.strides.extend(
-        [Tensor::Keys(Keys::Sampled), Tensor::Windows, Tensor::FullWindows]
-            .map(|tensor| (tensor, [batch, head, token * i64::from(spec.sample_window().kv)])),
-    );
-    memory.strides.extend(PROXIES.map(|tensor| (tensor, packed(tensor))));
-    memory
-}
-
-/// What becomes of an input's elements before they are used.
-type Changes<'a> = &'a [(Tensor, fn(f64) -> f64)];
-
-fn change(spec: &Spec, memory: &mut Memory, changes: Changes<'_>) {
-    for &(tensor, to) in changes {
-        let halves = memory.halves(tensor).into_iter().map(|bits| match spec.dtype {
-            Dtype::F16 => f16::from_f64(to(f16::from_bits(bits).to_f64())).to_bits(),
-            Dtype::Bf16 => bf16::from_f64(to(bf16::from_bits(bits).to_f64())).to_bits(),
-        });
-        memory.put(tensor, halves.flat_map(u16::to_le_bytes).collect());
-    }
-}
 
 /// Runs a spec's stages on some shapes, `[batch, heads, kv_heads, q_len, kv_len]`, each with its own seed.
 fn check<K: AttentionKernel>(arch: Arch, tiles: impl Fn(Tiles) -> Tiles, shapes: &[[u64; 5]]) {

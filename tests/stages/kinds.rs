@@ -1,8 +1,8 @@
 //! Every kind of scorer and budget, up to the lists: what the reference states as its examples.
 
 use crate::buffers::{Tensors, grid};
+use crate::generated::inputs_of;
 use crate::harness::Harness;
-use crate::inputs_of;
 use half::bf16;
 use proxyattn::codegen::cuda::{Shape, Tiles, emit_tiled};
 use proxyattn::codegen::{Arch, Block, Budget, Measured, Spec, Stage, Stride};

@@ -2,8 +2,8 @@
 //! a launch for each query head of a KV head where those have lists of their own.
 
 use crate::buffers::Tensors;
+use crate::generated::inputs_of;
 use crate::harness::Harness;
-use crate::inputs_of;
 use proxyattn::codegen::cuda::{KernelId, Scalar, Scratch, Shape, Tensor, Tiles, UnitId, emit_tiled};
 use proxyattn::codegen::{Arch, Block, Budget, Spec};
 use proxyattn::prelude::bf16;

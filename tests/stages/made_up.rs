@@ -1,7 +1,7 @@
 //! The kernels behind `score` on made-up scores, and the budget's last ones on made-up masses.
 
-use crate::Random;
 use crate::buffers::grid;
+use crate::generated::Random;
 use crate::harness::{Harness, Memory};
 use proxyattn::AttentionKernel;
 use proxyattn::codegen::cuda::{CODES_PER_LOG2, KernelId, Scratch, Shape, Tiles, UnitId, emit_tiled};

@@ -163,6 +163,10 @@ int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t n, void*) {
 }
 int cuMemcpyPeerAsync(Address, void*, Address, void*, size_t, void*) { return INVALID_VALUE; }
 int cuMemsetD8Async(Address to, unsigned char value, size_t n, void*) { return memset((void*)to, value, n), SUCCESS; }
+int cuMemsetD2D8Async(Address to, size_t pitch, unsigned char value, size_t n, size_t rows, void*) {
+    for (size_t row = 0; row < rows; ++row) memset((char*)to + row * pitch, value, n);
+    return SUCCESS;
+}
 int cuModuleLoadData(void** module, const void* image) { return *module = (void*)image, SUCCESS; }
 int cuModuleUnload(void*) { return SUCCESS; }
 int cuModuleGetFunction(void** function, void*, const char* name) {
