@@ -109,7 +109,9 @@ mod tests {
         );
         assert_eq!(budget.to_string(), "per_head(0.1, min_tokens = 256)");
         assert!(
-            budget.of_layer() == Some(OfLayer::Shares(0.1)) && budget.differs_within_group() && budget.measures().is_none()
+            budget.of_layer() == Some(OfLayer::Shares(0.1))
+                && budget.differs_within_group()
+                && budget.measures().is_none()
         );
         assert_eq!(Budget::ratio(0.1).of_layer(), None);
     }
