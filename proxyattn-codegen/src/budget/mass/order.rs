@@ -67,6 +67,8 @@ pub(in crate::budget) fn sampling(cx: &Cx<'_>, files: &[&'static str]) -> Part {
         id: KernelId::BudgetOrder,
         params: lay_out(fields),
         grid: [Scalar::Groups.into(), Scalar::Batch.into(), number(1)],
+        // There are few CTAs: left to itself, the compiler spills a few bytes to fit more.
+        bounds: "ORDER_THREADS, 1",
         files: [select::RANKS, &[SORT, LIST], files].concat(),
         ..kernel(cx, KernelId::BudgetOrder, Order::List, write(Scratch::Sampled), LIST)
     };
