@@ -1,6 +1,6 @@
 // Scores of strided queries, the samples of rows of blocks. In an accumulator, a lane holds of each of its rows columns 2t and
 // 2t + 1 (t = lane % 4) of every n-tile of eight strided keys, so a few lanes of a quad share a block, or some n-tiles do.
-#define BLOCK_LANES (SAMPLES_KV < 8 ? SAMPLES_KV / 2 : 4)
+#define QUAD_LANES (SAMPLES_KV < 8 ? SAMPLES_KV / 2 : 4)
 #define BLOCK_TILES (SAMPLES_KV < 8 ? 1 : SAMPLES_KV / 8)
 // From a sum of products to a score in log2.
 #define LOGIT_LOG2 (SCALE_LOG2 / STRIDE_KV)
@@ -45,13 +45,13 @@ __device__ __forceinline__ void take_scores(Sample& sample, const At& at, i32 ke
 #pragma unroll
         for (u32 j = b * BLOCK_TILES; j < (b + 1) * BLOCK_TILES; ++j) max = fmaxf(max, fmaxf(at(j, 0), at(j, 1)));
 #pragma unroll
-        for (u32 step = 1; step < BLOCK_LANES; step *= 2) max = fmaxf(max, shfl_xor(max, step));
+        for (u32 step = 1; step < QUAD_LANES; step *= 2) max = fmaxf(max, shfl_xor(max, step));
         const float shift = max == FLOAT_NEG_INF ? 0.0f : max * LOGIT_LOG2; // of a block that is not seen, the sum is 0
 #pragma unroll
         for (u32 j = b * BLOCK_TILES; j < (b + 1) * BLOCK_TILES; ++j)
             sum += exp2_approx(fmaf(at(j, 0), LOGIT_LOG2, -shift)) + exp2_approx(fmaf(at(j, 1), LOGIT_LOG2, -shift));
 #pragma unroll
-        for (u32 step = 1; step < BLOCK_LANES; step *= 2) sum += shfl_xor(sum, step);
+        for (u32 step = 1; step < QUAD_LANES; step *= 2) sum += shfl_xor(sum, step);
         logs[b] = shift + log2_approx(sum);
         top = fmaxf(top, logs[b]);
     }
@@ -66,7 +66,7 @@ __device__ __forceinline__ void take_scores(Sample& sample, const At& at, i32 ke
         if (beyond) sample.floor = floor_below(top);
         sample.sum *= exp2_approx(-rise);
     }
-    if (t % BLOCK_LANES != turn % BLOCK_LANES) return;
+    if (t % QUAD_LANES != turn % QUAD_LANES) return;
 #pragma unroll
     for (u32 b = 0; b < N / BLOCK_TILES; ++b) {
         const u32 block = ((u32)key + b * BLOCK_TILES * 8 + t * 2) / SAMPLES_KV;
