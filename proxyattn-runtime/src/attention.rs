@@ -74,8 +74,7 @@ impl<T: Element> Attention<T> {
     }
 
     /// [`load`](Self::load) for one layer of a model. Configurations whose budget is `per_head(…)` ask for its weights, those of
-    /// `spans(…)` for its spans; others
-    /// do not look at them. All layers have the same kernels, which are compiled and loaded once.
+    /// `spans(…)` for its spans; others do not look at them. All layers have the same kernels, which are compiled and loaded once.
     ///
     /// # Errors
     /// As [`load`](Self::load), and [`Error::Shape`] for another number of heads than the configuration declares.

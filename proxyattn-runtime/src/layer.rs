@@ -1,4 +1,4 @@
-//! What a kernel is told of the layer that it is loaded for.
+//! What a kernel gets to know of the layer that it is loaded for.
 
 mod scores;
 mod spans;

@@ -228,14 +228,14 @@ pub(crate) fn nested_lists_on_a_flat_kernel(device: &Device, judge: Judge<'_, ha
 pub(crate) fn bad_lists_are_refused(device: &Device) {
     let (attention, problem) = (load::<Small>(device), Case::new([2, 1], 64, 96).problem);
     // Two rows of 32 queries at the blocks 1 and 2 of three.
-    let told = |ids: &[i32], shape: [usize; 4], tokens: usize| {
+    let message = |ids: &[i32], shape: [usize; 4], tokens: usize| {
         let view = ListView::heads_first(ids, shape).expect("as many as the shape says").granularity(tokens);
         attention.lists(&problem, &view).map(drop).expect_err("a bad list").to_string()
     };
     attention
         .lists(&problem, &ListView::heads_first(&[1, 0, 2, -1], [1, 1, 2, 2]).expect("four"))
         .expect("a good list");
-    let of = |ids: &[i32; 4]| told(ids, [1, 1, 2, 2], 32);
+    let of = |ids: &[i32; 4]| message(ids, [1, 1, 2, 2], 32);
     assert_eq!(
         of(&[1, 0, 2, 3]),
         "`lists`: expected blocks of 0 to 2, the last that the row sees, or -1 for none, got 3 at [batch 0, list head 0, row 1]"
@@ -256,11 +256,11 @@ pub(crate) fn bad_lists_are_refused(device: &Device) {
          [batch 0, list head 0, row 0]"
     );
     assert!(of(&[1, 0, -1, -1]).contains("expected block 2, which holds keys"));
-    assert!(told(&[1, 0, 2, -1], [2, 1, 1, 2], 32).starts_with(
+    assert!(message(&[1, 0, 2, -1], [2, 1, 1, 2], 32).starts_with(
         "`lists`: expected 1 sequences, 1, 1 (KV heads) or 2 (query heads) list heads, and 2 rows of 32"
     ));
     assert_eq!(
-        told(&[1, 0, 2, -1], [1, 1, 2, 2], 48),
+        message(&[1, 0, 2, -1], [1, 1, 2, 2], 48),
         "`granularity`: expected a multiple of the 32 tokens of the kernel's blocks (`block.kv`), got 48"
     );
     // Without the causal rule a row needs any block at all.

@@ -63,7 +63,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def on_the_cpu(function):
-    """A tensor function that is not told of a GPU."""
+    """A tensor function that leaves the GPU out."""
     def call(*args, **kwargs):
         if kwargs.get("device") == "cuda":
             kwargs["device"] = "cpu"

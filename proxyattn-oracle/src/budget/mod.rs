@@ -24,7 +24,7 @@ pub(crate) trait Contract {
         vec![vec![0; oracle.rows()]; oracle.heads]
     }
 
-    /// How many blocks of a row `select` keeps by their log₂ scores, −∞ of those that have none; `None` where it is told how
+    /// How many blocks of a row `select` keeps by their log₂ scores, −∞ of those that have none; `None` where a count says how
     /// many.
     fn kept(&self, _: &Grid, _row: usize, _scores: &Scores) -> Option<usize> {
         None

@@ -116,24 +116,25 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        let told = |text: &str, even| HeadShares::from_scores(text, even).unwrap_err().to_string();
+        let message = |text: &str, even| HeadShares::from_scores(text, even).unwrap_err().to_string();
         assert!(
-            told("[1]", 0.0)
+            message("[1]", 0.0)
                 .starts_with(r#"`scores`: expected JSON of the form {"layer-head": [scores…]}, got "#)
         );
-        assert!(told(r#"{"3": [1]}"#, 0.0).ends_with("got the key `3`"));
-        assert!(told(r#"{"0-0": [-1]}"#, 0.0).contains("finite scores of at least 0, got -1 of `0-0`"));
+        assert!(message(r#"{"3": [1]}"#, 0.0).ends_with("got the key `3`"));
+        assert!(message(r#"{"0-0": [-1]}"#, 0.0).contains("finite scores of at least 0, got -1 of `0-0`"));
         assert!(
-            told(r#"{"0-0": [1], "1-1": [1]}"#, 0.0).contains("got 2 heads, of 2 layers of 2 heads"),
+            message(r#"{"0-0": [1], "1-1": [1]}"#, 0.0).contains("got 2 heads, of 2 layers of 2 heads"),
             "heads 0-1 and 1-0 are missing"
         );
         assert!(
-            told(r#"{"0-0": [1], "0-00": [1]}"#, 0.0).contains("each head once, got layer 0, head 0 twice")
+            message(r#"{"0-0": [1], "0-00": [1]}"#, 0.0)
+                .contains("each head once, got layer 0, head 0 twice")
         );
-        assert!(told(r#"{"0-0": [0], "0-1": []}"#, 0.5).contains("some score above 0"));
-        assert!(told("{}", 0.0).contains("every head of every layer"));
-        assert!(told(r#"{"0-0": [1], "0-18446744073709551615": [1]}"#, 0.0).contains("got 2 heads"));
-        assert_eq!(told("{}", 1.5), "`even`: expected a share in [0, 1], got 1.5");
+        assert!(message(r#"{"0-0": [0], "0-1": []}"#, 0.5).contains("some score above 0"));
+        assert!(message("{}", 0.0).contains("every head of every layer"));
+        assert!(message(r#"{"0-0": [1], "0-18446744073709551615": [1]}"#, 0.0).contains("got 2 heads"));
+        assert_eq!(message("{}", 1.5), "`even`: expected a share in [0, 1], got 1.5");
         let one = HeadShares::from_scores(r#"{"0-0": [2]}"#, 0.0).unwrap();
         assert_eq!(one.layer(1).unwrap_err().to_string(), "`layer`: expected a layer below 1, got 1");
     }

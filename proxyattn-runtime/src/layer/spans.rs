@@ -134,18 +134,18 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        let told = |text: &str| HeadSpans::from_moa(text).unwrap_err().to_string();
+        let message = |text: &str| HeadSpans::from_moa(text).unwrap_err().to_string();
         assert!(
-            told("[1]").starts_with(r#"`plan`: expected JSON of the form {"alphas": "#),
+            message("[1]").starts_with(r#"`plan`: expected JSON of the form {"alphas": "#),
             "{}",
-            told("[1]")
+            message("[1]")
         );
-        assert!(told(r#"{"alphas": [[1], [1]], "betas": [[1]]}"#).contains("got [1, 1] and [1] heads"));
-        assert!(told(r#"{"alphas": [], "betas": []}"#).contains("an α and a β for each head"));
-        assert!(told(r#"{"alphas": [[0.5]], "betas": [[0]]}"#).ends_with("alphas, got 0.5"));
-        assert!(told(r#"{"alphas": [[1e12]], "betas": [[0]]}"#).contains("whole numbers of tokens"));
-        assert!(told(r#"{"alphas": [[0]], "betas": [[1.5]]}"#).ends_with("got 1.5 of head 0"));
-        assert!(told(r#"{"alphas": [[]], "betas": [[]]}"#).contains("a span for each query head"));
+        assert!(message(r#"{"alphas": [[1], [1]], "betas": [[1]]}"#).contains("got [1, 1] and [1] heads"));
+        assert!(message(r#"{"alphas": [], "betas": []}"#).contains("an α and a β for each head"));
+        assert!(message(r#"{"alphas": [[0.5]], "betas": [[0]]}"#).ends_with("alphas, got 0.5"));
+        assert!(message(r#"{"alphas": [[1e12]], "betas": [[0]]}"#).contains("whole numbers of tokens"));
+        assert!(message(r#"{"alphas": [[0]], "betas": [[1.5]]}"#).ends_with("got 1.5 of head 0"));
+        assert!(message(r#"{"alphas": [[]], "betas": [[]]}"#).contains("a span for each query head"));
         let one = HeadSpans::from_moa(r#"{"alphas": [[1]], "betas": [[0]]}"#).unwrap();
         assert_eq!(one.layer(1).unwrap_err().to_string(), "`layer`: expected a layer below 1, got 1");
     }

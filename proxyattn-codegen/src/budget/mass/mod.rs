@@ -191,6 +191,11 @@ fn partials(cx: &Cx<'_>, weigh: Weigh) -> Kernel {
     if weigh == Weigh::Values {
         fields.extend(numbers([Scalar::KvHeads]));
     }
+    portable_partials(cx, weigh, Scalar::Blocks, fields)
+}
+
+/// The portable pass of the last queries over so many blocks, with these parameters.
+fn portable_partials(cx: &Cx<'_>, weigh: Weigh, blocks: Scalar, fields: Vec<Field>) -> Kernel {
     let packs = (Expr::from(Scalar::HeadsPerKv) * cx.constant(Macro::BlockQ))
         .ceil_div(cx.constant(Macro::ScoringRows));
     Kernel {
@@ -201,7 +206,7 @@ fn partials(cx: &Cx<'_>, weigh: Weigh) -> Kernel {
         threads: SCORING_THREADS,
         shared: number(cx.tiles.ring_bytes(cx.spec)),
         grid: [
-            packs * Expr::from(Scalar::Blocks).ceil_div(Scalar::BlocksPerCta),
+            packs * Expr::from(blocks).ceil_div(Scalar::BlocksPerCta),
             Scalar::KvHeads.into(),
             Scalar::Batch.into(),
         ],

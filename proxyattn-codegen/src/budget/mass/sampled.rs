@@ -1,10 +1,8 @@
 //! The last queries of each head over some blocks alone, which their group has in common.
 
-use super::{PARTIALS, Weigh, partial_buffers, weighed};
-use crate::Arch;
-use crate::abi::build::{lay_out, number, numbers, read, strides, write};
-use crate::abi::{Expr, Kernel, KernelId, Macro, Scalar, Scratch, Size, Tensor, UnitId};
-use crate::arch::portable::SCORING_THREADS;
+use super::{Weigh, partial_buffers, portable_partials};
+use crate::abi::build::{numbers, read, strides, write};
+use crate::abi::{Kernel, Scalar, Scratch, Size, Tensor};
 use crate::pipeline::{Cx, Part};
 
 /// From queries, keys and the blocks of [`Scratch::Sampled`] to their partials. So few keys ask for no kernel of Hopper's.
@@ -36,22 +34,5 @@ fn partials(cx: &Cx<'_>) -> Kernel {
         Scalar::KvHeadsPerGroup,
         Scalar::BlocksPerCta,
     ]));
-    let packs = (Expr::from(Scalar::HeadsPerKv) * cx.constant(Macro::BlockQ))
-        .ceil_div(cx.constant(Macro::ScoringRows));
-    Kernel {
-        id: KernelId::BudgetPartials,
-        unit: UnitId::Scoring,
-        arch: Arch::Sm80,
-        params: lay_out(fields),
-        threads: SCORING_THREADS,
-        shared: number(cx.tiles.ring_bytes(cx.spec)),
-        grid: [
-            packs * Expr::from(Scalar::SampledBlocks).ceil_div(Scalar::BlocksPerCta),
-            Scalar::KvHeads.into(),
-            Scalar::Batch.into(),
-        ],
-        pack: 1,
-        bounds: "SCORING_THREADS, 2",
-        files: weighed(PARTIALS, Weigh::None),
-    }
+    portable_partials(cx, Weigh::None, Scalar::SampledBlocks, fields)
 }

@@ -1,6 +1,6 @@
 //! The scorer `antidiagonal`: strided queries against strided keys, in which every token of both counts once.
 
-use super::{Contract, Prepared, Scores};
+use super::{Contract, Prepared, Scores, log2_sum};
 use crate::cpu::inputs::Scale;
 use crate::cpu::pack::{Keys, par_fill};
 use crate::cpu::simd::{CHUNK, Kernel, PANEL, Row, Simd, dispatch};
@@ -172,9 +172,7 @@ impl Kernel for Unit<'_> {
         for (row, scores) in self.scores.chunks_mut(blocks).enumerate() {
             let lanes = row * per_row..lanes.min((row + 1) * per_row);
             for (score, block) in scores.iter_mut().zip(&sums) {
-                let logs = || lanes.clone().map(|lane| f64::from(block[lane]) - lse[lane]);
-                let top = logs().fold(f64::NEG_INFINITY, f64::max);
-                *score = (top + logs().map(|log| (log - top).exp2()).sum::<f64>().log2()) as f32;
+                *score = log2_sum(lanes.clone().map(|lane| f64::from(block[lane]) - lse[lane])) as f32;
             }
         }
         Ok(())
